@@ -1,0 +1,56 @@
+"""The exceptions that users meet: each message says which file or value is at fault and what to do."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatasetError",
+    "DifferNetError",
+    "DivergenceError",
+    "ImageError",
+    "MissingExtraError",
+    "ModelFileError",
+    "NotFittedError",
+    "OutputError",
+    "SettingsError",
+    "WeightsError",
+]
+
+
+class DifferNetError(Exception):
+    """Base of every error that a user of this package can cause and mend."""
+
+
+class ImageError(DifferNetError):
+    """An image cannot be read, or its size or values are not usable."""
+
+
+class DatasetError(DifferNetError):
+    """A folder or list does not hold the images that the command needs."""
+
+
+class SettingsError(DifferNetError):
+    """A setting has a value that it must not have."""
+
+
+class WeightsError(DifferNetError):
+    """The pretrained weights of an extractor cannot be found or are not the expected ones."""
+
+
+class ModelFileError(DifferNetError):
+    """A model file is missing, damaged, foreign, or newer than this version."""
+
+
+class DivergenceError(DifferNetError):
+    """Training produced a loss that is not a finite number."""
+
+
+class NotFittedError(DifferNetError):
+    """A detector was asked for something that only a fitted one can do."""
+
+
+class OutputError(DifferNetError):
+    """A result cannot be written where the user asked for it."""
+
+
+class MissingExtraError(DifferNetError):
+    """An optional package is needed; the message names the extra that installs it."""
