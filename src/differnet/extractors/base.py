@@ -1,0 +1,62 @@
+"""What every feature extractor is: a frozen convolutional network from pixels to feature maps."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Extractor"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Extractor(nn.Module):
+    """Base of the frozen networks that turn images into feature maps.
+
+    A subclass sets the class attributes and defines `feature_maps`; parameter names follow the public checkpoint
+    that it loads. Instances are in evaluation mode, their parameters need no gradient; gradients at the pixels
+    flow when the input asks for them.
+
+    Attributes:
+        channels: Number of feature maps, C.
+        min_size: Smallest side of an input image, in pixels.
+        mean: Per-channel mean that the network was trained with, for values in [0, 1].
+        std: Per-channel standard deviation, likewise.
+    """
+
+    channels: ClassVar[int]
+    min_size: ClassVar[int] = 64
+    mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
+    std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("_mean", torch.tensor(self.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(self.std).view(1, 3, 1, 1), persistent=False)
+
+    def feature_maps(self, normalised: Tensor) -> Tensor:
+        """Compute feature maps of normalised images, (B, 3, H, W) -> (B, C, h, w)."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute feature maps.
+
+        Args:
+            images: (B, 3, H, W) float, RGB in [0, 1].
+
+        Returns:
+            (B, C, h, w) feature maps, of the parameters' dtype.
+        """
+        return self.feature_maps((images - self._mean) / self._std)
+
+    def freeze(self) -> Extractor:
+        """Put the network into evaluation mode and stop gradients at its parameters; returns itself."""
+        self.eval()
+        self.requires_grad_(False)
+        return self

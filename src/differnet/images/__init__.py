@@ -1,0 +1,21 @@
+"""From files, folders and arrays to HWC uint8 RGB images."""
+
+from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
+from differnet.images.layouts import GOOD, LabelledImage, read_good_images, read_test_images
+from differnet.images.read import DEFAULT_MAX_PIXELS, MIN_SIDE, ImageSource, as_rgb, load_image, read_image
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "GOOD",
+    "IMAGE_SUFFIXES",
+    "MIN_SIDE",
+    "Collection",
+    "ImageSource",
+    "LabelledImage",
+    "as_rgb",
+    "collect_images",
+    "load_image",
+    "read_good_images",
+    "read_image",
+    "read_test_images",
+]

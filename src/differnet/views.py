@@ -1,0 +1,207 @@
+"""The transformations T of an image: rotations, flips, brightness (paper, section 3.3).
+
+A view is a value; the same view can be applied on a CPU, to one uint8 image, or on a GPU, to a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from differnet.settings import ViewSettings
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["View", "apply_view", "apply_views", "apply_views_batch", "fixed_views", "random_views", "resize"]
+
+# Weights of red, green and blue in brightness (ITU-R 601-2, as Pillow's "L").
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class View:
+    """One transformation of an image.
+
+    Attributes:
+        degrees: Counter-clockwise rotation about the centre; corners that come from outside are black.
+        mirrored: Whether the image is flipped left to right before it is rotated.
+        brightness: Factor on all values.
+        contrast: Factor on the difference to the image's mean grey.
+        saturation: Factor on the difference to each pixel's grey.
+    """
+
+    degrees: float = 0.0
+    mirrored: bool = False
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+
+    @property
+    def is_photometric(self) -> bool:
+        """Whether the view changes colours."""
+        return (self.brightness, self.contrast, self.saturation) != (1.0, 1.0, 1.0)
+
+
+def fixed_views(settings: ViewSettings) -> tuple[View, ...]:
+    """The views of a test image, the same for every image.
+
+    ``rotations``: i * 360 / n degrees for i = 0..n-1 (paper, section 4.2). ``right-angles`` and ``symmetries``: the
+    exact symmetries of the square, 4 without and 8 with flips; a smaller count takes the first ones. ``none``: the
+    image as it is.
+    """
+    if settings.kind == "rotations":
+        return tuple(View(degrees=i * 360.0 / settings.count) for i in range(settings.count))
+    return _exact_views(settings.kind)[: settings.count]
+
+
+def random_views(settings: ViewSettings, count: int, rng: np.random.Generator) -> tuple[View, ...]:
+    """Draw views for training.
+
+    ``rotations``: angles uniform in +-``settings.max_degrees``. The exact kinds: draws without replacement while
+    there are enough. Brightness, contrast and saturation: factors uniform in 1 +- the setting.
+    """
+    if settings.kind == "rotations":
+        angles = rng.uniform(-settings.max_degrees, settings.max_degrees, count)
+        geometry = [(float(angle), False) for angle in angles]
+    else:
+        exact = _exact_views(settings.kind)
+        drawn = rng.choice(len(exact), count, replace=count > len(exact))
+        geometry = [(exact[i].degrees, exact[i].mirrored) for i in drawn]
+    return tuple(
+        View(
+            degrees,
+            mirrored,
+            brightness=_jitter(settings.brightness, rng),
+            contrast=_jitter(settings.contrast, rng),
+            saturation=_jitter(settings.saturation, rng),
+        )
+        for degrees, mirrored in geometry
+    )
+
+
+def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Resize to ``size`` x ``size``, antialiased bilinear, aspect ratio not kept (the official first step).
+
+    Args:
+        image: uint8 (height, width, 3).
+        size: Side of the result, in pixels.
+
+    Returns:
+        uint8 (size, size, 3); bit for bit what Pillow gives.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def apply_views(image: NDArray[np.uint8], views: Sequence[View]) -> NDArray[np.uint8]:
+    """Apply several views to a square image on the CPU.
+
+    Args:
+        image: uint8 (size, size, 3).
+        views: The V views.
+
+    Returns:
+        uint8 (V, size, size, 3).
+    """
+    result = np.empty((len(views), *image.shape), np.uint8)
+    for i, view in enumerate(views):
+        result[i] = apply_view(image, view)
+    return result
+
+
+def apply_view(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """Apply one view to a square image on the CPU: nearest neighbour, black corners, as the official code.
+
+    Args:
+        image: uint8 (size, size, 3).
+        view: The transformation.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    if view.mirrored:
+        image = image[:, ::-1]
+    quarter_turns, rest = divmod(view.degrees, 90.0)
+    if rest == 0.0:
+        image = np.rot90(image, int(quarter_turns) % 4)
+    else:
+        image = _rotate_nearest(np.ascontiguousarray(image), view.degrees)
+    if view.is_photometric:
+        image = _change_colours(image, view)
+    return np.ascontiguousarray(image)
+
+
+def apply_views_batch(images: torch.Tensor, views: Sequence[View]) -> torch.Tensor:
+    """Apply every view to every image in one batched call, on the images' own device.
+
+    Args:
+        images: (B, 3, size, size) float, values in [0, 1].
+        views: The V views.
+
+    Returns:
+        (B * V, 3, size, size) of the same dtype, ordered image by image.
+    """
+    import torch
+    from torch.nn import functional
+
+    batch, count = images.shape[0], len(views)
+    radians = torch.tensor([math.radians(view.degrees) for view in views], dtype=torch.float64)
+    sign = torch.tensor([-1.0 if view.mirrored else 1.0 for view in views], dtype=torch.float64)
+    cos, sin, zero = radians.cos(), radians.sin(), torch.zeros(count, dtype=torch.float64)
+    # Rows map an output pixel to where it comes from, in coordinates with y pointing down.
+    theta = torch.stack(
+        (torch.stack((sign * cos, -sign * sin, zero), 1), torch.stack((sin, cos, zero), 1)), dim=1
+    ).to(images.device, torch.float32)
+    grid = functional.affine_grid(theta, [count, 3, *images.shape[2:]], align_corners=False).to(images.dtype)
+    turned = functional.grid_sample(
+        images.repeat_interleave(count, 0),
+        grid.repeat(batch, 1, 1, 1),
+        mode="nearest",
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    if not any(view.is_photometric for view in views):
+        return turned
+    factors = torch.tensor(
+        [(view.brightness, view.contrast, view.saturation) for view in views],
+        dtype=images.dtype,
+        device=images.device,
+    ).repeat(batch, 1)
+    brightness, contrast, saturation = (factors[:, i].view(-1, 1, 1, 1) for i in range(3))
+    luma = torch.tensor(_LUMA, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+    turned = (turned * brightness).clamp(0, 1)
+    mean_grey = (turned * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    turned = (mean_grey + (turned - mean_grey) * contrast).clamp(0, 1)
+    grey = (turned * luma).sum(1, keepdim=True)
+    return (grey + (turned - grey) * saturation).clamp(0, 1)
+
+
+def _exact_views(kind: str) -> tuple[View, ...]:
+    right_angles = tuple(View(degrees=90.0 * i) for i in range(4))
+    if kind == "right-angles":
+        return right_angles
+    if kind == "symmetries":
+        return right_angles + tuple(View(degrees=90.0 * i, mirrored=True) for i in range(4))
+    return (View(),)
+
+
+def _jitter(strength: float, rng: np.random.Generator) -> float:
+    return float(rng.uniform(max(0.0, 1.0 - strength), 1.0 + strength)) if strength > 0.0 else 1.0
+
+
+def _change_colours(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    luma = np.asarray(_LUMA, np.float32)
+    pixels = np.clip(image.astype(np.float32) * view.brightness, 0, 255)
+    mean_grey = float((pixels @ luma).mean())
+    pixels = np.clip(mean_grey + (pixels - mean_grey) * view.contrast, 0, 255)
+    grey = (pixels @ luma)[:, :, None]
+    return np.rint(np.clip(grey + (pixels - grey) * view.saturation, 0, 255)).astype(np.uint8)
