@@ -140,44 +140,43 @@ def apply_view(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
-def apply_views_batch(images: torch.Tensor, views: Sequence[View]) -> torch.Tensor:
-    """Apply every view to every image in one batched call, on the images' own device.
+def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> torch.Tensor:
+    """Apply views to a batch of images in one call, on the images' own device.
 
     Args:
         images: (B, 3, size, size) float, values in [0, 1].
-        views: The V views.
+        views: For each of the B images its V views.
 
     Returns:
         (B * V, 3, size, size) of the same dtype, ordered image by image.
     """
-    import torch
-    from torch.nn import functional
+    import torch  # noqa: PLC0415 - reading and turning images on a CPU does not need torch
+    from torch.nn import functional  # noqa: PLC0415
 
-    batch, count = images.shape[0], len(views)
-    radians = torch.tensor([math.radians(view.degrees) for view in views], dtype=torch.float64)
-    sign = torch.tensor([-1.0 if view.mirrored else 1.0 for view in views], dtype=torch.float64)
-    cos, sin, zero = radians.cos(), radians.sin(), torch.zeros(count, dtype=torch.float64)
-    # Rows map an output pixel to where it comes from, in coordinates with y pointing down.
-    theta = torch.stack(
-        (torch.stack((sign * cos, -sign * sin, zero), 1), torch.stack((sin, cos, zero), 1)), dim=1
-    ).to(images.device, torch.float32)
-    grid = functional.affine_grid(theta, [count, 3, *images.shape[2:]], align_corners=False).to(images.dtype)
+    every = [view for of_image in views for view in of_image]
+    table = torch.tensor(
+        [
+            (math.radians(v.degrees), -1.0 if v.mirrored else 1.0, v.brightness, v.contrast, v.saturation)
+            for v in every
+        ],
+        dtype=torch.float64,
+    )
+    cos, sin, sign = table[:, 0].cos(), table[:, 0].sin(), table[:, 1]
+    zero = torch.zeros_like(cos)
+    # Each row maps an output pixel to where it comes from, in coordinates with y pointing down.
+    theta = torch.stack((sign * cos, -sign * sin, zero, sin, cos, zero), dim=1).view(-1, 2, 3)
+    grid = functional.affine_grid(theta.to(images), [len(every), *images.shape[1:]], align_corners=False)
     turned = functional.grid_sample(
-        images.repeat_interleave(count, 0),
-        grid.repeat(batch, 1, 1, 1),
+        images.repeat_interleave(len(every) // len(views), dim=0),
+        grid,
         mode="nearest",
         padding_mode="zeros",
         align_corners=False,
     )
-    if not any(view.is_photometric for view in views):
+    if not any(view.is_photometric for view in every):
         return turned
-    factors = torch.tensor(
-        [(view.brightness, view.contrast, view.saturation) for view in views],
-        dtype=images.dtype,
-        device=images.device,
-    ).repeat(batch, 1)
-    brightness, contrast, saturation = (factors[:, i].view(-1, 1, 1, 1) for i in range(3))
-    luma = torch.tensor(_LUMA, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+    brightness, contrast, saturation = table[:, 2:].to(images).view(-1, 3, 1, 1, 1).unbind(1)
+    luma = images.new_tensor(_LUMA).view(1, 3, 1, 1)
     turned = (turned * brightness).clamp(0, 1)
     mean_grey = (turned * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
     turned = (mean_grey + (turned - mean_grey) * contrast).clamp(0, 1)
@@ -192,6 +191,30 @@ def _exact_views(kind: str) -> tuple[View, ...]:
     if kind == "symmetries":
         return right_angles + tuple(View(degrees=90.0 * i, mirrored=True) for i in range(4))
     return (View(),)
+
+
+def _rotate_nearest(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    """Rotate counter-clockwise about the centre, output pixel by output pixel from where it comes from.
+
+    Pillow, which the official code uses, takes ``floor`` of coordinates in 16.16 fixed point. Coefficients
+    rounded the same way make OpenCV choose the same pixels, also at 45 degrees, where many lie on a border.
+    """
+    size = image.shape[0]
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    centre = size / 2
+    exact = np.array(
+        [
+            [cos, -sin, centre - (centre - 0.5) * (cos - sin)],
+            [sin, cos, centre - (centre - 0.5) * (sin + cos)],
+        ]
+    )
+    matrix = np.floor(exact * 2.0**16 + 0.5) / 2.0**16
+    # OpenCV rounds to the nearest; half a pixel back makes that floor, and the rest keeps it off exact ties.
+    matrix[:, 2] += 2.0**-16 - 0.5
+    turned: NDArray[np.uint8] = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(0, 0, 0)
+    )
+    return turned
 
 
 def _jitter(strength: float, rng: np.random.Generator) -> float:

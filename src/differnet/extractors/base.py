@@ -48,12 +48,19 @@ class Extractor(nn.Module):
         """Compute feature maps.
 
         Args:
-            images: (B, 3, H, W) float, RGB in [0, 1].
+            images: (B, 3, H, W) float32, RGB in [0, 1].
 
         Returns:
-            (B, C, h, w) feature maps, of the parameters' dtype.
+            (B, C, h, w) feature maps, in the dtype of `set_precision` (float32 unless changed).
         """
-        return self.feature_maps((images - self._mean) / self._std)
+        normalised = (images - self._mean) / self._std
+        return self.feature_maps(normalised.to(next(self.parameters()).dtype))
+
+    def set_precision(self, dtype: torch.dtype) -> Extractor:
+        """Compute the layers in another dtype; pixels are still normalised in float32. Returns itself."""
+        for layers in self.children():
+            layers.to(dtype)
+        return self
 
     def freeze(self) -> Extractor:
         """Put the network into evaluation mode and stop gradients at its parameters; returns itself."""

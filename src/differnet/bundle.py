@@ -1,0 +1,184 @@
+"""The model file: one safetensors file with all tensors, and a JSON manifest in its metadata.
+
+Reading it executes nothing, and `read_manifest` does not need torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import safetensors
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from differnet.errors import ModelFileError, OutputError
+from differnet.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord", "read_bundle", "read_manifest", "write_bundle"]
+
+FORMAT_VERSION = 1
+_FORMAT_NAME = "differnet"
+_METADATA_FORMAT = "format"
+_METADATA_MANIFEST = "manifest"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainingRecord(_Record):
+    """How a model came about.
+
+    Attributes:
+        origin: ``trained`` here, or ``official`` for imported weights of the authors' code.
+        images: Number of images that the flow was trained on.
+        held_out_images: Number of good images held out.
+        data_sha256: Fingerprint of all these images, empty for imported weights.
+        epochs: Finished epochs.
+        kept_epoch: The epoch whose weights are kept.
+        loss: Training loss of the kept epoch.
+        held_out_loss: Held-out loss of the kept epoch.
+        interrupted: Whether the user stopped the training.
+        seconds: Duration.
+        device: Where it was trained.
+        precision: What the extractor computed in.
+    """
+
+    origin: Literal["trained", "official"]
+    images: int = Field(0, ge=0)
+    held_out_images: int = Field(0, ge=0)
+    data_sha256: str = ""
+    epochs: int = Field(0, ge=0)
+    kept_epoch: int = Field(0, ge=0)
+    loss: float | None = None
+    held_out_loss: float | None = None
+    interrupted: bool = False
+    seconds: float = Field(0.0, ge=0.0)
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+class Manifest(_Record):
+    """Everything about a model except its tensors.
+
+    Attributes:
+        format_version: Of the model file.
+        package_version: Of the differnet that wrote it.
+        created: Time of writing, UTC.
+        settings: All settings of the detector.
+        features: Number of features, d.
+        extractor_sha256: Fingerprint of the extractor's weights, which are not copied into the file.
+        training: How the model came about.
+    """
+
+    format_version: int = Field(FORMAT_VERSION, ge=1)
+    package_version: str
+    created: datetime
+    settings: Settings
+    features: int = Field(ge=2)
+    extractor_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    training: TrainingRecord
+
+
+def write_bundle(path: str | os.PathLike[str], manifest: Manifest, tensors: Mapping[str, Tensor]) -> None:
+    """Write a model file; it appears under its name only once it is complete.
+
+    Args:
+        path: Where to; an existing file is replaced.
+        manifest: Everything but the tensors.
+        tensors: By name; they are stored as they are.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    import safetensors.torch  # noqa: PLC0415 - reading a manifest must not need torch
+
+    target = Path(path)
+    metadata = {_METADATA_FORMAT: _FORMAT_NAME, _METADATA_MANIFEST: manifest.model_dump_json()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    part: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        os.close(handle)
+        part = Path(name)
+        safetensors.torch.save_file(contiguous, part, metadata)
+        part.chmod(0o666 & ~_umask())
+        part.replace(target)
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OutputError(f"{target}: cannot be written ({reason}); choose a folder that exists and is writable.") from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def read_manifest(path: str | os.PathLike[str]) -> Manifest:
+    """Read what a model file says of itself, without its tensors and without torch.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
+    """
+    with _opened(path, framework="numpy") as file:
+        return _parse_manifest(Path(path), file.metadata())
+
+
+def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tensor]]:
+    """Read a model file whole.
+
+    Returns:
+        The manifest, and the tensors by name, on the CPU.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
+    """
+    with _opened(path, framework="pt") as file:
+        manifest = _parse_manifest(Path(path), file.metadata())
+        return manifest, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+
+
+def _opened(path: str | os.PathLike[str], framework: str) -> safetensors.safe_open:
+    try:
+        return safetensors.safe_open(path, framework)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such model file; check the path.") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror or error}); give a model file.") from None
+    except safetensors.SafetensorError:
+        raise ModelFileError(
+            f"{path}: is damaged or not a model file; copy it again, or train the model again."
+        ) from None
+
+
+def _parse_manifest(path: Path, metadata: Mapping[str, str] | None) -> Manifest:
+    if not metadata or metadata.get(_METADATA_FORMAT) != _FORMAT_NAME or _METADATA_MANIFEST not in metadata:
+        raise ModelFileError(f"{path}: was not written by differnet; give a file that 'differnet train' made.")
+    try:
+        fields = json.loads(metadata[_METADATA_MANIFEST])
+        version = int(fields["format_version"])
+    except (ValueError, TypeError, KeyError):
+        raise ModelFileError(f"{path}: its manifest is damaged; copy it again, or train the model again.") from None
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: has format version {version}, this differnet reads up to {FORMAT_VERSION}; upgrade differnet."
+        )
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise ModelFileError(
+            f"{path}: its manifest is not valid ('{where}': {error.errors()[0]['msg']}); train the model again."
+        ) from None
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,291 @@
+"""From images to feature vectors, once: decode, resize, views, extractor, pooling (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from differnet.errors import ImageError
+from differnet.extractors import Extractor
+from differnet.images import ImageSource, load_image
+from differnet.views import View, apply_views, apply_views_batch, resize
+
+__all__ = ["FeatureBank", "FeatureExtraction", "Failure", "ImageFeatures", "ViewChoice", "average_groups", "describe", "pool_scales"]
+
+_DECODE_THREADS = 2
+_READ_AHEAD = 4
+# Views per call of the network: enough to fill the cores, small enough for the cache of a processor.
+_CPU_BATCH = 8
+_GPU_BATCH = 256
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+ViewChoice: TypeAlias = Sequence[View] | Callable[[int], Sequence[View]]
+"""The views of every image, or a function from an image's place in the input to its views."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be used.
+
+    Attributes:
+        source: The path, or the array's place in the input.
+        reason: One sentence that says why and what to do.
+    """
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What the extractor says of one image.
+
+    Attributes:
+        index: Place of the image in the input.
+        source: The path, or the array's place in the input.
+        width: Width of the original image, in pixels.
+        height: Height of the original image, in pixels.
+        features: (V, d) float32, one row per view, on the CPU.
+    """
+
+    index: int
+    source: str
+    width: int
+    height: int
+    features: Tensor
+
+
+@dataclass
+class FeatureBank:
+    """The features of many images, computed once and read in every epoch.
+
+    Attributes:
+        features: (N, V, d) float32.
+        sources: The N images.
+        failures: Images that could not be used.
+    """
+
+    features: Tensor
+    sources: list[str]
+    failures: list[Failure] = field(default_factory=list)
+
+
+def pool_scales(extractor: Extractor, images: Tensor, scales: int) -> Tensor:
+    """Concatenate the mean feature maps of images at several sizes (paper, section 3.1).
+
+    Args:
+        extractor: The feature extractor.
+        images: (B, 3, size, size) float32 in [0, 1].
+        scales: Number of sizes; each is half the one before, by nearest neighbour as in the official code.
+
+    Returns:
+        (B, scales * channels) float32 features, differentiable with respect to the images.
+    """
+    size = images.shape[-1]
+    pooled = []
+    for scale in range(scales):
+        scaled = images if scale == 0 else functional.interpolate(images, size=size >> scale)
+        pooled.append(extractor(scaled).float().mean(dim=(2, 3)))
+    return torch.cat(pooled, dim=1)
+
+
+def average_groups(features: Tensor, group: int, rng: np.random.Generator | None = None) -> Tensor:
+    """Average the features of groups of views of each image.
+
+    Args:
+        features: (N, V, d).
+        group: Views per group; V // group groups are made, views left over are not used.
+        rng: Draws the groups anew for each image; None takes neighbouring views.
+
+    Returns:
+        (N, V // group, d).
+    """
+    images, views, _ = features.shape
+    groups = views // group
+    if rng is not None and group > 1:
+        order = torch.from_numpy(rng.random((images, views)).argsort(axis=1))
+        features = features.gather(1, order.unsqueeze(2).expand_as(features))
+    return features[:, : groups * group].unflatten(1, (groups, group)).mean(dim=2)
+
+
+class FeatureExtraction:
+    """Turns images into view features, streaming: images are read ahead in threads while the network computes.
+
+    Args:
+        extractor: A frozen extractor; it is moved to the device.
+        size: Side that images are resized to, in pixels.
+        scales: Number of image sizes.
+        device: Where the network runs; on a GPU the views are made there too, in one batched call.
+        dtype: float32 or bfloat16, what the network computes in; features are float32 in either case.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        *,
+        size: int = 448,
+        scales: int = 3,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.device = torch.device(device)
+        self.size = size
+        self.scales = scales
+        self.dtype = dtype
+        # channels_last is a third faster on a CPU, and what tensor cores want.
+        self.extractor = extractor.to(self.device).set_precision(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.features = scales * extractor.channels
+        self._batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
+
+    def stream(self, sources: Iterable[ImageSource], views: ViewChoice) -> Iterator[ImageFeatures | Failure]:
+        """Compute the features of each image, in the order of the input.
+
+        Args:
+            sources: Paths or arrays; consumed as needed, so it may be long.
+            views: The V views of every image, or a function from an image's place in the input to its V views.
+
+        Yields:
+            The features of an image, or why it could not be used.
+        """
+        waiting: list[_Prepared] = []
+        for prepared in _read_ahead(lambda item: self._prepare(*item, views), enumerate(sources)):
+            if isinstance(prepared, Failure):
+                # Earlier images first, so that the order of the input is kept.
+                yield from self._flush(waiting)
+                yield prepared
+                continue
+            waiting.append(prepared)
+            if len(waiting) * len(prepared.views) >= self._batch:
+                yield from self._flush(waiting)
+        yield from self._flush(waiting)
+
+    def bank(
+        self,
+        sources: Sequence[ImageSource],
+        views: ViewChoice,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> FeatureBank:
+        """Compute the features of many images and keep them.
+
+        Args:
+            sources: Paths or arrays.
+            views: As in `stream`.
+            progress: Called with the number of images done so far.
+        """
+        features: list[Tensor] = []
+        kept: list[str] = []
+        failures: list[Failure] = []
+        for done, result in enumerate(self.stream(sources, views), start=1):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                features.append(result.features)
+                kept.append(result.source)
+            progress(done)
+        stacked = torch.stack(features) if features else torch.empty(0, 0, self.features)
+        return FeatureBank(stacked, kept, failures)
+
+    @torch.no_grad()
+    def extract(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
+        """Compute the features of resized images.
+
+        Args:
+            images: B arrays, uint8 (size, size, 3).
+            views: For each image its V views.
+
+        Returns:
+            (B, V, d) float32 on the CPU.
+        """
+        if self.device.type == "cpu":
+            turned = [apply_views(image, chosen) for image, chosen in zip(images, views, strict=True)]
+            return self._extract_turned(turned)
+        stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
+        pixels = stacked.permute(0, 3, 1, 2).float() / 255
+        return self._pool(apply_views_batch(pixels, views)).cpu().unflatten(0, (len(images), -1))
+
+    @torch.no_grad()
+    def _extract_turned(self, turned: Sequence[NDArray[np.uint8]]) -> Tensor:
+        # NHWC bytes seen as NCHW are channels_last already.
+        pixels = torch.from_numpy(np.concatenate(turned)).permute(0, 3, 1, 2)
+        parts = [self._pool(part.float() / 255) for part in pixels.split(self._batch)]
+        return torch.cat(parts).unflatten(0, (len(turned), -1))
+
+    def _pool(self, pixels: Tensor) -> Tensor:
+        return pool_scales(self.extractor, pixels, self.scales)
+
+    def _prepare(self, index: int, source: ImageSource, views: ViewChoice) -> _Prepared | Failure:
+        name = describe(source, index)
+        try:
+            image = load_image(source)
+        except ImageError as error:
+            return Failure(name, str(error))
+        chosen = views(index) if callable(views) else views
+        resized = resize(image, self.size)
+        on_cpu = self.device.type == "cpu"
+        return _Prepared(
+            index,
+            name,
+            width=image.shape[1],
+            height=image.shape[0],
+            views=chosen,
+            pixels=apply_views(resized, chosen) if on_cpu else resized,
+        )
+
+    def _flush(self, waiting: list[_Prepared]) -> Iterator[ImageFeatures]:
+        if not waiting:
+            return
+        batch = waiting.copy()
+        waiting.clear()
+        if self.device.type == "cpu":
+            features = self._extract_turned([image.pixels for image in batch])
+        else:
+            features = self.extract([image.pixels for image in batch], [image.views for image in batch])
+        for image, of_image in zip(batch, features, strict=True):
+            yield ImageFeatures(image.index, image.source, image.width, image.height, of_image)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An image read, resized and, on a CPU, turned into its views."""
+
+    index: int
+    source: str
+    width: int
+    height: int
+    views: Sequence[View]
+    pixels: NDArray[np.uint8]
+
+
+def describe(source: ImageSource, index: int) -> str:
+    """Name an image for a message or a table: its path, or its place among the arrays."""
+    return f"array[{index}]" if isinstance(source, np.ndarray) else str(source)
+
+
+def _read_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Map in threads, in order, never more than a few items ahead of what was taken."""
+    remaining = iter(items)
+    with ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read") as pool:
+        pending: deque[Future[_Result]] = deque()
+        try:
+            for item in itertools.islice(remaining, _READ_AHEAD):
+                pending.append(pool.submit(function, item))
+            while pending:
+                result = pending.popleft().result()
+                for item in itertools.islice(remaining, 1):
+                    pending.append(pool.submit(function, item))
+                yield result
+        finally:
+            for future in pending:
+                future.cancel()

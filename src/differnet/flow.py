@@ -1,0 +1,194 @@
+"""f_NF: the normalizing flow, Real-NVP coupling blocks with fixed random permutations (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from differnet.errors import SettingsError
+
+__all__ = ["TWO_OVER_PI", "CouplingBlock", "NormalizingFlow", "negative_log_likelihood"]
+
+TWO_OVER_PI = 2.0 / math.pi
+
+# The official code cuts every block's output off here, so that one wild feature cannot become infinite.
+_OUTPUT_LIMIT = 1e6
+
+
+class CouplingBlock(nn.Module):
+    """A permutation followed by an affine coupling of two halves.
+
+    With the permuted input split into (x1, x2), and (s, t) the two halves of a subnet's output:
+    ``y1 = exp(sigma(s2(x2))) * x1 + t2(x2)``, then ``y2 = exp(sigma(s1(y1))) * x2 + t1(y1)``, where
+    ``sigma_a(h) = (2a / pi) * atan(h / a)`` is the soft clamp (paper, equations 1 to 3; Dinh et al., "Density
+    estimation using Real NVP", ICLR 2017; Ardizzone et al., arXiv 1907.02392, for the clamp).
+
+    Args:
+        features: Number of features, d.
+        hidden: Width of the three hidden layers of each subnet.
+        clamp: The a of the soft clamp; log-scales stay within +-a.
+        permutation: int64 (d,), output i takes input ``permutation[i]``.
+        clamp_factor: Stands for 2 / pi in the soft clamp.
+    """
+
+    permutation: Tensor
+
+    def __init__(
+        self, features: int, hidden: int, clamp: float, permutation: Tensor, clamp_factor: float = TWO_OVER_PI
+    ) -> None:
+        super().__init__()
+        self.split = (features // 2, features - features // 2)
+        self.clamp = clamp
+        self.clamp_factor = clamp_factor
+        self.register_buffer("permutation", permutation)
+        first, second = self.split
+        self.subnet1 = _subnet(first, hidden, 2 * second)
+        self.subnet2 = _subnet(second, hidden, 2 * first)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, d) inputs to (B, d) outputs and the (B,) log-determinants of the Jacobian."""
+        x1, x2 = y[:, self.permutation].split(self.split, dim=1)
+        log_scale2, shift2 = self._affine(self.subnet2, x2)
+        y1 = log_scale2.exp() * x1 + shift2
+        log_scale1, shift1 = self._affine(self.subnet1, y1)
+        y2 = log_scale1.exp() * x2 + shift1
+        z = torch.cat((y1, y2), dim=1).clamp(-_OUTPUT_LIMIT, _OUTPUT_LIMIT)
+        return z, log_scale1.sum(1) + log_scale2.sum(1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Map (B, d) outputs back to (B, d) inputs."""
+        y1, y2 = z.split(self.split, dim=1)
+        log_scale1, shift1 = self._affine(self.subnet1, y1)
+        x2 = (y2 - shift1) * (-log_scale1).exp()
+        log_scale2, shift2 = self._affine(self.subnet2, x2)
+        x1 = (y1 - shift2) * (-log_scale2).exp()
+        y = torch.empty_like(z)
+        y[:, self.permutation] = torch.cat((x1, x2), dim=1)
+        return y
+
+    def _affine(self, subnet: nn.Module, condition: Tensor) -> tuple[Tensor, Tensor]:
+        scale, shift = subnet(condition).chunk(2, dim=1)
+        return self.clamp * self.clamp_factor * torch.atan(scale / self.clamp), shift
+
+
+class NormalizingFlow(nn.Module):
+    """The density of feature vectors: an invertible map to a standard normal distribution.
+
+    The flow starts with a fixed standardisation ``(y - shift) * exp(-log_scale)``, the data-dependent
+    initialisation of Glow's actnorm (Kingma and Dhariwal, NeurIPS 2018) kept constant; it is the identity, as
+    in the paper, until `standardize` is called.
+
+    Args:
+        features: Number of features, d.
+        blocks: Number of coupling blocks.
+        hidden: Width of the subnets' hidden layers.
+        clamp: The a of the soft clamp.
+        clamp_factor: Stands for 2 / pi in the soft clamp; the official code writes 0.636.
+        permutation_seed: Block k permutes by NumPy's ``RandomState(permutation_seed + k).permutation(d)``; 0 gives
+            the official permutations. They are buffers and so travel with the weights.
+
+    Example:
+        >>> flow = NormalizingFlow(features=768, hidden=64)
+        >>> z, log_det = flow(torch.zeros(4, 768))
+        >>> z.shape, log_det.shape
+        (torch.Size([4, 768]), torch.Size([4]))
+    """
+
+    shift: Tensor
+    log_scale: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        blocks: int = 8,
+        hidden: int = 2048,
+        clamp: float = 3.0,
+        *,
+        clamp_factor: float = TWO_OVER_PI,
+        permutation_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if features < 2 or blocks < 1 or hidden < 1 or not clamp > 0.0:
+            raise SettingsError("A flow needs at least 2 features, 1 block, 1 hidden unit and a clamp above 0.")
+        self.features = features
+        self.register_buffer("shift", torch.zeros(features))
+        self.register_buffer("log_scale", torch.zeros(features))
+        permutations = (np.random.RandomState(permutation_seed + k).permutation(features) for k in range(blocks))
+        self.blocks = nn.ModuleList(
+            CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation), clamp_factor)
+            for permutation in permutations
+        )
+
+    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features to the latent space.
+
+        Args:
+            y: (B, d) features.
+
+        Returns:
+            z: (B, d) latent vectors.
+            log_det: (B,) log |det dz/dy|, from the same pass.
+        """
+        z = (y - self.shift) * (-self.log_scale).exp()
+        log_det = (-self.log_scale.sum()).expand(len(y))
+        for block in self.blocks:
+            z, block_log_det = block(z)
+            log_det = log_det + block_log_det
+        return z, log_det
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Map (B, d) latent vectors back to (B, d) features."""
+        y = z
+        for block in reversed(self.blocks):
+            y = block.inverse(y)
+        return y * self.log_scale.exp() + self.shift
+
+    @torch.no_grad()
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (count, d) feature vectors from the learnt density, by the inverse."""
+        z = torch.randn(count, self.features, generator=generator)
+        return self.inverse(z.to(self.shift))
+
+    @torch.no_grad()
+    def standardize(self, y: Tensor) -> None:
+        """Set the first layer so that the features ``y`` (N, d) get mean 0 and deviation 1.
+
+        A tenth of the typical deviation is the floor, so that features that hardly vary among few images do not
+        become huge on the next one.
+        """
+        deviation = y.std(dim=0, correction=0)
+        typical = deviation.mean().clamp_min(torch.finfo(y.dtype).tiny)
+        self.shift.copy_(y.mean(dim=0))
+        self.log_scale.copy_((deviation.square() + (0.1 * typical).square()).sqrt().log())
+
+
+def negative_log_likelihood(z: Tensor, log_det: Tensor) -> Tensor:
+    """The training loss per vector, ``||z||^2 / 2 - log |det dz/dy|`` divided by d (paper, equation 4).
+
+    Constant terms are left out, and the division by the number of features is the official code's.
+
+    Args:
+        z: (B, d) latent vectors.
+        log_det: (B,) log-determinants.
+
+    Returns:
+        (B,) losses.
+    """
+    return (0.5 * z.square().sum(dim=1) - log_det) / z.shape[1]
+
+
+def _subnet(features_in: int, hidden: int, features_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(features_in, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, features_out),
+    )
+
+

@@ -1,0 +1,54 @@
+"""tau(x): the anomaly score, and how the views of an image are aggregated (paper, equation 5)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from differnet.features import average_groups
+from differnet.flow import NormalizingFlow
+
+__all__ = ["aggregate", "score_features"]
+
+
+@torch.no_grad()
+def score_features(
+    flow: NormalizingFlow, features: Tensor, *, aggregation: Literal["mean", "median"], group: int = 1
+) -> Tensor:
+    """Score images by the features of their views.
+
+    The score of a view is the mean of z squared over the d latent values, as in the official code. It is the
+    paper's ``-log p_Z(z)`` up to scale and offset: ``-log p_Z(z) = (d / 2) * (score + log(2 pi))``. A view that
+    the flow explains perfectly well scores about 1.
+
+    Args:
+        flow: The fitted flow.
+        features: (N, V, d) float32.
+        aggregation: How the views become one score; see `aggregate`.
+        group: Average the features of this many neighbouring views first, as the flow was trained.
+
+    Returns:
+        (N,) float32 scores on the CPU, higher is more anomalous.
+    """
+    features = average_groups(features, group)
+    z, _ = flow(features.flatten(0, 1).to(flow.shift.device))
+    per_view = z.square().mean(dim=1).view(features.shape[:2])
+    return aggregate(per_view, aggregation).cpu()
+
+
+def aggregate(view_scores: Tensor, aggregation: Literal["mean", "median"]) -> Tensor:
+    """Turn the scores of an image's views into one.
+
+    Args:
+        view_scores: (N, V).
+        aggregation: ``mean`` (paper) or ``median``; the median of an even number of views is the mean of the two
+            in the middle.
+
+    Returns:
+        (N,) scores.
+    """
+    if aggregation == "mean":
+        return view_scores.mean(dim=1)
+    return torch.quantile(view_scores, 0.5, dim=1)

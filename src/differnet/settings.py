@@ -1,0 +1,242 @@
+"""Every setting of a detector, checked at the edge, and the presets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from differnet.errors import SettingsError
+
+__all__ = [
+    "PRESETS",
+    "ExtractorSettings",
+    "FlowSettings",
+    "ScoringSettings",
+    "Settings",
+    "TrainingSettings",
+    "ViewSettings",
+    "preset",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ViewSettings(_Section):
+    """The transformations T.
+
+    Attributes:
+        size: Side that images are resized to, in pixels.
+        kind: ``rotations`` by any angle, ``right-angles`` (4), ``symmetries`` of the square (right angles with
+            and without flips, 8), or ``none``.
+        count: Number of fixed views of an image that is scored.
+        training_count: Number of views of an image in training: in each epoch if they are drawn afresh, else in
+            the feature bank.
+        max_degrees: Random rotations in training stay within +- this.
+        brightness: Random factor in training is uniform in 1 +- this; 0 switches it off.
+        contrast: Likewise for contrast.
+        saturation: Likewise for saturation.
+    """
+
+    size: int = Field(448, ge=64, le=4096)
+    kind: Literal["rotations", "right-angles", "symmetries", "none"] = "symmetries"
+    count: int = Field(8, ge=1, le=4096)
+    training_count: int = Field(8, ge=1, le=4096)
+    max_degrees: float = Field(180.0, ge=0.0, le=180.0)
+    brightness: float = Field(0.0, ge=0.0, le=1.0)
+    contrast: float = Field(0.0, ge=0.0, le=1.0)
+    saturation: float = Field(0.0, ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _check_count(self) -> ViewSettings:
+        available = {"right-angles": 4, "symmetries": 8, "none": 1}.get(self.kind)
+        if available is not None and self.count > available:
+            raise ValueError(f"views of kind '{self.kind}' number {available}, count must not exceed that")
+        return self
+
+
+class ExtractorSettings(_Section):
+    """The frozen feature extractor.
+
+    Attributes:
+        name: See `differnet.extractors.EXTRACTORS`.
+        scales: Number of image sizes; each is half the one before.
+        precision: ``auto`` takes bfloat16 where the processor computes in it, else float32.
+    """
+
+    name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "alexnet"
+    scales: int = Field(3, ge=1, le=5)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class FlowSettings(_Section):
+    """The normalizing flow; see `differnet.flow.NormalizingFlow`.
+
+    Attributes:
+        blocks: Number of coupling blocks.
+        hidden: Width of the subnets' hidden layers.
+        clamp: The a of the soft clamp.
+        official_clamp_factor: Use the official code's 0.636 for 2 / pi.
+        standardize: Start with a fixed standardisation learnt from the training features.
+    """
+
+    blocks: int = Field(8, ge=1, le=64)
+    hidden: int = Field(512, ge=1, le=8192)
+    clamp: float = Field(3.0, gt=0.0, le=100.0)
+    official_clamp_factor: bool = False
+    standardize: bool = True
+
+
+class TrainingSettings(_Section):
+    """Maximum-likelihood training.
+
+    Attributes:
+        epochs: Most passes over the training images.
+        batch_images: Images per step.
+        views: ``bank`` extracts the views of each image once; ``fresh`` draws new ones every epoch, as the paper.
+        group: Average the features of this many views of an image, drawn at random, into one training vector;
+            1 trains on single views, as the paper.
+        learning_rate: Of Adam.
+        betas: Of Adam.
+        eps: Of Adam.
+        weight_decay: Of Adam.
+        held_out: Share of the good images that is held out to watch the likelihood; 0 holds out none.
+        min_held_out: At least this many are held out, up to half of the images.
+        keep: ``best`` keeps the epoch with the highest held-out likelihood, ``last`` the last one.
+        patience: Stop after this many epochs without a better one; 0 never stops early.
+    """
+
+    epochs: int = Field(200, ge=1)
+    batch_images: int = Field(24, ge=1)
+    views: Literal["bank", "fresh"] = "bank"
+    group: int = Field(1, ge=1)
+    learning_rate: float = Field(2e-4, gt=0.0)
+    betas: tuple[float, float] = (0.8, 0.8)
+    eps: float = Field(1e-4, gt=0.0)
+    weight_decay: float = Field(1e-5, ge=0.0)
+    held_out: float = Field(0.2, ge=0.0, le=0.5)
+    min_held_out: int = Field(10, ge=0)
+    keep: Literal["best", "last"] = "best"
+    patience: int = Field(20, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingSettings:
+        if any(not 0.0 <= beta < 1.0 for beta in self.betas):
+            raise ValueError("betas must lie in [0, 1)")
+        if self.keep == "best" and self.held_out == 0.0:
+            raise ValueError("keep='best' needs held-out images; set held_out above 0 or keep='last'")
+        return self
+
+
+class ScoringSettings(_Section):
+    """How the views of an image become one score.
+
+    Attributes:
+        aggregation: ``mean`` over the views, as the paper, or ``median``, which outlier views do not pull.
+    """
+
+    aggregation: Literal["mean", "median"] = "median"
+
+
+class Settings(_Section):
+    """All settings of a detector.
+
+    Attributes:
+        views: The transformations.
+        extractor: The feature extractor.
+        flow: The normalizing flow.
+        training: The training.
+        scoring: The aggregation of views.
+        seed: Of everything random.
+    """
+
+    views: ViewSettings = ViewSettings()
+    extractor: ExtractorSettings = ExtractorSettings()
+    flow: FlowSettings = FlowSettings()
+    training: TrainingSettings = TrainingSettings()
+    scoring: ScoringSettings = ScoringSettings()
+    seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        if self.views.size >> (self.extractor.scales - 1) < 64:
+            raise ValueError(
+                f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest must have 64 pixels"
+            )
+        if self.training.group > self.views.training_count:
+            raise ValueError("training.group must not exceed views.training_count")
+        return self
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
+        """Return a copy in which dotted names have other values.
+
+        Args:
+            overrides: For example ``{"training.epochs": 3, "seed": 1}``; strings are converted.
+
+        Raises:
+            SettingsError: If a name does not exist or a value is not allowed.
+        """
+        values = self.model_dump()
+        for name, value in overrides.items():
+            *sections, last = name.split(".")
+            target: Any = values
+            for section in sections:
+                target = target.get(section) if isinstance(target, dict) else None
+            if not isinstance(target, dict) or last not in target or isinstance(target[last], dict):
+                raise SettingsError(f"There is no setting '{name}'; choose one of {', '.join(self.names())}.")
+            target[last] = value
+        return _validated(values)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The dotted names of all settings."""
+        return list(_dotted(cls().model_dump()))
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _validated(values: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise SettingsError(f"{problems}.") from None
+
+
+PRESETS: Mapping[str, Settings] = {
+    "default": Settings(),
+    # The official config.py: 24 meta epochs of 8 epochs, batches of 24 images x 4 views, all good images trained on.
+    "paper": Settings(
+        views=ViewSettings(kind="rotations", count=64, training_count=4),
+        extractor=ExtractorSettings(precision="float32"),
+        flow=FlowSettings(hidden=2048, official_clamp_factor=True, standardize=False),
+        training=TrainingSettings(
+            epochs=24 * 8, batch_images=24, views="fresh", held_out=0.0, min_held_out=0, keep="last", patience=0
+        ),
+        scoring=ScoringSettings(aggregation="mean"),
+    ),
+}
+"""Settings by name: ``paper`` follows the authors' code step for step, ``default`` is what is recommended."""
+
+
+def preset(name: str) -> Settings:
+    """Look up a preset.
+
+    Raises:
+        SettingsError: If there is none of that name.
+    """
+    if name not in PRESETS:
+        raise SettingsError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]

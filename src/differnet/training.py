@@ -1,0 +1,175 @@
+"""Maximum-likelihood training of the flow (paper, sections 3.2 and 4.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from differnet.errors import DatasetError, DivergenceError
+from differnet.flow import NormalizingFlow, negative_log_likelihood
+from differnet.settings import TrainingSettings
+from differnet.training_vectors import VectorSource
+
+__all__ = ["MIN_IMAGES", "EpochReport", "TrainingResult", "split_held_out", "train_flow"]
+
+MIN_IMAGES = 5
+"""Fewest good images that training accepts."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What is known after an epoch.
+
+    Attributes:
+        epoch: Its number, from 1.
+        epochs: Most epochs there will be.
+        loss: Mean training loss per feature.
+        held_out_loss: The same on the held-out images, None if none are held out.
+        best_epoch: The epoch that would be kept now.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    held_out_loss: float | None
+    best_epoch: int
+
+
+@dataclass
+class TrainingResult:
+    """How a training ended; the flow itself is left at the kept epoch.
+
+    Attributes:
+        history: A report for every finished epoch.
+        kept_epoch: The epoch whose weights the flow has; 0 if none was finished.
+        interrupted: Whether the user stopped it.
+    """
+
+    history: list[EpochReport] = field(default_factory=list)
+    kept_epoch: int = 0
+    interrupted: bool = False
+
+
+def split_held_out(count: int, settings: TrainingSettings, seed: int) -> tuple[list[int], list[int]]:
+    """Divide images into those to train on and those held out.
+
+    Args:
+        count: Number of good images.
+        settings: Tells the share; at least ``min_held_out`` are held out, but never more than half.
+        seed: Of the choice.
+
+    Returns:
+        Places of the training images and of the held-out images, both sorted.
+
+    Raises:
+        DatasetError: If there are too few images.
+    """
+    if count < MIN_IMAGES:
+        raise DatasetError(
+            f"{count} good image(s) are too few to learn from; give at least {MIN_IMAGES}, better 20 or more."
+        )
+    held_out = 0
+    if settings.held_out > 0.0:
+        held_out = min(max(settings.min_held_out, round(count * settings.held_out)), count // 2)
+    order = np.random.default_rng([seed, 0]).permutation(count).tolist()
+    return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+def train_flow(
+    flow: NormalizingFlow,
+    source: VectorSource,
+    held_out: Tensor | None,
+    settings: TrainingSettings,
+    report: Callable[[EpochReport], None] = lambda report: None,
+) -> TrainingResult:
+    """Fit the flow by maximum likelihood with Adam.
+
+    The flow is left in evaluation mode with the weights of the kept epoch, also after Ctrl-C.
+
+    Args:
+        flow: Is trained in place.
+        source: Gives the batches of an epoch.
+        held_out: (M, d) features whose likelihood is watched, None for none.
+        settings: Of the optimiser, and which epoch is kept.
+        report: Called after every epoch.
+
+    Raises:
+        DivergenceError: If a loss is not finite.
+    """
+    optimizer = torch.optim.Adam(
+        flow.parameters(),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+    )
+    device = flow.shift.device
+    watched = held_out.to(device) if held_out is not None and len(held_out) else None
+    result = TrainingResult()
+    best_loss = math.inf
+    best_state: dict[str, Tensor] | None = None
+    try:
+        for epoch in range(1, settings.epochs + 1):
+            loss = _train_epoch(flow, optimizer, source.epoch(epoch), device, epoch)
+            held_out_loss = None if watched is None else _mean_loss(flow, watched)
+            if held_out_loss is not None and not math.isfinite(held_out_loss):
+                raise _divergence(epoch, "held-out loss", held_out_loss)
+            if settings.keep == "last" or held_out_loss is None:
+                result.kept_epoch = epoch
+            elif held_out_loss < best_loss:
+                best_loss, best_state = held_out_loss, _copy_parameters(flow)
+                result.kept_epoch = epoch
+            latest = EpochReport(epoch, settings.epochs, loss, held_out_loss, result.kept_epoch)
+            result.history.append(latest)
+            report(latest)
+            if settings.patience and epoch - result.kept_epoch >= settings.patience:
+                break
+    except KeyboardInterrupt:
+        result.interrupted = True
+    if best_state is not None:
+        flow.load_state_dict(best_state, strict=False)
+    flow.eval()
+    return result
+
+
+def _train_epoch(
+    flow: NormalizingFlow,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[Tensor],
+    device: torch.device,
+    epoch: int,
+) -> float:
+    flow.train()
+    losses: list[float] = []
+    for batch in batches:
+        loss = negative_log_likelihood(*flow(batch.to(device))).mean()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise _divergence(epoch, "loss", losses[-1])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return float(np.mean(losses))
+
+
+@torch.no_grad()
+def _mean_loss(flow: NormalizingFlow, features: Tensor) -> float:
+    flow.eval()
+    losses = [negative_log_likelihood(*flow(part)) for part in features.split(1024)]
+    return torch.cat(losses).mean().item()
+
+
+def _copy_parameters(flow: NormalizingFlow) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in flow.named_parameters()}
+
+
+def _divergence(epoch: int, what: str, value: float) -> DivergenceError:
+    return DivergenceError(
+        f"Training diverged in epoch {epoch} ({what} {value}); lower training.learning_rate, or look for damaged "
+        f"images among the good ones."
+    )

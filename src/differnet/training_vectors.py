@@ -1,0 +1,105 @@
+"""Where the vectors that the flow learns from come from: a feature bank, or views drawn afresh in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from differnet.features import Failure, FeatureExtraction, average_groups
+from differnet.images import ImageSource
+from differnet.settings import ViewSettings
+from differnet.views import View, random_views
+
+__all__ = ["BankVectors", "FreshVectors", "VectorSource"]
+
+
+class VectorSource(Protocol):
+    """Gives the batches of each epoch."""
+
+    def epoch(self, number: int) -> Iterator[Tensor]:
+        """Yield the batches of an epoch, (B, d) float32 each."""
+        ...
+
+
+class BankVectors:
+    """Batches from a feature bank, in an order of their own in each epoch.
+
+    Args:
+        bank: (N, V, d) features.
+        batch_images: Images per batch.
+        group: Average the features of this many random views of an image into one vector. All V views of an image
+            come in every epoch, in V // group vectors.
+        seed: Of the order and the groups.
+    """
+
+    def __init__(self, bank: Tensor, *, batch_images: int, group: int, seed: int) -> None:
+        self.bank = bank
+        self.batch_images = batch_images
+        self.group = group
+        self.seed = seed
+
+    def epoch(self, number: int) -> Iterator[Tensor]:
+        """Yield the batches of an epoch, (B * (V // group), d) each."""
+        rng = np.random.default_rng([self.seed, number])
+        order = torch.from_numpy(rng.permutation(len(self.bank)))
+        for images in order.split(self.batch_images):
+            yield average_groups(self.bank[images], self.group, rng).flatten(0, 1)
+
+
+class FreshVectors:
+    """Batches of views that are drawn and sent through the extractor anew in every epoch, as the authors do.
+
+    Args:
+        extraction: Computes the features.
+        sources: The training images; they are read again in every epoch.
+        settings: Of the views.
+        batch_images: Images per batch.
+        group: As in `BankVectors`.
+        seed: Of the order and the views.
+
+    Attributes:
+        failures: Images that could not be used, by source.
+    """
+
+    def __init__(
+        self,
+        extraction: FeatureExtraction,
+        sources: Sequence[ImageSource],
+        settings: ViewSettings,
+        *,
+        batch_images: int,
+        group: int,
+        seed: int,
+    ) -> None:
+        self.extraction = extraction
+        self.sources = sources
+        self.settings = settings
+        self.batch_images = batch_images
+        self.group = group
+        self.seed = seed
+        self.failures: dict[str, Failure] = {}
+
+    def epoch(self, number: int) -> Iterator[Tensor]:
+        """Yield the batches of an epoch, (B * (V // group), d) each."""
+        rng = np.random.default_rng([self.seed, number])
+        order = rng.permutation(len(self.sources))
+
+        def views(place: int) -> tuple[View, ...]:
+            own = np.random.default_rng([self.seed, number, int(order[place])])
+            return random_views(self.settings, self.settings.training_count, own)
+
+        batch: list[Tensor] = []
+        for result in self.extraction.stream((self.sources[i] for i in order), views):
+            if isinstance(result, Failure):
+                self.failures[result.source] = result
+                continue
+            batch.append(result.features)
+            if len(batch) == self.batch_images:
+                yield average_groups(torch.stack(batch), self.group, rng).flatten(0, 1)
+                batch = []
+        if batch:
+            yield average_groups(torch.stack(batch), self.group, rng).flatten(0, 1)
