@@ -114,7 +114,9 @@ def write_bundle(path: str | os.PathLike[str], manifest: Manifest, tensors: Mapp
         part.replace(target)
     except (OSError, safetensors.SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise OutputError(f"{target}: cannot be written ({reason}); choose a folder that exists and is writable.") from None
+        raise OutputError(
+            f"{target}: cannot be written ({reason}); choose a folder that exists and is writable."
+        ) from None
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

@@ -277,7 +277,11 @@ class DifferNet:
 
     @classmethod
     def import_official(
-        cls, path: str | os.PathLike[str], *, views: int = 64, device: str = "auto",
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        views: int = 64,
+        device: str = "auto",
         weights: str | os.PathLike[str] | None = None,
     ) -> DifferNet:
         """Take over a model that the authors' code trained, from its saved state dict.
@@ -312,8 +316,12 @@ class DifferNet:
         views, training, seed = self.settings.views, self.settings.training, self.settings.seed
         if training.views == "fresh":
             fresh = FreshVectors(
-                self.extraction, sources, views,
-                batch_images=training.batch_images, group=training.group, seed=seed,
+                self.extraction,
+                sources,
+                views,
+                batch_images=training.batch_images,
+                group=training.group,
+                seed=seed,
             )
             first = torch.cat(list(fresh.epoch(0))) if self.settings.flow.standardize else torch.empty(0)
             return fresh, first
@@ -328,9 +336,7 @@ class DifferNet:
                 f"{len(bank.sources)} of {len(sources)} training images can be read, which is too few; the first "
                 f"problem: {bank.failures[0].reason}"
             )
-        vectors = BankVectors(
-            bank.features, batch_images=training.batch_images, group=training.group, seed=seed
-        )
+        vectors = BankVectors(bank.features, batch_images=training.batch_images, group=training.group, seed=seed)
         return vectors, average_groups(bank.features, training.group).flatten(0, 1)
 
     def _new_flow(self, features: int) -> NormalizingFlow:

@@ -20,7 +20,16 @@ from differnet.extractors import Extractor
 from differnet.images import ImageSource, load_image
 from differnet.views import View, apply_views, apply_views_batch, resize
 
-__all__ = ["FeatureBank", "FeatureExtraction", "Failure", "ImageFeatures", "ViewChoice", "average_groups", "describe", "pool_scales"]
+__all__ = [
+    "Failure",
+    "FeatureBank",
+    "FeatureExtraction",
+    "ImageFeatures",
+    "ViewChoice",
+    "average_groups",
+    "describe",
+    "pool_scales",
+]
 
 _DECODE_THREADS = 2
 _READ_AHEAD = 4

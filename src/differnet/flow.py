@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -142,8 +143,8 @@ class NormalizingFlow(nn.Module):
     def inverse(self, z: Tensor) -> Tensor:
         """Map (B, d) latent vectors back to (B, d) features."""
         y = z
-        for block in reversed(self.blocks):
-            y = block.inverse(y)
+        for block in reversed([*self.blocks]):
+            y = cast("CouplingBlock", block).inverse(y)
         return y * self.log_scale.exp() + self.shift
 
     @torch.no_grad()
@@ -190,5 +191,3 @@ def _subnet(features_in: int, hidden: int, features_out: int) -> nn.Sequential:
         nn.ReLU(),
         nn.Linear(hidden, features_out),
     )
-
-

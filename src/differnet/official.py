@@ -68,7 +68,9 @@ def read_official_flow(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor],
         module, subnet, layer, kind = match.groups()
         block, odd = divmod(int(module) - 2, 2)
         if odd or block < 0 or not isinstance(tensor, Tensor):
-            raise ModelFileError(f"{file}: the entry '{key}' does not fit the official layout; save the state dict again.")
+            raise ModelFileError(
+                f"{file}: the entry '{key}' does not fit the official layout; save the state dict again."
+            )
         state[f"blocks.{block}.subnet{subnet}.{_LAYERS[layer]}.{kind}"] = tensor.detach().float()
     return state, _infer_shape(file, state)
 

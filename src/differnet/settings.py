@@ -164,7 +164,7 @@ class Settings(_Section):
     def _check(self) -> Settings:
         if self.views.size >> (self.extractor.scales - 1) < 64:
             raise ValueError(
-                f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest must have 64 pixels"
+                f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
             )
         if self.training.group > self.views.training_count:
             raise ValueError("training.group must not exceed views.training_count")
@@ -223,7 +223,13 @@ PRESETS: Mapping[str, Settings] = {
         extractor=ExtractorSettings(precision="float32"),
         flow=FlowSettings(hidden=2048, official_clamp_factor=True, standardize=False),
         training=TrainingSettings(
-            epochs=24 * 8, batch_images=24, views="fresh", held_out=0.0, min_held_out=0, keep="last", patience=0
+            epochs=24 * 8,
+            batch_images=24,
+            views="fresh",
+            held_out=0.0,
+            min_held_out=0,
+            keep="last",
+            patience=0,
         ),
         scoring=ScoringSettings(aggregation="mean"),
     ),

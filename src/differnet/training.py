@@ -152,7 +152,7 @@ def _train_epoch(
         if not math.isfinite(losses[-1]):
             raise _divergence(epoch, "loss", losses[-1])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return float(np.mean(losses))
 

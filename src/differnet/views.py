@@ -132,12 +132,10 @@ def apply_view(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
         image = image[:, ::-1]
     quarter_turns, rest = divmod(view.degrees, 90.0)
     if rest == 0.0:
-        image = np.rot90(image, int(quarter_turns) % 4)
+        turned = np.rot90(image, int(quarter_turns) % 4)
     else:
-        image = _rotate_nearest(np.ascontiguousarray(image), view.degrees)
-    if view.is_photometric:
-        image = _change_colours(image, view)
-    return np.ascontiguousarray(image)
+        turned = _rotate_nearest(np.ascontiguousarray(image), view.degrees)
+    return _change_colours(turned, view) if view.is_photometric else np.ascontiguousarray(turned)
 
 
 def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> torch.Tensor:
@@ -155,10 +153,7 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
 
     every = [view for of_image in views for view in of_image]
     table = torch.tensor(
-        [
-            (math.radians(v.degrees), -1.0 if v.mirrored else 1.0, v.brightness, v.contrast, v.saturation)
-            for v in every
-        ],
+        [(math.radians(v.degrees), -1.0 if v.mirrored else 1.0, v.brightness, v.contrast, v.saturation) for v in every],
         dtype=torch.float64,
     )
     cos, sin, sign = table[:, 0].cos(), table[:, 0].sin(), table[:, 1]
@@ -211,10 +206,10 @@ def _rotate_nearest(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint
     matrix = np.floor(exact * 2.0**16 + 0.5) / 2.0**16
     # OpenCV rounds to the nearest; half a pixel back makes that floor, and the rest keeps it off exact ties.
     matrix[:, 2] += 2.0**-16 - 0.5
-    turned: NDArray[np.uint8] = cv2.warpAffine(
+    turned = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(0, 0, 0)
     )
-    return turned
+    return turned.astype(np.uint8, copy=False)
 
 
 def _jitter(strength: float, rng: np.random.Generator) -> float:

@@ -77,9 +77,7 @@ class EfficientNetLite0(Extractor):
         previous = 32
         for repeats, kernel, stride, expansion, channels in _STAGES:
             for i in range(repeats):
-                blocks.append(
-                    _InvertedBottleneck(previous, channels, kernel, stride if i == 0 else 1, expansion)
-                )
+                blocks.append(_InvertedBottleneck(previous, channels, kernel, stride if i == 0 else 1, expansion))
                 previous = channels
         self._blocks = nn.Sequential(*blocks)
 

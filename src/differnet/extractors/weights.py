@@ -25,7 +25,15 @@ from differnet.errors import WeightsError
 from differnet.extractors.base import Extractor
 from differnet.extractors.checkpoints import fingerprint, read_checkpoint
 
-__all__ = ["ENVIRONMENT_VARIABLE", "SOURCES", "Weights", "WeightsSource", "cache_file", "load_weights", "locate"]
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "SOURCES",
+    "Weights",
+    "WeightsSource",
+    "cache_file",
+    "load_weights",
+    "locate",
+]
 
 ENVIRONMENT_VARIABLE = "DIFFERNET_WEIGHTS"
 _DOWNLOAD_TIMEOUT_SECONDS = 20

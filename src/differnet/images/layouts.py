@@ -1,4 +1,4 @@
-"""Folder layouts: MVTec (``train/good``, ``test/<kind>``, ``ground_truth/<kind>``) and a plain folder of good images."""
+"""Folder layouts: MVTec (``train/good``, ``test/<kind>``, ``ground_truth/<kind>``) and plain folders of good images."""
 
 from __future__ import annotations
 

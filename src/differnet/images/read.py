@@ -82,9 +82,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     except UnidentifiedImageError:
         raise ImageError(f"{file}: is not a {_FORMAT_NAMES} image; remove it or convert it.") from None
     except Image.DecompressionBombError:
-        raise ImageError(
-            f"{file}: has more pixels than the limit of {max_pixels:,}; reduce the image."
-        ) from None
+        raise ImageError(f"{file}: has more pixels than the limit of {max_pixels:,}; reduce the image.") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{file}: the image is damaged or truncated ({error}); replace the file.") from None
 
@@ -146,9 +144,7 @@ def _sixteen_to_eight(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:
     if min(width, height) < MIN_SIDE:
-        raise ImageError(
-            f"{name}: is {width} x {height} pixels; both sides must be at least {MIN_SIDE}. Leave it out."
-        )
+        raise ImageError(f"{name}: is {width} x {height} pixels; both sides must be at least {MIN_SIDE}. Leave it out.")
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: has {width} x {height} pixels, more than the limit of {max_pixels:,}; reduce the image or "

@@ -1,0 +1,88 @@
+"""``differnet evaluate``: metrics on labelled test images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from differnet.cli.console import (
+    DeviceOption,
+    JsonOption,
+    WeightsOption,
+    fail_if_skipped,
+    print_json,
+    progress,
+)
+from differnet.cli.sinks import csv_sink
+
+if TYPE_CHECKING:
+    from differnet.evaluation import Evaluation
+
+__all__ = ["evaluate", "write_scores"]
+
+_COLUMNS = ("path", "kind", "score", "width", "height")
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    product: Annotated[Path, typer.Argument(help="Folder with test/good and test/<kind of defect>.")],
+    csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write the score of every image as CSV.")] = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well a model tells good test images from defective ones."""
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.evaluation import evaluate as evaluate_images  # noqa: PLC0415
+    from differnet.images import read_test_images  # noqa: PLC0415
+
+    images = read_test_images(product)
+    detector = DifferNet.load(model, device=device, weights=weights)
+    with progress() as listener:
+        evaluation = evaluate_images(detector, images, listener)  # type: ignore[arg-type]
+    if csv:
+        write_scores(evaluation, csv)
+    if as_json:
+        print_json({"model": str(model), "product": str(product), **evaluation.to_dict()})
+    else:
+        _print_table(evaluation)
+    fail_if_skipped(evaluation.failures)
+
+
+def write_scores(evaluation: Evaluation, path: str) -> None:
+    """Write the score of every image as CSV."""
+    with csv_sink(path, _COLUMNS) as sink:
+        for entry in evaluation.scored:
+            result = entry.result
+            sink(
+                {
+                    "path": result.source,
+                    "kind": entry.image.kind,
+                    "score": result.score,
+                    "width": result.width,
+                    "height": result.height,
+                }
+            )
+
+
+def _print_table(evaluation: Evaluation) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("defect", "images", "image AUROC", "95 % interval", "average precision", "95 % interval")
+    for kind, metrics in {**evaluation.per_defect, "all": evaluation.overall}.items():
+        auroc, precision = metrics.image_auroc, metrics.average_precision
+        table.add_row(
+            kind,
+            str(metrics.images),
+            f"{auroc.value:.4f}",
+            f"{auroc.low:.4f} to {auroc.high:.4f}",
+            f"{precision.value:.4f}",
+            f"{precision.low:.4f} to {precision.high:.4f}",
+        )
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(table)
+    console.print(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s")

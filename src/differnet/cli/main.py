@@ -1,0 +1,60 @@
+"""The command ``differnet``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from differnet.cli import demo, doctor, evaluate, import_official, info, score, train, weights
+from differnet.cli.console import EXIT_FAILED, exit_with_error
+from differnet.errors import DifferNetError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="differnet",
+    help="Find defects on photographed parts, learning from images of good parts only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("train")(train.train)
+app.command("score")(score.score)
+app.command("evaluate")(evaluate.evaluate)
+app.command("info")(info.info)
+app.command("import-official")(import_official.import_official)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.add_typer(weights.app, name="weights")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"differnet {version('differnet')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line: exit code 0 for success, 1 for failed work, 2 for wrong usage, 130 for Ctrl-C."""
+    try:
+        app()
+    except DifferNetError as error:
+        sys.exit(exit_with_error(error))
+    except BrokenPipeError:
+        # The reader of stdout went away, as `head` does; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)

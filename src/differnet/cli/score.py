@@ -1,0 +1,84 @@
+"""``differnet score``: anomaly scores of images."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from differnet.cli.console import (
+    DeviceOption,
+    JsonOption,
+    WeightsOption,
+    fail_if_skipped,
+    print_json,
+    progress,
+    say,
+)
+from differnet.cli.sinks import Sink, csv_sink, jsonl_sink
+
+if TYPE_CHECKING:
+    from differnet.features import Failure
+
+__all__ = ["score"]
+
+_COLUMNS = ("path", "score", "width", "height")
+
+
+def score(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, folders (searched through), list files (.txt, a path per line)."),
+    ],
+    csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write CSV, '-' for stdout.")] = None,
+    jsonl: Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON Lines, '-' for stdout.")] = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score images: the higher, the more anomalous. A line per image, as they come."""
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.features import Failure  # noqa: PLC0415
+    from differnet.images import collect_images  # noqa: PLC0415
+
+    if as_json and "-" in (csv, jsonl):
+        raise typer.BadParameter("--json has stdout for itself; write CSV or JSON Lines to a file.")
+    found = collect_images(images)
+    if found.passed_over:
+        say(f"{found.passed_over}.")
+    detector = DifferNet.load(model, device=device, weights=weights)
+    rows: list[dict[str, Any]] = []
+    failures: list[Failure] = []
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if csv:
+            sinks.append(stack.enter_context(csv_sink(csv, _COLUMNS)))
+        if jsonl:
+            sinks.append(stack.enter_context(jsonl_sink(jsonl)))
+        if as_json:
+            sinks.append(lambda row: rows.append(dict(row)))
+        if not sinks:
+            sinks.append(_print_line)
+        listener = stack.enter_context(progress())
+        for done, result in enumerate(detector.score_stream(found.paths), start=1):
+            listener.images("scores", done, len(found.paths))
+            if isinstance(result, Failure):
+                failures.append(result)
+                continue
+            row = {("path" if name == "source" else name): value for name, value in asdict(result).items()}
+            for sink in sinks:
+                sink(row)
+    if as_json:
+        skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
+        print_json({"model": str(model), "images": rows, "skipped": skipped})
+    fail_if_skipped(failures)
+
+
+def _print_line(row: Any) -> None:  # noqa: ANN401 - a row of any values
+    sys.stdout.write(f"{row['score']:.6g}\t{row['path']}\n")
+    sys.stdout.flush()

@@ -1,0 +1,85 @@
+"""``differnet train``: learn from images of good parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from differnet.cli.console import (
+    EXIT_INTERRUPTED,
+    DeviceOption,
+    JsonOption,
+    WeightsOption,
+    fail_if_skipped,
+    parse_assignments,
+    print_json,
+    progress,
+    say,
+    warn,
+)
+from differnet.cli.sinks import check_writable
+
+__all__ = ["train"]
+
+
+def train(
+    product: Annotated[
+        Path,
+        typer.Argument(help="Folder in the MVTec layout (train/good), plain folder of good images, or list file."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
+    preset: Annotated[str, typer.Option(help="default, or paper: the authors' settings step for step.")] = "default",
+    epochs: Annotated[int | None, typer.Option(help="Most epochs; short for --set training.epochs=N.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; short for --set seed=N.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change any setting, such as flow.hidden=256. Repeatable."),
+    ] = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn what good parts look like and write a model file.
+
+    Ctrl-C ends the training early and keeps the best state so far.
+    """
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.images import read_good_images  # noqa: PLC0415
+    from differnet.settings import preset as find_preset  # noqa: PLC0415
+
+    overrides = {"training.epochs": epochs, "seed": seed}
+    chosen = find_preset(preset).with_overrides(
+        {name: value for name, value in overrides.items() if value is not None} | parse_assignments(settings or [])
+    )
+    check_writable(output)
+    images = read_good_images(product)
+    if images.passed_over:
+        say(f"{product}: {images.passed_over}.")
+    model = DifferNet(chosen, device=device, weights=weights)
+    with progress() as listener:
+        model.fit(images.paths, listener)  # type: ignore[arg-type]
+    model.save(output)
+    record = model.manifest.training  # type: ignore[union-attr]
+    if as_json:
+        print_json(
+            {
+                "model": str(output),
+                "product": str(product),
+                "preset": preset,
+                **record.model_dump(),
+                "skipped": [{"path": failure.source, "reason": failure.reason} for failure in model.failures],
+            }
+        )
+    held_out = f", {record.held_out_images} held out" if record.held_out_images else ""
+    loss = record.loss if record.held_out_loss is None else record.held_out_loss
+    say(
+        f"{output}: learnt from {record.images} good images{held_out}; kept epoch {record.kept_epoch} of "
+        f"{record.epochs}, {'held-out ' if record.held_out_loss is not None else ''}loss "
+        f"{'-' if loss is None else format(loss, '.3f')}, {record.seconds:.0f} s."
+    )
+    if record.interrupted:
+        warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    fail_if_skipped(model.failures)
