@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.bundle import Manifest, TrainingRecord, read_bundle, write_bundle
-from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError
+from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError, WeightsError
 from differnet.extractors import build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
-from differnet.features import Failure, FeatureExtraction, average_groups
+from differnet.features import Failure, FeatureExtraction
 from differnet.flow import TWO_OVER_PI, NormalizingFlow
 from differnet.images import ImageSource, read_good_images
 from differnet.official import OFFICIAL_CLAMP_FACTOR, read_official_flow
@@ -120,10 +120,10 @@ class DifferNet:
             chosen = self.settings.extractor
             weights = find_weights(chosen.name, path=self._weights_path)
             if self.manifest is not None and weights.fingerprint != self.manifest.extractor_sha256:
-                raise ModelFileError(
+                raise WeightsError(
                     f"The model was trained with other {chosen.name} weights (SHA-256 "
                     f"{self.manifest.extractor_sha256[:12]}...) than those in {weights.origin} "
-                    f"({weights.fingerprint[:12]}...); give the former with the option for weights."
+                    f"({weights.fingerprint[:12]}...); point --weights or DIFFERNET_WEIGHTS at the former."
                 )
             self._extractor_sha256 = weights.fingerprint
             self._extraction = FeatureExtraction(
@@ -172,7 +172,7 @@ class DifferNet:
         self.manifest = None
         extraction = self.extraction
         self.failures = []
-        vectors, first = self._training_vectors([sources[i] for i in chosen], listener)
+        vectors = self._training_vectors([sources[i] for i in chosen], listener)
         held_out_bank = extraction.bank(
             [sources[i] for i in held_out],
             fixed_views(views),
@@ -180,9 +180,7 @@ class DifferNet:
         )
         self.failures += held_out_bank.failures
         flow = self._new_flow(extraction.features)
-        if self.settings.flow.standardize:
-            flow.standardize(first)
-        watched = average_groups(held_out_bank.features, training.group).flatten(0, 1) if held_out else None
+        watched = held_out_bank.features if held_out else None
         result = train_flow(flow, vectors, watched, training, listener.epoch)
         if isinstance(vectors, FreshVectors):
             self.failures += vectors.failures.values()
@@ -311,20 +309,10 @@ class DifferNet:
         model._write_manifest(shape.features, TrainingRecord(origin="official"))
         return model
 
-    def _training_vectors(self, sources: Sequence[ImageSource], listener: Listener) -> tuple[VectorSource, Tensor]:
-        """Return the source of training vectors, and an epoch of them to standardise by."""
+    def _training_vectors(self, sources: Sequence[ImageSource], listener: Listener) -> VectorSource:
         views, training, seed = self.settings.views, self.settings.training, self.settings.seed
         if training.views == "fresh":
-            fresh = FreshVectors(
-                self.extraction,
-                sources,
-                views,
-                batch_images=training.batch_images,
-                group=training.group,
-                seed=seed,
-            )
-            first = torch.cat(list(fresh.epoch(0))) if self.settings.flow.standardize else torch.empty(0)
-            return fresh, first
+            return FreshVectors(self.extraction, sources, views, batch_images=training.batch_images, seed=seed)
         bank = self.extraction.bank(
             sources,
             lambda index: random_views(views, views.training_count, np.random.default_rng([seed, 1, index])),
@@ -336,8 +324,7 @@ class DifferNet:
                 f"{len(bank.sources)} of {len(sources)} training images can be read, which is too few; the first "
                 f"problem: {bank.failures[0].reason}"
             )
-        vectors = BankVectors(bank.features, batch_images=training.batch_images, group=training.group, seed=seed)
-        return vectors, average_groups(bank.features, training.group).flatten(0, 1)
+        return BankVectors(bank.features, batch_images=training.batch_images, seed=seed)
 
     def _new_flow(self, features: int) -> NormalizingFlow:
         # A generator of its own: the caller's random state is neither used nor changed.
@@ -346,12 +333,7 @@ class DifferNet:
             return build_flow(features, self.settings.flow).to(self.device)
 
     def _score_features(self, features: Tensor) -> Tensor:
-        return score_features(
-            self.flow,
-            features,
-            aggregation=self.settings.scoring.aggregation,
-            group=self.settings.training.group,
-        )
+        return score_features(self.flow, features, self.settings.scoring.aggregation)
 
     def _describe(
         self,

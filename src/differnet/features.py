@@ -26,7 +26,6 @@ __all__ = [
     "FeatureExtraction",
     "ImageFeatures",
     "ViewChoice",
-    "average_groups",
     "describe",
     "pool_scales",
 ]
@@ -108,25 +107,6 @@ def pool_scales(extractor: Extractor, images: Tensor, scales: int) -> Tensor:
         scaled = images if scale == 0 else functional.interpolate(images, size=size >> scale)
         pooled.append(extractor(scaled).float().mean(dim=(2, 3)))
     return torch.cat(pooled, dim=1)
-
-
-def average_groups(features: Tensor, group: int, rng: np.random.Generator | None = None) -> Tensor:
-    """Average the features of groups of views of each image.
-
-    Args:
-        features: (N, V, d).
-        group: Views per group; V // group groups are made, views left over are not used.
-        rng: Draws the groups anew for each image; None takes neighbouring views.
-
-    Returns:
-        (N, V // group, d).
-    """
-    images, views, _ = features.shape
-    groups = views // group
-    if rng is not None and group > 1:
-        order = torch.from_numpy(rng.random((images, views)).argsort(axis=1))
-        features = features.gather(1, order.unsqueeze(2).expand_as(features))
-    return features[:, : groups * group].unflatten(1, (groups, group)).mean(dim=2)
 
 
 class FeatureExtraction:
@@ -220,6 +200,11 @@ class FeatureExtraction:
         if self.device.type == "cpu":
             turned = [apply_views(image, chosen) for image, chosen in zip(images, views, strict=True)]
             return self._extract_turned(turned)
+        return self.extract_on_device(images, views)
+
+    @torch.no_grad()
+    def extract_on_device(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
+        """Compute the same as `extract` in one batched call, the views too; what a GPU does."""
         stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
         pixels = stacked.permute(0, 3, 1, 2).float() / 255
         return self._pool(apply_views_batch(pixels, views)).cpu().unflatten(0, (len(images), -1))

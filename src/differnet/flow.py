@@ -78,9 +78,8 @@ class CouplingBlock(nn.Module):
 class NormalizingFlow(nn.Module):
     """The density of feature vectors: an invertible map to a standard normal distribution.
 
-    The flow starts with a fixed standardisation ``(y - shift) * exp(-log_scale)``, the data-dependent
-    initialisation of Glow's actnorm (Kingma and Dhariwal, NeurIPS 2018) kept constant; it is the identity, as
-    in the paper, until `standardize` is called.
+    Features go in as they are, as in the paper. Standardising each by its own deviation first makes scores worse:
+    features that hardly vary among good parts then weigh as much as those that do.
 
     Args:
         features: Number of features, d.
@@ -98,9 +97,6 @@ class NormalizingFlow(nn.Module):
         (torch.Size([4, 768]), torch.Size([4]))
     """
 
-    shift: Tensor
-    log_scale: Tensor
-
     def __init__(
         self,
         features: int,
@@ -115,8 +111,6 @@ class NormalizingFlow(nn.Module):
         if features < 2 or blocks < 1 or hidden < 1 or not clamp > 0.0:
             raise SettingsError("A flow needs at least 2 features, 1 block, 1 hidden unit and a clamp above 0.")
         self.features = features
-        self.register_buffer("shift", torch.zeros(features))
-        self.register_buffer("log_scale", torch.zeros(features))
         permutations = (np.random.RandomState(permutation_seed + k).permutation(features) for k in range(blocks))
         self.blocks = nn.ModuleList(
             CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation), clamp_factor)
@@ -133,8 +127,7 @@ class NormalizingFlow(nn.Module):
             z: (B, d) latent vectors.
             log_det: (B,) log |det dz/dy|, from the same pass.
         """
-        z = (y - self.shift) * (-self.log_scale).exp()
-        log_det = (-self.log_scale.sum()).expand(len(y))
+        z, log_det = y, y.new_zeros(len(y))
         for block in self.blocks:
             z, block_log_det = block(z)
             log_det = log_det + block_log_det
@@ -145,25 +138,13 @@ class NormalizingFlow(nn.Module):
         y = z
         for block in reversed([*self.blocks]):
             y = cast("CouplingBlock", block).inverse(y)
-        return y * self.log_scale.exp() + self.shift
+        return y
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw (count, d) feature vectors from the learnt density, by the inverse."""
         z = torch.randn(count, self.features, generator=generator)
-        return self.inverse(z.to(self.shift))
-
-    @torch.no_grad()
-    def standardize(self, y: Tensor) -> None:
-        """Set the first layer so that the features ``y`` (N, d) get mean 0 and deviation 1.
-
-        A tenth of the typical deviation is the floor, so that features that hardly vary among few images do not
-        become huge on the next one.
-        """
-        deviation = y.std(dim=0, correction=0)
-        typical = deviation.mean().clamp_min(torch.finfo(y.dtype).tiny)
-        self.shift.copy_(y.mean(dim=0))
-        self.log_scale.copy_((deviation.square() + (0.1 * typical).square()).sqrt().log())
+        return self.inverse(z.to(next(self.parameters())))
 
 
 def negative_log_likelihood(z: Tensor, log_det: Tensor) -> Tensor:

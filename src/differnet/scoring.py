@@ -7,16 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from differnet.features import average_groups
 from differnet.flow import NormalizingFlow
 
 __all__ = ["aggregate", "score_features"]
 
 
 @torch.no_grad()
-def score_features(
-    flow: NormalizingFlow, features: Tensor, *, aggregation: Literal["mean", "median"], group: int = 1
-) -> Tensor:
+def score_features(flow: NormalizingFlow, features: Tensor, aggregation: Literal["mean", "median"]) -> Tensor:
     """Score images by the features of their views.
 
     The score of a view is the mean of z squared over the d latent values, as in the official code. It is the
@@ -27,13 +24,11 @@ def score_features(
         flow: The fitted flow.
         features: (N, V, d) float32.
         aggregation: How the views become one score; see `aggregate`.
-        group: Average the features of this many neighbouring views first, as the flow was trained.
 
     Returns:
         (N,) float32 scores on the CPU, higher is more anomalous.
     """
-    features = average_groups(features, group)
-    z, _ = flow(features.flatten(0, 1).to(flow.shift.device))
+    z, _ = flow(features.flatten(0, 1).to(next(flow.parameters()).device))
     per_view = z.square().mean(dim=1).view(features.shape[:2])
     return aggregate(per_view, aggregation).cpu()
 

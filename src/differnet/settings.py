@@ -80,14 +80,12 @@ class FlowSettings(_Section):
         hidden: Width of the subnets' hidden layers.
         clamp: The a of the soft clamp.
         official_clamp_factor: Use the official code's 0.636 for 2 / pi.
-        standardize: Start with a fixed standardisation learnt from the training features.
     """
 
     blocks: int = Field(8, ge=1, le=64)
-    hidden: int = Field(512, ge=1, le=8192)
+    hidden: int = Field(256, ge=1, le=8192)
     clamp: float = Field(3.0, gt=0.0, le=100.0)
     official_clamp_factor: bool = False
-    standardize: bool = True
 
 
 class TrainingSettings(_Section):
@@ -97,8 +95,6 @@ class TrainingSettings(_Section):
         epochs: Most passes over the training images.
         batch_images: Images per step.
         views: ``bank`` extracts the views of each image once; ``fresh`` draws new ones every epoch, as the paper.
-        group: Average the features of this many views of an image, drawn at random, into one training vector;
-            1 trains on single views, as the paper.
         learning_rate: Of Adam.
         betas: Of Adam.
         eps: Of Adam.
@@ -109,10 +105,9 @@ class TrainingSettings(_Section):
         patience: Stop after this many epochs without a better one; 0 never stops early.
     """
 
-    epochs: int = Field(200, ge=1)
-    batch_images: int = Field(24, ge=1)
+    epochs: int = Field(40, ge=1)
+    batch_images: int = Field(12, ge=1)
     views: Literal["bank", "fresh"] = "bank"
-    group: int = Field(1, ge=1)
     learning_rate: float = Field(2e-4, gt=0.0)
     betas: tuple[float, float] = (0.8, 0.8)
     eps: float = Field(1e-4, gt=0.0)
@@ -120,7 +115,7 @@ class TrainingSettings(_Section):
     held_out: float = Field(0.2, ge=0.0, le=0.5)
     min_held_out: int = Field(10, ge=0)
     keep: Literal["best", "last"] = "best"
-    patience: int = Field(20, ge=0)
+    patience: int = Field(10, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:
@@ -166,8 +161,6 @@ class Settings(_Section):
             raise ValueError(
                 f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
             )
-        if self.training.group > self.views.training_count:
-            raise ValueError("training.group must not exceed views.training_count")
         return self
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
@@ -221,7 +214,7 @@ PRESETS: Mapping[str, Settings] = {
     "paper": Settings(
         views=ViewSettings(kind="rotations", count=64, training_count=4),
         extractor=ExtractorSettings(precision="float32"),
-        flow=FlowSettings(hidden=2048, official_clamp_factor=True, standardize=False),
+        flow=FlowSettings(hidden=2048, official_clamp_factor=True),
         training=TrainingSettings(
             epochs=24 * 8,
             batch_images=24,

@@ -29,7 +29,7 @@ class EpochReport:
         epoch: Its number, from 1.
         epochs: Most epochs there will be.
         loss: Mean training loss per feature.
-        held_out_loss: The same on the held-out images, None if none are held out.
+        held_out_loss: Median over the views of the held-out images, None if none are held out.
         best_epoch: The epoch that would be kept now.
     """
 
@@ -94,7 +94,7 @@ def train_flow(
     Args:
         flow: Is trained in place.
         source: Gives the batches of an epoch.
-        held_out: (M, d) features whose likelihood is watched, None for none.
+        held_out: (M, V, d) view features whose likelihood is watched, None for none.
         settings: Of the optimiser, and which epoch is kept.
         report: Called after every epoch.
 
@@ -108,15 +108,15 @@ def train_flow(
         eps=settings.eps,
         weight_decay=settings.weight_decay,
     )
-    device = flow.shift.device
-    watched = held_out.to(device) if held_out is not None and len(held_out) else None
+    device = next(flow.parameters()).device
+    watched = held_out.flatten(0, 1).to(device) if held_out is not None and len(held_out) else None
     result = TrainingResult()
     best_loss = math.inf
     best_state: dict[str, Tensor] | None = None
     try:
         for epoch in range(1, settings.epochs + 1):
             loss = _train_epoch(flow, optimizer, source.epoch(epoch), device, epoch)
-            held_out_loss = None if watched is None else _mean_loss(flow, watched)
+            held_out_loss = None if watched is None else _median_loss(flow, watched)
             if held_out_loss is not None and not math.isfinite(held_out_loss):
                 raise _divergence(epoch, "held-out loss", held_out_loss)
             if settings.keep == "last" or held_out_loss is None:
@@ -158,10 +158,11 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _mean_loss(flow: NormalizingFlow, features: Tensor) -> float:
+def _median_loss(flow: NormalizingFlow, features: Tensor) -> float:
+    """The median over views: a flow extrapolates without bounds, and one rare view would decide a mean alone."""
     flow.eval()
     losses = [negative_log_likelihood(*flow(part)) for part in features.split(1024)]
-    return torch.cat(losses).mean().item()
+    return torch.cat(losses).median().item()
 
 
 def _copy_parameters(flow: NormalizingFlow) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from differnet.features import Failure, FeatureExtraction, average_groups
+from differnet.features import Failure, FeatureExtraction
 from differnet.images import ImageSource
 from differnet.settings import ViewSettings
 from differnet.views import View, random_views
@@ -31,23 +31,20 @@ class BankVectors:
     Args:
         bank: (N, V, d) features.
         batch_images: Images per batch.
-        group: Average the features of this many random views of an image into one vector. All V views of an image
-            come in every epoch, in V // group vectors.
-        seed: Of the order and the groups.
+        seed: Of the order.
     """
 
-    def __init__(self, bank: Tensor, *, batch_images: int, group: int, seed: int) -> None:
+    def __init__(self, bank: Tensor, *, batch_images: int, seed: int) -> None:
         self.bank = bank
         self.batch_images = batch_images
-        self.group = group
         self.seed = seed
 
     def epoch(self, number: int) -> Iterator[Tensor]:
-        """Yield the batches of an epoch, (B * (V // group), d) each."""
+        """Yield the batches of an epoch, (B * V, d) each."""
         rng = np.random.default_rng([self.seed, number])
         order = torch.from_numpy(rng.permutation(len(self.bank)))
         for images in order.split(self.batch_images):
-            yield average_groups(self.bank[images], self.group, rng).flatten(0, 1)
+            yield self.bank[images].flatten(0, 1)
 
 
 class FreshVectors:
@@ -58,7 +55,6 @@ class FreshVectors:
         sources: The training images; they are read again in every epoch.
         settings: Of the views.
         batch_images: Images per batch.
-        group: As in `BankVectors`.
         seed: Of the order and the views.
 
     Attributes:
@@ -72,19 +68,17 @@ class FreshVectors:
         settings: ViewSettings,
         *,
         batch_images: int,
-        group: int,
         seed: int,
     ) -> None:
         self.extraction = extraction
         self.sources = sources
         self.settings = settings
         self.batch_images = batch_images
-        self.group = group
         self.seed = seed
         self.failures: dict[str, Failure] = {}
 
     def epoch(self, number: int) -> Iterator[Tensor]:
-        """Yield the batches of an epoch, (B * (V // group), d) each."""
+        """Yield the batches of an epoch, (B * V, d) each."""
         rng = np.random.default_rng([self.seed, number])
         order = rng.permutation(len(self.sources))
 
@@ -99,7 +93,7 @@ class FreshVectors:
                 continue
             batch.append(result.features)
             if len(batch) == self.batch_images:
-                yield average_groups(torch.stack(batch), self.group, rng).flatten(0, 1)
+                yield torch.cat(batch)
                 batch = []
         if batch:
-            yield average_groups(torch.stack(batch), self.group, rng).flatten(0, 1)
+            yield torch.cat(batch)

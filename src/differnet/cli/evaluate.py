@@ -19,7 +19,7 @@ from differnet.cli.console import (
 from differnet.cli.sinks import csv_sink
 
 if TYPE_CHECKING:
-    from differnet.evaluation import Evaluation
+    from differnet.evaluation import Estimate, Evaluation
 
 __all__ = ["evaluate", "write_scores"]
 
@@ -69,20 +69,15 @@ def write_scores(evaluation: Evaluation, path: str) -> None:
 
 
 def _print_table(evaluation: Evaluation) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("defect", "images", "image AUROC", "95 % interval", "average precision", "95 % interval")
+    rows = [("defect", "images", "image AUROC (95 % interval)", "average precision (95 % interval)")]
     for kind, metrics in {**evaluation.per_defect, "all": evaluation.overall}.items():
-        auroc, precision = metrics.image_auroc, metrics.average_precision
-        table.add_row(
-            kind,
-            str(metrics.images),
-            f"{auroc.value:.4f}",
-            f"{auroc.low:.4f} to {auroc.high:.4f}",
-            f"{precision.value:.4f}",
-            f"{precision.low:.4f} to {precision.high:.4f}",
-        )
-    console = Console(file=sys.stdout, highlight=False)
-    console.print(table)
-    console.print(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s")
+        rows.append((kind, str(metrics.images), _format(metrics.image_auroc), _format(metrics.average_precision)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    sys.stdout.write(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s\n")
+
+
+def _format(estimate: Estimate) -> str:
+    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"

@@ -49,10 +49,8 @@ def train(
     from differnet.images import read_good_images  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
 
-    overrides = {"training.epochs": epochs, "seed": seed}
-    chosen = find_preset(preset).with_overrides(
-        {name: value for name, value in overrides.items() if value is not None} | parse_assignments(settings or [])
-    )
+    named = {name: value for name, value in (("training.epochs", epochs), ("seed", seed)) if value is not None}
+    chosen = find_preset(preset).with_overrides(parse_assignments(settings or []) | named)
     check_writable(output)
     images = read_good_images(product)
     if images.passed_over:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import torch
+
 from differnet.errors import SettingsError
 from differnet.extractors.alexnet import AlexNet
 from differnet.extractors.base import Extractor
@@ -38,7 +40,8 @@ def build_extractor(name: str, weights: Weights) -> Extractor:
         name: A key of `EXTRACTORS`.
         weights: Its weights, from `find_weights`.
     """
-    extractor = EXTRACTORS[name]()
+    with torch.random.fork_rng(devices=[]):  # layers draw random weights first; the caller's state stays as it was
+        extractor = EXTRACTORS[name]()
     # The counters of batch normalisation are not part of what was learnt, and not part of the weights.
     extractor.load_state_dict(weights.state, strict=False)
     return extractor.freeze()

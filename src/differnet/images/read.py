@@ -24,8 +24,7 @@ DEFAULT_MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 """Shortest side accepted, in pixels; anything smaller holds no texture to judge."""
 
-# MPO is what Pillow calls the JPEG files of many phones.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 _SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 

