@@ -35,7 +35,7 @@ def test_paths_arrays_and_folders_give_the_same_model(product: Path, small_setti
 
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others(product: Path, small_settings: Settings) -> None:
     image = product / "test" / "good" / "000.png"
-    scores = []
+    scores: list[float] = []
     for seed in (0, 0, 1):
         settings = small_settings.with_overrides({"seed": seed, "training.epochs": 2})
         torch.manual_seed(len(scores))  # the caller's random state must not matter

@@ -66,13 +66,14 @@ def test_train_then_evaluate_then_score(product: Path, tmp_path: Path) -> None:
 def test_score_writes_csv_json_lines_and_text_alike(model_file: Path, product: Path, tmp_path: Path) -> None:
     images = good_images(product)[:3]
     document = json.loads(run("score", model_file, *images, "--json").stdout)
-    expected = [(row["path"], pytest.approx(row["score"], rel=1e-5)) for row in document["images"]]
+    expected = {row["path"]: row["score"] for row in document["images"]}
     as_csv = run("score", model_file, *images, "--csv", "-", "--jsonl", tmp_path / "s.jsonl").stdout
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     text = [line.split("\t") for line in run("score", model_file, *images).stdout.splitlines()]
-    assert [(row["path"], float(row["score"])) for row in csv.DictReader(io.StringIO(as_csv))] == expected
-    assert [(row["path"], row["score"]) for row in lines] == expected
-    assert [(path, float(score)) for score, path in text] == expected
+    assert [row["path"] for row in lines] == list(expected) == [path for _, path in text]
+    assert {row["path"]: row["score"] for row in lines} == pytest.approx(expected)
+    assert {row["path"]: float(row["score"]) for row in csv.DictReader(io.StringIO(as_csv))} == pytest.approx(expected)
+    assert {path: float(score) for score, path in text} == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_bad_image_is_reported_and_the_batch_goes_on(model_file: Path, product: Path, tmp_path: Path) -> None:
