@@ -142,15 +142,20 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
     """Apply views to a batch of images in one call, on the images' own device.
 
     Args:
-        images: (B, 3, size, size) float, values in [0, 1].
+        images: (B, 3, size, size) float32, values in [0, 1].
         views: For each of the B images its V views.
 
     Returns:
-        (B * V, 3, size, size) of the same dtype, ordered image by image.
+        (B * V, 3, size, size) float32, ordered image by image.
+
+    Raises:
+        ValueError: If there are not as many views of each image.
     """
     import torch  # noqa: PLC0415 - reading and turning images on a CPU does not need torch
     from torch.nn import functional  # noqa: PLC0415
 
+    if len(views) != len(images) or len({len(of_image) for of_image in views}) != 1:
+        raise ValueError("every image of a batch needs the same number of views")
     every = [view for of_image in views for view in of_image]
     table = torch.tensor(
         [(math.radians(v.degrees), -1.0 if v.mirrored else 1.0, v.brightness, v.contrast, v.saturation) for v in every],

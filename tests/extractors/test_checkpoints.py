@@ -163,7 +163,6 @@ class Attack:
 ATTACKS: dict[str, Callable[[Path], object]] = {
     "os.system": lambda marker: Attack(os.system, f"touch {marker}"),
     "exec": lambda marker: Attack(exec, f"open({str(marker)!r}, 'w')"),
-    "open": lambda marker: Attack(open, str(marker), "w"),
     "numpy": lambda marker: Attack(np.savetxt, str(marker), [0.0]),
     "within": lambda marker: {"AlexNet_0": {"Conv_0": {"kernel": Attack(os.system, f"touch {marker}")}}},
 }
@@ -178,7 +177,7 @@ def test_a_malicious_file_is_refused_and_not_executed(
     if suffix == ".zip.pth":
         torch.save(attack(marker), file)
     else:
-        file.write_bytes(pickle.dumps(attack(marker)))
+        file.write_bytes(pickle.dumps(attack(marker), protocol=4 if suffix == ".ckpt" else 2))
     with pytest.raises(WeightsError) as raised:
         read_checkpoint(file, ALEXNET)
     assert str(file) in str(raised.value)

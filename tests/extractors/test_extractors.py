@@ -209,10 +209,10 @@ def test_imagenets_mean_colour_is_zero_and_one_deviation_more_is_one(name: str) 
 
 
 def test_efficientnet_lite_takes_pixels_less_127_by_128() -> None:
-    network = EXTRACTORS["efficientnet-lite0"]().freeze()
-    pixels = torch.randint(0, 256, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    network = build_extractor("efficientnet-lite0", find_weights("efficientnet-lite0", download=False))
+    pixels = (scenes(64) * 255).round()
     expected = network.feature_maps((pixels - 127) / 128)
-    torch.testing.assert_close(network(pixels / 255), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(network(pixels / 255), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

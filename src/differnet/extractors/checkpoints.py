@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -54,15 +53,7 @@ def read_checkpoint(file: Path, network: type[Extractor]) -> dict[str, Tensor]:
             state = _read_flax(file, skeleton)
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        EOFError,
-        pickle.UnpicklingError,
-        safetensors.SafetensorError,
-    ) as error:
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{file}: cannot be read as weights ({reason}); delete the file and try again.") from None
     if not isinstance(state, Mapping):

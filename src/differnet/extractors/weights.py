@@ -7,6 +7,7 @@ installed package that carries the weights, a download. There are never random w
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.util
 import os
 import tempfile
@@ -107,7 +108,7 @@ class Weights:
 
     Attributes:
         state: Float32 tensors by parameter name.
-        origin: The file that they came from.
+        origin: The file that they came from; of a download, where it is cached.
         fingerprint: See `differnet.extractors.checkpoints.fingerprint`.
     """
 
@@ -160,14 +161,9 @@ def load_weights(
         return weights
     if source.url and download:
         try:
-            file = _download(source, cache_file(name).parent)
-        except OSError as error:  # urllib's errors are OSErrors too
-            tried.append(f"download of {source.url}: {error}")
-        else:
-            weights = _read(file, network)
-            _write_cache(name, weights)
-            file.unlink()
-            return weights
+            return _download(name, source, network)
+        except (OSError, http.client.HTTPException) as error:
+            tried.append(f"download of {source.url}: {error or type(error).__name__}")
     raise WeightsError(f"The pretrained weights of {name} were not found ({'; '.join(tried)}). {source.remedy}")
 
 
@@ -226,15 +222,13 @@ def _write_cache(name: str, weights: Weights) -> None:
         return
 
 
-def _download(source: WeightsSource, folder: Path) -> Path:
-    """Fetch torchvision's file; it gets its name only once it is complete and checked."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / str(source.hub_file)
-    part = target.with_suffix(".part")
-    try:
+def _download(name: str, source: WeightsSource, network: type[Extractor]) -> Weights:
+    """Fetch torchvision's file, check it, and keep its tensors in the cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / str(source.hub_file)
         with urllib.request.urlopen(str(source.url), timeout=_DOWNLOAD_TIMEOUT_SECONDS) as response:  # noqa: S310 - https only
-            part.write_bytes(response.read())
-        _check_sha256(part, source.hub_sha256_prefix)
-        return part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+            file.write_bytes(response.read())
+        _check_sha256(file, source.hub_sha256_prefix)
+        weights = _read(file, network)
+    _write_cache(name, weights)
+    return Weights(weights.state, cache_file(name), weights.fingerprint)

@@ -68,7 +68,10 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
             found.paths.append(source)
         else:
             raise DatasetError(f"{source}: no such file or folder; check the path.")
-    found.paths = list(dict.fromkeys(found.paths))
+    once: dict[str, Path] = {}
+    for path in found.paths:
+        once.setdefault(os.path.normpath(path), path)
+    found.paths = list(once.values())
     if not found.paths:
         where = ", ".join(str(source) for source in given) or "nothing"
         detail = f" ({found.passed_over})" if found.passed_over else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
+import threading
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +26,8 @@ MIN_SIDE = 16
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
+# Pillow keeps its limit in a module variable, and images are read in several threads.
+_PILLOW_LIMIT = threading.Lock()
 _SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
@@ -66,23 +68,20 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     """
     file = Path(path)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns from 90 MP on; our own limit decides instead.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=_FORMATS) as image:
-                _check_size(image.width, image.height, max_pixels, name=str(file))
-                return _to_rgb(image)
+        with _open_header(file) as image:
+            _check_size(image.width, image.height, max_pixels, name=str(file))
+            return _to_rgb(image)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file; check the path.") from None
     except IsADirectoryError:
         raise ImageError(f"{file}: is a folder, not an image; give a file.") from None
+    except NotADirectoryError:
+        raise ImageError(f"{file}: no such file; a part of the path is not a folder.") from None
     except PermissionError:
         raise ImageError(f"{file}: permission denied; make the file readable.") from None
     except UnidentifiedImageError:
         raise ImageError(f"{file}: is not a {_FORMAT_NAMES} image; remove it or convert it.") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"{file}: has more pixels than the limit of {max_pixels:,}; reduce the image.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError) as error:
         raise ImageError(f"{file}: the image is damaged or truncated ({error}); replace the file.") from None
 
 
@@ -124,11 +123,25 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     return np.ascontiguousarray(array)
 
 
+def _open_header(file: Path) -> Image.Image:
+    """Open an image without decoding it, and without Pillow's own limit on pixels, which ours replaces."""
+    with _PILLOW_LIMIT:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            return Image.open(file, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     sixteen_bit = image.mode in _SIXTEEN_BIT_MODES
     oriented = ImageOps.exif_transpose(image)
     if sixteen_bit:
-        return as_rgb(_sixteen_to_eight(np.asarray(oriented)), max_pixels=oriented.width * oriented.height)
+        values = np.asarray(oriented)
+        if values.max() > 65535 or values.min() < 0:
+            raise ValueError("its values need more than 16 bits")
+        return as_rgb(_sixteen_to_eight(values), max_pixels=values.size)
     if oriented.mode == "F":
         raise ValueError("floating-point pixels have no known range")
     if oriented.mode != "RGB":
@@ -138,7 +151,7 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 def _sixteen_to_eight(array: NDArray[Any]) -> NDArray[np.uint8]:
     # The high byte, as Pillow takes it of 16-bit colour: grey and colour files then agree.
-    return (np.clip(array, 0, 65535).astype(np.uint16) >> 8).astype(np.uint8)
+    return (array.astype(np.uint16) >> 8).astype(np.uint8)
 
 
 def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:
