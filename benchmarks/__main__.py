@@ -1,7 +1,9 @@
 """What a training step and a scored image cost: ``python -m benchmarks [--images FOLDER] [--json]``.
 
 A step is timed as training runs it: the default preset reads its vectors from the feature bank, the paper preset
-decodes, turns and extracts 24 images x 4 views first. Medians of several repetitions in one process, so that they compare.
+decodes, turns and extracts 24 images x 4 views first.
+
+Medians of several repetitions in one process, so that they compare.
 """
 
 from __future__ import annotations
