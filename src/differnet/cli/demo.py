@@ -27,7 +27,8 @@ _CREDIT = "Cells: elpv-dataset (Deitsch et al., Buerhop-Lutz et al.), CC BY-NC-S
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Of the training; the choice of images is always the same.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    split: Annotated[int, typer.Option(min=0, help="Of the choice of images; another number, other cells.")] = 0,
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
@@ -41,10 +42,10 @@ def demo(
     from differnet.settings import preset  # noqa: PLC0415
 
     product = out / "cells"
-    split = choose_cells(find_dataset())
-    write_product(split, product)
+    chosen = choose_cells(find_dataset(), split)
+    write_product(chosen, product)
     model = DifferNet(preset("default").with_overrides({"seed": seed}), device=device, weights=weights)
-    say(f"Learning from {len(split.train)} images of good solar cells in {product / 'train' / 'good'} ...")
+    say(f"Learning from {len(chosen.train)} images of good solar cells in {product / 'train' / 'good'} ...")
     with progress() as listener:
         model.fit(product, listener)  # type: ignore[arg-type]
     model.save(out / "model.safetensors")
