@@ -31,15 +31,17 @@ from differnet.views import fixed_views
 REPETITIONS = 5
 
 
-class OneBatch:
-    """The first batch of an epoch, so that an epoch of it is one step."""
+class FewSteps:
+    """Epochs of a given number of steps, each with the first batch of an epoch of the source."""
 
-    def __init__(self, source: VectorSource) -> None:
+    def __init__(self, source: VectorSource, steps: int) -> None:
         self.source = source
+        self.steps = steps
 
     def epoch(self, number: int) -> Iterator[Tensor]:
-        """Yield one batch."""
-        yield next(self.source.epoch(number))
+        """Yield the batches."""
+        for step in range(self.steps):
+            yield next(self.source.epoch(number + step))
 
 
 def median_seconds(work: Callable[[], object], repetitions: int = REPETITIONS) -> float:
@@ -60,13 +62,22 @@ def step_seconds(model: DifferNet, images: Sequence[ImageSource]) -> tuple[float
     chosen = images[: training.batch_images]
     flow = build_flow(model.extraction.features, settings.flow)
     bank = model.extraction.bank(chosen, fixed_views(views)[: views.training_count])
-    from_bank = OneBatch(BankVectors(bank.features, batch_images=training.batch_images, seed=0))
-    one_step = training.model_copy(update={"epochs": 1, "keep": "last"})
-    flow_only = median_seconds(lambda: train_flow(flow, from_bank, None, one_step))
+    bank_vectors = BankVectors(bank.features, batch_images=training.batch_images, seed=0)
+    one_epoch = training.model_copy(update={"epochs": 1, "keep": "last"})
+
+    def per_step(source: VectorSource, steps: int) -> float:
+        """The difference of two trainings leaves out what each does once, such as making the optimiser."""
+        few, many = (
+            median_seconds(lambda count=count: train_flow(flow, FewSteps(source, count), None, one_epoch), 3)  # type: ignore[misc]
+            for count in (1, 1 + steps)
+        )
+        return (many - few) / steps
+
+    flow_only = per_step(bank_vectors, 4)
     if training.views == "bank":
         return flow_only, flow_only
-    fresh = OneBatch(FreshVectors(model.extraction, chosen, views, batch_images=training.batch_images, seed=0))
-    return median_seconds(lambda: train_flow(flow, fresh, None, one_step), 3), flow_only
+    fresh = FreshVectors(model.extraction, chosen, views, batch_images=training.batch_images, seed=0)
+    return per_step(fresh, 2), flow_only
 
 
 def score_seconds(model: DifferNet, images: Sequence[ImageSource]) -> float:

@@ -14,7 +14,7 @@ from differnet import DifferNet, Failure, ImageScore, Settings
 from differnet.detector import Listener
 from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError, SettingsError, WeightsError
 from differnet.images import read_image, read_test_images
-from differnet.training import EpochReport
+from differnet.training import EpochReport, split_held_out
 from tests.conftest import plate
 
 
@@ -179,11 +179,31 @@ def test_a_failed_fit_does_not_leave_a_half_fitted_model(product: Path, small_se
         model.score(product / "test" / "good" / "000.png")
 
 
-@pytest.mark.parametrize("bad", ["only-damaged", "one-array", "single"])
+def test_a_damaged_array_is_named_by_its_place_among_all(small_settings: Settings) -> None:
+    rng = np.random.default_rng(0)
+    images: list[np.ndarray] = [plate(rng) for _ in range(20)]
+    images[3] = images[13] = np.zeros((2, 2), np.uint8)
+    for views in ("bank", "fresh"):
+        settings = small_settings.with_overrides({"training.epochs": 2, "training.views": views})
+        model = DifferNet(settings, device="cpu").fit(images)
+        assert {failure.source for failure in model.failures} == {"array[3]", "array[13]"}
+        assert model.manifest is not None
+        assert model.manifest.training.images + model.manifest.training.held_out_images == 18
+
+
+@pytest.mark.parametrize("bad", ["only-damaged", "only-damaged-fresh", "held-out-damaged", "one-array", "single"])
 def test_too_little_to_learn_from_is_an_error(small_settings: Settings, tmp_path: Path, bad: str) -> None:
     model = DifferNet(small_settings, device="cpu")
     with pytest.raises(DatasetError):
-        if bad == "only-damaged":
+        if bad == "held-out-damaged":
+            images: list[np.ndarray] = [plate(np.random.default_rng(0)) for _ in range(20)]
+            for i in split_held_out(20, small_settings.training, small_settings.seed)[1]:
+                images[i] = np.zeros((2, 2), np.uint8)
+            model.fit(images)
+        elif bad.startswith("only-damaged"):
+            if bad.endswith("fresh"):
+                fresh = {"training.views": "fresh", "training.held_out": 0.0, "training.keep": "last"}
+                model = DifferNet(small_settings.with_overrides(fresh), device="cpu")
             for i in range(20):
                 (tmp_path / f"{i}.png").write_text("no image")
             model.fit(tmp_path)

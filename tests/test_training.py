@@ -119,6 +119,29 @@ def test_ctrl_c_keeps_the_best_state_so_far() -> None:
     assert median_loss(flow, held_out) == pytest.approx(kept, abs=1e-5)
 
 
+def test_without_a_watched_likelihood_ctrl_c_keeps_the_last_whole_epoch() -> None:
+    whole, interrupted = make_flow(), make_flow()
+    three = SETTINGS.model_copy(update={"epochs": 3})
+    train_flow(whole, vectors(make_bank()), None, three)
+    result = train_flow(interrupted, InterruptedVectors(make_bank(), batch_images=8, seed=0), None, SETTINGS)
+    assert (result.interrupted, result.kept_epoch) == (True, 3)
+    for a, b in zip(whole.parameters(), interrupted.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+class NeverWhole(BankVectors):
+    """The user presses Ctrl-C in the middle of the first epoch."""
+
+    def epoch(self, number: int) -> Iterator[Tensor]:
+        yield next(super().epoch(number))
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_the_first_epoch_has_nothing_to_keep() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_flow(make_flow(), NeverWhole(make_bank(), batch_images=8, seed=0), None, SETTINGS)
+
+
 def test_every_epoch_is_reported() -> None:
     reports: list[EpochReport] = []
     train_flow(make_flow(), vectors(make_bank()), None, SETTINGS, reports.append)

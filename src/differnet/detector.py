@@ -21,7 +21,7 @@ from differnet.bundle import Manifest, TrainingRecord, read_bundle, write_bundle
 from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError, WeightsError
 from differnet.extractors import build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
-from differnet.features import Failure, FeatureExtraction
+from differnet.features import Failure, FeatureExtraction, describe
 from differnet.flow import TWO_OVER_PI, NormalizingFlow
 from differnet.images import ImageSource, read_good_images
 from differnet.official import OFFICIAL_CLAMP_FACTOR, read_official_flow
@@ -169,16 +169,19 @@ class DifferNet:
         sources = _as_sources(images)
         views, training, seed = self.settings.views, self.settings.training, self.settings.seed
         chosen, held_out = split_held_out(len(sources), training, seed)
-        self.manifest = None
+        self.manifest, self._flow, self.failures = None, None, []
+        self.held_out_scores = torch.empty(0)
         extraction = self.extraction
-        self.failures = []
-        vectors = self._training_vectors([sources[i] for i in chosen], listener)
+        vectors = self._training_vectors(sources, chosen, listener)
         held_out_bank = extraction.bank(
             [sources[i] for i in held_out],
             fixed_views(views),
             lambda done: listener.images("held-out features", done, len(held_out)),
+            names=[describe(sources[i], i) for i in held_out],
         )
         self.failures += held_out_bank.failures
+        if held_out and not held_out_bank.sources:
+            raise DatasetError(f"None of the held-out images can be read: {held_out_bank.failures[0].reason}")
         flow = self._new_flow(extraction.features)
         watched = held_out_bank.features if held_out else None
         result = train_flow(flow, vectors, watched, training, listener.epoch)
@@ -187,7 +190,8 @@ class DifferNet:
         self._flow = flow
         if held_out:
             self.held_out_scores = self._score_features(held_out_bank.features)
-        self._describe(sources, chosen, held_out, result, time.perf_counter() - started)
+        used = len(sources) - len(self.failures) - len(held_out_bank.sources)
+        self._describe(sources, used, len(held_out_bank.sources), result, time.perf_counter() - started)
         return self
 
     def score(self, images: ImageSource | Iterable[ImageSource]) -> NDArray[np.float32]:
@@ -263,10 +267,11 @@ class DifferNet:
         model = cls(manifest.settings, device=device, weights=weights)
         with torch.device("meta"):
             flow = build_flow(manifest.features, manifest.settings.flow)
-        needed = {f"{_FLOW_PREFIX}{name}": tensor.shape for name, tensor in flow.state_dict().items()}
-        for name, shape in needed.items():
-            if name not in tensors or tensors[name].shape != shape:
-                raise ModelFileError(f"{path}: the tensor '{name}' is missing or of the wrong shape; train again.")
+        needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
+        for name, expected in needed.items():
+            found = tensors.get(name)
+            if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+                raise ModelFileError(f"{path}: the tensor '{name}' is missing or not as expected; train again.")
         flow.load_state_dict({name.removeprefix(_FLOW_PREFIX): tensors[name] for name in needed}, assign=True)
         model._flow = flow.to(model.device).eval()
         model.held_out_scores = tensors.get(_HELD_OUT_SCORES, torch.empty(0))
@@ -309,14 +314,21 @@ class DifferNet:
         model._write_manifest(shape.features, TrainingRecord(origin="official"))
         return model
 
-    def _training_vectors(self, sources: Sequence[ImageSource], listener: Listener) -> VectorSource:
+    def _training_vectors(
+        self, every: Sequence[ImageSource], chosen: Sequence[int], listener: Listener
+    ) -> VectorSource:
         views, training, seed = self.settings.views, self.settings.training, self.settings.seed
+        sources = [every[i] for i in chosen]
+        names = [describe(every[i], i) for i in chosen]
         if training.views == "fresh":
-            return FreshVectors(self.extraction, sources, views, batch_images=training.batch_images, seed=seed)
+            return FreshVectors(
+                self.extraction, sources, views, batch_images=training.batch_images, seed=seed, names=names
+            )
         bank = self.extraction.bank(
             sources,
             lambda index: random_views(views, views.training_count, np.random.default_rng([seed, 1, index])),
             lambda done: listener.images("features", done, len(sources)),
+            names=names,
         )
         self.failures += bank.failures
         if len(bank.sources) < 2:
@@ -338,16 +350,16 @@ class DifferNet:
     def _describe(
         self,
         sources: Sequence[ImageSource],
-        chosen: Sequence[int],
-        held_out: Sequence[int],
+        images: int,
+        held_out_images: int,
         result: TrainingResult,
         seconds: float,
     ) -> None:
         kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
         record = TrainingRecord(
             origin="trained",
-            images=len(chosen),
-            held_out_images=len(held_out),
+            images=images,
+            held_out_images=held_out_images,
             data_sha256=_data_fingerprint(sources),
             epochs=len(result.history),
             kept_epoch=result.kept_epoch,

@@ -35,6 +35,7 @@ _READ_AHEAD = 4
 # Views per call of the network: enough to fill the cores, small enough for the cache of a processor.
 _CPU_BATCH = 8
 _GPU_BATCH = 256
+_GPU_NETWORK_BATCH = 64
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -138,18 +139,26 @@ class FeatureExtraction:
         self.features = scales * extractor.channels
         self._batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
 
-    def stream(self, sources: Iterable[ImageSource], views: ViewChoice) -> Iterator[ImageFeatures | Failure]:
+    def stream(
+        self, sources: Iterable[ImageSource], views: ViewChoice, names: Sequence[str] | None = None
+    ) -> Iterator[ImageFeatures | Failure]:
         """Compute the features of each image, in the order of the input.
 
         Args:
             sources: Paths or arrays; consumed as needed, so it may be long.
             views: The V views of every image, or a function from an image's place in the input to its V views.
+            names: What the images are called in the results, instead of their path or place.
 
         Yields:
             The features of an image, or why it could not be used.
         """
         waiting: list[_Prepared] = []
-        for prepared in _read_ahead(lambda item: self._prepare(*item, views), enumerate(sources)):
+
+        def prepare(item: tuple[int, ImageSource]) -> _Prepared | Failure:
+            index, source = item
+            return self._prepare(index, source, names[index] if names else describe(source, index), views)
+
+        for prepared in _read_ahead(prepare, enumerate(sources)):
             if isinstance(prepared, Failure):
                 # Earlier images first, so that the order of the input is kept.
                 yield from self._flush(waiting)
@@ -165,6 +174,7 @@ class FeatureExtraction:
         sources: Sequence[ImageSource],
         views: ViewChoice,
         progress: Callable[[int], None] = lambda done: None,
+        names: Sequence[str] | None = None,
     ) -> FeatureBank:
         """Compute the features of many images and keep them.
 
@@ -172,11 +182,12 @@ class FeatureExtraction:
             sources: Paths or arrays.
             views: As in `stream`.
             progress: Called with the number of images done so far.
+            names: What the images are called in the bank and its failures, instead of their path or place.
         """
         features: list[Tensor] = []
         kept: list[str] = []
         failures: list[Failure] = []
-        for done, result in enumerate(self.stream(sources, views), start=1):
+        for done, result in enumerate(self.stream(sources, views, names), start=1):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
@@ -207,7 +218,9 @@ class FeatureExtraction:
         """Compute the same as `extract` in one batched call, the views too; what a GPU does."""
         stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
         pixels = stacked.permute(0, 3, 1, 2).float() / 255
-        return self._pool(apply_views_batch(pixels, views)).cpu().unflatten(0, (len(images), -1))
+        turned = apply_views_batch(pixels, views)
+        parts = [self._pool(part) for part in turned.split(_GPU_NETWORK_BATCH)]
+        return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
 
     @torch.no_grad()
     def _extract_turned(self, turned: Sequence[NDArray[np.uint8]]) -> Tensor:
@@ -219,8 +232,7 @@ class FeatureExtraction:
     def _pool(self, pixels: Tensor) -> Tensor:
         return pool_scales(self.extractor, pixels, self.scales)
 
-    def _prepare(self, index: int, source: ImageSource, views: ViewChoice) -> _Prepared | Failure:
-        name = describe(source, index)
+    def _prepare(self, index: int, source: ImageSource, name: str, views: ViewChoice) -> _Prepared | Failure:
         try:
             image = load_image(source)
         except ImageError as error:
@@ -245,7 +257,7 @@ class FeatureExtraction:
         if self.device.type == "cpu":
             features = self._extract_turned([image.pixels for image in batch])
         else:
-            features = self.extract([image.pixels for image in batch], [image.views for image in batch])
+            features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
         for image, of_image in zip(batch, features, strict=True):
             yield ImageFeatures(image.index, image.source, image.width, image.height, of_image)
 

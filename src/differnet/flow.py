@@ -113,7 +113,7 @@ class NormalizingFlow(nn.Module):
         self.features = features
         permutations = (np.random.RandomState(permutation_seed + k).permutation(features) for k in range(blocks))
         self.blocks = nn.ModuleList(
-            CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation), clamp_factor)
+            CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation).long(), clamp_factor)
             for permutation in permutations
         )
 

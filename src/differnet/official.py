@@ -95,9 +95,11 @@ def _read_state(file: Path) -> Mapping[str, Any]:
 
 
 def _infer_shape(file: Path, state: Mapping[str, Tensor]) -> OfficialShape:
-    blocks = len({name.split(".")[1] for name in state})
+    numbers = {int(name.split(".")[1]) for name in state}
+    blocks = len(numbers)
     first, last = (state.get(f"blocks.0.subnet{subnet}.0.weight") for subnet in (1, 2))
-    if first is None or last is None or len(state) != blocks * 2 * len(_LAYERS) * 2:
+    complete = numbers == set(range(blocks)) and len(state) == blocks * 2 * len(_LAYERS) * 2
+    if first is None or last is None or not complete:
         raise ModelFileError(
             f"{file}: has no complete flow in the official layout (keys 'nf.module_list...'); give the file that "
             f"torch.save(model.state_dict(), path) wrote."

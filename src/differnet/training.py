@@ -89,7 +89,8 @@ def train_flow(
 ) -> TrainingResult:
     """Fit the flow by maximum likelihood with Adam.
 
-    The flow is left in evaluation mode with the weights of the kept epoch, also after Ctrl-C.
+    The flow is left in evaluation mode with the weights of the kept epoch, also after Ctrl-C; before the end of the
+    first epoch Ctrl-C is passed on, since nothing was learnt.
 
     Args:
         flow: Is trained in place.
@@ -99,6 +100,7 @@ def train_flow(
         report: Called after every epoch.
 
     Raises:
+        DatasetError: If the source gives no vectors.
         DivergenceError: If a loss is not finite.
     """
     optimizer = torch.optim.Adam(
@@ -112,27 +114,31 @@ def train_flow(
     watched = held_out.flatten(0, 1).to(device) if held_out is not None and len(held_out) else None
     result = TrainingResult()
     best_loss = math.inf
-    best_state: dict[str, Tensor] | None = None
+    kept_state: dict[str, Tensor] | None = None
     try:
         for epoch in range(1, settings.epochs + 1):
             loss = _train_epoch(flow, optimizer, source.epoch(epoch), device, epoch)
             held_out_loss = None if watched is None else _median_loss(flow, watched)
             if held_out_loss is not None and not math.isfinite(held_out_loss):
                 raise _divergence(epoch, "held-out loss", held_out_loss)
-            if settings.keep == "last" or held_out_loss is None:
-                result.kept_epoch = epoch
-            elif held_out_loss < best_loss:
-                best_loss, best_state = held_out_loss, _copy_parameters(flow)
-                result.kept_epoch = epoch
-            latest = EpochReport(epoch, settings.epochs, loss, held_out_loss, result.kept_epoch)
+            better = settings.keep == "last" or held_out_loss is None or held_out_loss < best_loss
+            kept_epoch = epoch if better else result.kept_epoch
+            latest = EpochReport(epoch, settings.epochs, loss, held_out_loss, kept_epoch)
+            if better:
+                # A copy, since an interrupt in the next epoch leaves the flow between two epochs.
+                kept_state = _copy_parameters(flow)
+                best_loss = math.inf if held_out_loss is None else held_out_loss
             result.history.append(latest)
+            result.kept_epoch = kept_epoch
             report(latest)
             if settings.patience and epoch - result.kept_epoch >= settings.patience:
                 break
     except KeyboardInterrupt:
+        if not result.kept_epoch:
+            raise
         result.interrupted = True
-    if best_state is not None:
-        flow.load_state_dict(best_state, strict=False)
+    if kept_state is not None:
+        flow.load_state_dict(kept_state, strict=False)
     flow.eval()
     return result
 
@@ -154,6 +160,8 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+    if not losses:
+        raise DatasetError("None of the training images can be read; give images of good parts.")
     return float(np.mean(losses))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from differnet.features import Failure, FeatureExtraction
+from differnet.features import Failure, FeatureExtraction, describe
 from differnet.images import ImageSource
 from differnet.settings import ViewSettings
 from differnet.views import View, random_views
@@ -56,6 +56,7 @@ class FreshVectors:
         settings: Of the views.
         batch_images: Images per batch.
         seed: Of the order and the views.
+        names: What the images are called in `failures`, instead of their path or place.
 
     Attributes:
         failures: Images that could not be used, by source.
@@ -69,12 +70,14 @@ class FreshVectors:
         *,
         batch_images: int,
         seed: int,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.extraction = extraction
         self.sources = sources
         self.settings = settings
         self.batch_images = batch_images
         self.seed = seed
+        self.names = names or [describe(source, index) for index, source in enumerate(sources)]
         self.failures: dict[str, Failure] = {}
 
     def epoch(self, number: int) -> Iterator[Tensor]:
@@ -87,7 +90,8 @@ class FreshVectors:
             return random_views(self.settings, self.settings.training_count, own)
 
         batch: list[Tensor] = []
-        for result in self.extraction.stream((self.sources[i] for i in order), views):
+        names = [self.names[i] for i in order]
+        for result in self.extraction.stream((self.sources[i] for i in order), views, names):
             if isinstance(result, Failure):
                 self.failures[result.source] = result
                 continue

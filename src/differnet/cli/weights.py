@@ -16,19 +16,24 @@ app = typer.Typer(help="List or fetch the extractors' pretrained weights.", no_a
 
 def weights_table() -> list[dict[str, Any]]:
     """For each extractor where its weights lie, or what makes them available."""
+    from differnet.errors import WeightsError  # noqa: PLC0415
     from differnet.extractors import EXTRACTORS  # noqa: PLC0415
     from differnet.extractors.weights import SOURCES, locate  # noqa: PLC0415
 
     rows: list[dict[str, Any]] = []
     for name in EXTRACTORS:
-        found = next(((place, file) for place, file in locate(name) if file is not None and file.is_file()), None)
+        remedy = SOURCES[name].remedy
+        try:
+            found = next(((place, file) for place, file in locate(name) if file is not None and file.is_file()), None)
+        except WeightsError as error:
+            found, remedy = None, str(error)
         rows.append(
             {
                 "name": name,
                 "found": found is not None,
                 "place": found[0] if found else None,
                 "file": str(found[1]) if found else None,
-                "remedy": None if found else SOURCES[name].remedy,
+                "remedy": None if found else remedy,
             }
         )
     return rows
@@ -52,10 +57,13 @@ def fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Find the weights, check them, and keep them in the user's cache for work offline."""
+    from differnet.errors import OutputError  # noqa: PLC0415
     from differnet.extractors import find_weights  # noqa: PLC0415
-    from differnet.extractors.weights import cache_file  # noqa: PLC0415
+    from differnet.extractors.weights import cache_file, write_cache  # noqa: PLC0415
 
     found = find_weights(name)
+    if not write_cache(name, found):
+        raise OutputError(f"{cache_file(name)}: cannot be written; make the cache folder writable.")
     document = {
         "name": name,
         "origin": str(found.origin),

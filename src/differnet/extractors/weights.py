@@ -34,6 +34,7 @@ __all__ = [
     "cache_file",
     "load_weights",
     "locate",
+    "write_cache",
 ]
 
 ENVIRONMENT_VARIABLE = "DIFFERNET_WEIGHTS"
@@ -141,9 +142,8 @@ def load_weights(
             command that mends it.
     """
     source = SOURCES[name]
-    explicit = path or os.environ.get(ENVIRONMENT_VARIABLE)
-    if explicit:
-        return _read(_explicit_file(name, Path(explicit)), network)
+    if path:
+        return _read(_explicit_file(name, Path(path)), network)
     tried: list[str] = []
     for place, file in locate(name):
         if file is None or not file.is_file():
@@ -157,19 +157,26 @@ def load_weights(
         if place == "user cache":
             _check_cache(weights)
         if place == "package":
-            _write_cache(name, weights)
+            write_cache(name, weights)
         return weights
     if source.url and download:
         try:
             return _download(name, source, network)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, WeightsError) as error:
             tried.append(f"download of {source.url}: {error or type(error).__name__}")
     raise WeightsError(f"The pretrained weights of {name} were not found ({'; '.join(tried)}). {source.remedy}")
 
 
 def locate(name: str) -> Iterator[tuple[str, Path | None]]:
-    """Yield (place, file) in the order of search; the file may not exist, None means the package is absent."""
+    """Yield (place, file) in the order of search; the file may not exist, None means the package is absent.
+
+    Raises:
+        WeightsError: If ``DIFFERNET_WEIGHTS`` is set and leads to nothing.
+    """
     source = SOURCES[name]
+    if explicit := os.environ.get(ENVIRONMENT_VARIABLE):
+        yield ENVIRONMENT_VARIABLE, _explicit_file(name, Path(explicit))
+        return
     yield "user cache", cache_file(name)
     if source.hub_file:
         yield "torch hub cache", Path(torch.hub.get_dir()) / "checkpoints" / source.hub_file
@@ -209,8 +216,12 @@ def _check_sha256(file: Path, expected: str) -> None:
         raise WeightsError(f"{file}: its SHA-256 is {found}, not the published {expected}; delete or reinstall it.")
 
 
-def _write_cache(name: str, weights: Weights) -> None:
-    """Keep the weights as safetensors; a cache that cannot be written costs time only, so it is no error."""
+def write_cache(name: str, weights: Weights) -> bool:
+    """Keep the weights as safetensors; a cache that cannot be written costs time only, so it is no error.
+
+    Returns:
+        Whether they are in the cache now.
+    """
     target = cache_file(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +230,8 @@ def _write_cache(name: str, weights: Weights) -> None:
             safetensors.torch.save_file(weights.state, part, {"fingerprint": weights.fingerprint})
             part.replace(target)
     except OSError:
-        return
+        return False
+    return True
 
 
 def _download(name: str, source: WeightsSource, network: type[Extractor]) -> Weights:
@@ -230,5 +242,5 @@ def _download(name: str, source: WeightsSource, network: type[Extractor]) -> Wei
             file.write_bytes(response.read())
         _check_sha256(file, source.hub_sha256_prefix)
         weights = _read(file, network)
-    _write_cache(name, weights)
+    write_cache(name, weights)
     return Weights(weights.state, cache_file(name), weights.fingerprint)

@@ -93,6 +93,8 @@ def _search_folder(folder: Path, found: Collection) -> None:
 def _read_list(list_file: Path) -> list[Path]:
     try:
         lines = list_file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DatasetError(f"{list_file}: cannot be read ({error.strerror}); make it readable.") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{list_file}: is not a UTF-8 text file; a list file has one path per line.") from None
     entries = (line.strip() for line in lines)
