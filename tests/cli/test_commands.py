@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,8 +149,16 @@ class Terminal:
 
     def __init__(self, *arguments: object) -> None:
         self._ours, theirs = os.openpty()
-        self.process = subprocess.Popen([*DIFFERNET, *map(str, arguments)], stderr=theirs, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*DIFFERNET, *map(str, arguments)],
+            stderr=theirs,
+            stdout=subprocess.DEVNULL,
+            # A shell lets its background jobs ignore Ctrl-C, and what they start inherits that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs yet
+        )
         os.close(theirs)
+        self._deadline = threading.Timer(120, self.process.kill)
+        self._deadline.start()
         self.text = ""
 
     def read_until(self, wanted: str | None) -> None:
@@ -168,6 +177,7 @@ class Terminal:
         self.process.send_signal(signal.SIGINT)
         self.read_until(None)
         os.close(self._ours)
+        self._deadline.cancel()
         return self.process.wait(timeout=60)
 
 
