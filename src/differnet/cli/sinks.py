@@ -61,7 +61,7 @@ def open_output(path: str) -> Iterator[IO[str]]:
     except OSError as error:
         if error.filename not in (None, path):
             raise
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a folder with space.") from None
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a writable folder with space.") from None
 
 
 @contextmanager
