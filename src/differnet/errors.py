@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CalibrationError",
     "DatasetError",
     "DifferNetError",
     "DivergenceError",
@@ -26,6 +27,10 @@ class ImageError(DifferNetError):
 
 class DatasetError(DifferNetError):
     """A folder or list does not hold the images that the command needs."""
+
+
+class CalibrationError(DifferNetError):
+    """Good images do not suffice for the threshold that was asked for."""
 
 
 class SettingsError(DifferNetError):

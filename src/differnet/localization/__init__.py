@@ -1,0 +1,1 @@
+"""Where on a part a defect is."""
