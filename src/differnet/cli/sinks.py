@@ -61,7 +61,8 @@ def open_output(path: str) -> Iterator[IO[str]]:
     except OSError as error:
         if error.filename not in (None, path):
             raise
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a writable folder with space.") from None
+        reason = f"cannot be written ({error.strerror})"
+        raise OutputError(f"{path}: {reason}; choose a writable folder with space.") from None
 
 
 @contextmanager
