@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from differnet import DifferNet
-from differnet.detector import build_flow
 from differnet.features import Failure
+from differnet.fitting import build_flow
 from differnet.images import ImageSource, collect_images
 from differnet.settings import Settings, preset
 from differnet.training import train_flow

@@ -27,6 +27,10 @@ SMALL = {
     "flow.hidden": 32,
     "flow.blocks": 4,
     "training.epochs": 6,
+    "localization.cells": 300,
+    "localization.dimensions": 64,
+    "calibration.method": "held-out",
+    "calibration.false_reject_rate": 0.1,
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from differnet import DifferNet, Failure, ImageScore, Settings
+from differnet import DifferNet, Failure, Settings, Verdict
 from differnet.detector import Listener
 from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError, SettingsError, WeightsError
 from differnet.images import read_image, read_test_images
@@ -94,8 +94,8 @@ def test_streaming_reports_a_bad_image_and_goes_on(fitted: DifferNet, product: P
     good = product / "test" / "good" / "000.png"
     broken = tmp_path / "broken.png"
     broken.write_bytes(good.read_bytes()[:300])
-    results = list(fitted.score_stream([good, broken, good]))
-    assert [type(result) for result in results] == [ImageScore, Failure, ImageScore]
+    results = list(fitted.inspect_stream([good, broken, good]))
+    assert [type(result) for result in results] == [Verdict, Failure, Verdict]
     with pytest.raises(ImageError, match=r"broken\.png"):
         fitted.score([good, broken])
 

@@ -5,18 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from differnet.detector import DifferNet, ImageScore, Listener
+    from differnet.calibration import Calibration
+    from differnet.detector import DifferNet, Listener
     from differnet.features import Failure
+    from differnet.images import RegionOfInterest
+    from differnet.localization.explanation import Explanation
+    from differnet.localization.regions import Region
     from differnet.settings import Settings
+    from differnet.verdict import Verdict
 
-__all__ = ["DifferNet", "Failure", "ImageScore", "Listener", "Settings"]
+__all__ = [
+    "Calibration",
+    "DifferNet",
+    "Explanation",
+    "Failure",
+    "Listener",
+    "Region",
+    "RegionOfInterest",
+    "Settings",
+    "Verdict",
+]
 
 _HOMES = {
+    "Calibration": "differnet.calibration",
     "DifferNet": "differnet.detector",
-    "ImageScore": "differnet.detector",
-    "Listener": "differnet.detector",
+    "Explanation": "differnet.localization.explanation",
     "Failure": "differnet.features",
+    "Listener": "differnet.detector",
+    "Region": "differnet.localization.regions",
+    "RegionOfInterest": "differnet.images",
     "Settings": "differnet.settings",
+    "Verdict": "differnet.verdict",
 }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import safetensors
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from differnet.calibration import CalibrationRecord
 from differnet.errors import ModelFileError, OutputError
 from differnet.settings import Settings
 
@@ -76,7 +77,9 @@ class Manifest(_Record):
         settings: All settings of the detector.
         features: Number of features, d.
         extractor_sha256: Fingerprint of the extractor's weights, which are not copied into the file.
+        model_id: Fingerprint of all that a raw score depends on, 12 hexadecimal digits.
         training: How the model came about.
+        calibration: The threshold, None for a model without one.
     """
 
     format_version: int = Field(FORMAT_VERSION, ge=1)
@@ -85,7 +88,9 @@ class Manifest(_Record):
     settings: Settings
     features: int = Field(ge=2)
     extractor_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    model_id: str = Field(pattern=r"^[0-9a-f]{12}$")
     training: TrainingRecord
+    calibration: CalibrationRecord | None = None
 
 
 def write_bundle(path: str | os.PathLike[str], manifest: Manifest, tensors: Mapping[str, Tensor]) -> None:

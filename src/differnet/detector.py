@@ -1,16 +1,15 @@
-"""DifferNet: fit on good images, score, save, load. The public face of the package."""
+"""DifferNet: fit on good images, calibrate, inspect, explain, save, load. The public face of the package."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -18,26 +17,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.bundle import Manifest, TrainingRecord, read_bundle, write_bundle
-from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError, WeightsError
+from differnet.calibration import Calibration, CalibrationRecord, Source, Tail, calibrate, images_needed
+from differnet.errors import (
+    CalibrationError,
+    DatasetError,
+    ImageError,
+    ModelFileError,
+    NotFittedError,
+    SettingsError,
+    WeightsError,
+)
 from differnet.extractors import build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
-from differnet.features import Failure, FeatureExtraction, describe
-from differnet.flow import TWO_OVER_PI, NormalizingFlow
-from differnet.images import ImageSource, read_good_images
-from differnet.official import OFFICIAL_CLAMP_FACTOR, read_official_flow
+from differnet.features import Failure, FeatureExtraction, ImageFeatures
+from differnet.fitting import Fitted, Fitting, build_flow
+from differnet.flow import NormalizingFlow
+from differnet.images import ImageSource, RegionOfInterest, read_good_images
+from differnet.localization.explanation import Explanation
+from differnet.localization.local_model import LocalModel
+from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
+from differnet.localization.regions import find_regions
+from differnet.official import read_official_flow
 from differnet.scoring import score_features
-from differnet.settings import FlowSettings, Settings, preset
-from differnet.training import EpochReport, TrainingResult, split_held_out, train_flow
-from differnet.training_vectors import BankVectors, FreshVectors, VectorSource
-from differnet.views import fixed_views, random_views
+from differnet.settings import Settings, preset
+from differnet.training import EpochReport
+from differnet.verdict import Verdict, give_verdict
+from differnet.views import fixed_views
 
-__all__ = ["DifferNet", "GoodImages", "ImageScore", "Listener"]
+__all__ = ["DifferNet", "GoodImages", "Listener"]
 
 GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[ImageSource]
 """Good images: a product or plain folder, a list file, or any number of paths and arrays."""
 
+_Result = TypeVar("_Result")
+
 _FLOW_PREFIX = "flow."
-_HELD_OUT_SCORES = "held_out.scores"
+_LOCAL_PREFIX = "local."
+_SCORES = "calibration.scores"
+_PEAKS = "calibration.peaks"
+_REGION = "region.mask"
 
 
 class Listener:
@@ -50,64 +68,58 @@ class Listener:
         """An epoch of training is over."""
 
 
-@dataclass(frozen=True)
-class ImageScore:
-    """The anomaly score of an image.
-
-    Attributes:
-        source: The path, or ``array[i]`` for the i-th input.
-        score: Higher is more anomalous; never clipped or rescaled.
-        width: Width of the image, in pixels.
-        height: Height of the image, in pixels.
-    """
-
-    source: str
-    score: float
-    width: int
-    height: int
-
-
 class DifferNet:
-    """Learns what good parts look like and scores how far an image is from that.
+    """Learns what good parts look like, tells how far an image is from that, decides, and shows where.
 
     Rudolph, Wandt, Rosenhahn: "Same Same But DifferNet: Semi-Supervised Defect Detection with Normalizing Flows",
     WACV 2021.
 
     Args:
         settings: A preset's name (``default`` or ``paper``) or settings of your own.
+        region: Which pixels count; scores, maps and training see nothing else. All images must have its size.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``.
         weights: File or folder with the extractor's pretrained weights; None searches for them, see
             `differnet.extractors.weights`.
 
     Attributes:
         settings: All settings.
+        region: The region of interest, None for whole images.
         device: Where the networks run.
         manifest: What the model file says of this model; None until fitted.
-        failures: Images of the last `fit` that could not be used.
-        held_out_scores: Scores of the good images that training did not see, float32 (M,).
+        calibration: The threshold; None until there is one.
+        failures: Images of the last `fit` or `calibrate` that could not be used.
+        held_out_scores: float32 (n,) scores of good images that the flow which gave them was not trained on, in the
+            order of the images.
 
     Example:
         >>> model = DifferNet().fit("bottle/train/good")  # doctest: +SKIP
-        >>> model.score(["part.png"])  # doctest: +SKIP
-        array([1.02])
+        >>> model.inspect("part.png").decision  # doctest: +SKIP
+        'accept'
     """
 
     def __init__(
         self,
         settings: Settings | str = "default",
         *,
+        region: RegionOfInterest | None = None,
         device: str = "auto",
         weights: str | os.PathLike[str] | None = None,
     ) -> None:
         self.settings = preset(settings) if isinstance(settings, str) else settings
+        self.region = region
         self.device = choose_device(device)
         self.manifest: Manifest | None = None
+        self.calibration: Calibration | None = None
         self.failures: list[Failure] = []
         self.held_out_scores = torch.empty(0)
+        self._peaks = torch.empty(0)
+        self._source: Source = "held-out"
         self._weights_path = weights
         self._extraction: FeatureExtraction | None = None
         self._extractor_sha256 = ""
         self._flow: NormalizingFlow | None = None
+        self._local: LocalModel | None = None
+        self._localizer: Localizer | None = None
 
     @property
     def extraction(self) -> FeatureExtraction:
@@ -132,6 +144,7 @@ class DifferNet:
                 scales=chosen.scales,
                 device=self.device,
                 dtype=choose_dtype(chosen.precision, self.device),
+                region=self.region,
             )
         return self._extraction
 
@@ -147,10 +160,11 @@ class DifferNet:
         return self._flow
 
     def fit(self, images: GoodImages, listener: Listener | None = None) -> DifferNet:
-        """Learn from images of good parts.
+        """Learn from images of good parts, and calibrate as the settings say.
 
         Ctrl-C during training keeps the best state so far; ``manifest.training.interrupted`` tells. Images that
-        cannot be read are left out and listed in `failures`.
+        cannot be read are left out and listed in `failures`. With too few images for the rate of the settings the
+        model is left without a threshold; `uncalibrated_reason` tells.
 
         Args:
             images: A product in the MVTec layout, a plain folder, a list file, or paths and arrays.
@@ -164,35 +178,74 @@ class DifferNet:
             WeightsError: If the extractor's weights are not found.
             DivergenceError: If training does not converge.
         """
-        listener = listener or Listener()
         started = time.perf_counter()
         sources = _as_sources(images)
-        views, training, seed = self.settings.views, self.settings.training, self.settings.seed
-        chosen, held_out = split_held_out(len(sources), training, seed)
-        self.manifest, self._flow, self.failures = None, None, []
-        self.held_out_scores = torch.empty(0)
-        extraction = self.extraction
-        vectors = self._training_vectors(sources, chosen, listener)
-        held_out_bank = extraction.bank(
-            [sources[i] for i in held_out],
-            fixed_views(views),
-            lambda done: listener.images("held-out features", done, len(held_out)),
-            names=[describe(sources[i], i) for i in held_out],
-        )
-        self.failures += held_out_bank.failures
-        if held_out and not held_out_bank.sources:
-            raise DatasetError(f"None of the held-out images can be read: {held_out_bank.failures[0].reason}")
-        flow = self._new_flow(extraction.features)
-        watched = held_out_bank.features if held_out else None
-        result = train_flow(flow, vectors, watched, training, listener.epoch)
-        if isinstance(vectors, FreshVectors):
-            self.failures += vectors.failures.values()
-        self._flow = flow
-        if held_out:
-            self.held_out_scores = self._score_features(held_out_bank.features)
-        used = len(sources) - len(self.failures) - len(held_out_bank.sources)
-        self._describe(sources, used, len(held_out_bank.sources), result, time.perf_counter() - started)
+        self.manifest = self._flow = self._local = self._localizer = self.calibration = None
+        self.failures = []
+        fitted = Fitting(self.settings, self.extraction, listener or Listener()).run(sources)
+        self._flow, self._local, self.failures = fitted.flow, fitted.local, fitted.failures
+        self.held_out_scores, self._peaks, self._source = fitted.scores, fitted.peaks, fitted.source
+        self._describe(sources, fitted, time.perf_counter() - started)
+        chosen = self.settings.calibration
+        if chosen.method != "none" and len(fitted.scores) >= images_needed(chosen.false_reject_rate):
+            self.calibrate(false_reject_rate=chosen.false_reject_rate, review_rate=chosen.review_rate)
         return self
+
+    @property
+    def uncalibrated_reason(self) -> str:
+        """Why there is no threshold, and what to do; empty if there is one."""
+        if self.calibration is not None:
+            return ""
+        rate = self.settings.calibration.false_reject_rate
+        if self.settings.calibration.method == "none" or self._is_imported:
+            why = "training was not asked for a threshold"
+        else:
+            why = (
+                f"a false-reject rate of {rate:g} takes {images_needed(rate)} good images, and "
+                f"{len(self.held_out_scores)} are at hand"
+            )
+        return f"The model has no threshold: {why}. Run 'differnet calibrate MODEL GOOD_IMAGES' with images of its own."
+
+    def calibrate(
+        self,
+        images: GoodImages | None = None,
+        *,
+        false_reject_rate: float = 0.05,
+        review_rate: float | None = None,
+        tail: Tail = "conformal",
+        listener: Listener | None = None,
+    ) -> Calibration:
+        """Set the threshold, and the scale of heat maps, from good images alone.
+
+        Args:
+            images: Good images that training did not see; None takes the scores that training kept for this.
+            false_reject_rate: Share of good parts that may be refused, in (0, 1).
+            review_rate: Share of good parts that may be refused or sent to review; None for no review.
+            tail: See `differnet.calibration.calibrate`.
+            listener: Hears of the progress.
+
+        Returns:
+            The calibration, also kept in `calibration`; the old one stays if this fails.
+
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
+            SettingsError: If a rate is not allowed.
+            CalibrationError: If the images are too few for the rate.
+            DatasetError: If no image can be read.
+        """
+        _ = self.flow
+        scores, peaks, source = self.held_out_scores, self._peaks, self._source
+        if images is not None:
+            # The rate is checked before the images are read, which may take long.
+            images_needed(false_reject_rate)
+            scores, peaks = self._measure(_as_sources(images), listener or Listener())
+            source = "images"
+        elif not len(scores):
+            raise CalibrationError("Training held no images out; give good images that it did not see.")
+        self.calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
+        self.held_out_scores, self._peaks, self._source = scores, peaks, source
+        self._update_manifest(calibration=self.calibration.record(source))
+        return self.calibration
 
     def score(self, images: ImageSource | Iterable[ImageSource]) -> NDArray[np.float32]:
         """Score images.
@@ -204,33 +257,83 @@ class DifferNet:
             float32 (N,), higher is more anomalous.
 
         Raises:
-            ImageError: If an image cannot be used; `score_stream` goes on instead.
+            ImageError: If an image cannot be used; `inspect_stream` goes on instead.
         """
         single = isinstance(images, (str, os.PathLike, np.ndarray))
-        scores = []
-        for result in self.score_stream([images] if single else images):  # type: ignore[list-item,arg-type]
-            if isinstance(result, Failure):
-                raise ImageError(result.reason)
-            scores.append(result.score)
-        return np.array(scores, np.float32)
+        results = self.inspect_stream([images] if single else images)  # type: ignore[list-item,arg-type]
+        return np.array([_usable(result).score for result in results], np.float32)
 
-    def score_stream(self, images: Iterable[ImageSource]) -> Iterator[ImageScore | Failure]:
-        """Score images one after the other, as they come.
+    def inspect(self, image: ImageSource) -> Verdict:
+        """Give the verdict on one image.
+
+        Args:
+            image: A path or an array.
+
+        Raises:
+            ImageError: If the image cannot be used.
+        """
+        return _usable(next(iter(self.inspect_stream([image]))))
+
+    def inspect_stream(self, images: Iterable[ImageSource]) -> Iterator[Verdict | Failure]:
+        """Give the verdicts on images one after the other, as they come.
 
         Args:
             images: Paths and arrays; consumed as needed.
 
         Yields:
-            In the order of the input, the score of an image or why it has none.
+            In the order of the input, the verdict on an image or why there is none.
         """
-        flow_ready = self.flow
-        flow_ready.eval()
-        for result in self.extraction.stream(images, fixed_views(self.settings.views)):
+        for result, milliseconds in self._features(images):
+            yield result if isinstance(result, Failure) else self._verdict(result, milliseconds())
+
+    def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
+        """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
+
+        Args:
+            image: A path or an array.
+            method: ``neighbours`` or ``gradient`` (the paper's, section 3.4); None for the model's own.
+
+        Returns:
+            float32 (height, width) in the image's own size, >= 0; see `Explanation.heat` for the scale.
+
+        Raises:
+            ImageError: If the image cannot be used.
+        """
+        return _usable(next(iter(self.explain_stream([image], method)))).heat
+
+    def explain_stream(
+        self, images: Iterable[ImageSource], method: HeatMethod | None = None
+    ) -> Iterator[Explanation | Failure]:
+        """Explain images one after the other, as they come.
+
+        Args:
+            images: Paths and arrays; consumed as needed.
+            method: As for `explain`.
+
+        Yields:
+            In the order of the input, verdict, heat map and regions of an image, or why there are none.
+
+        Raises:
+            SettingsError: If there is no such method.
+        """
+        own = self.settings.localization.method
+        chosen = own if method is None else method
+        if chosen not in HEAT_METHODS:
+            raise SettingsError(f"There is no map by '{chosen}'; choose one of {', '.join(HEAT_METHODS)}.")
+        fixed = None
+        if chosen == own and len(self._peaks) and self.calibration is not None:
+            fixed = display_scale(self._peaks.double().numpy(), self.calibration.false_reject_rate)
+        localizer = self._prepared_localizer()
+        for result, milliseconds in self._features(images):
             if isinstance(result, Failure):
                 yield result
                 continue
-            score = self._score_features(result.features.unsqueeze(0)).item()
-            yield ImageScore(result.source, score, result.width, result.height)
+            raw = localizer.raw_map(result.pixels, chosen)
+            scale = localizer.peak(raw) if fixed is None else fixed
+            heat = localizer.heat(raw, chosen, scale, result.width, result.height)
+            smallest = localizer.smallest_region(chosen, result.width, result.height)
+            regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
+            yield Explanation(self._verdict(result, milliseconds()), heat, regions, fixed is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.bundle`.
@@ -243,7 +346,12 @@ class DifferNet:
         if self.manifest is None:
             raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
         tensors = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
-        write_bundle(path, self.manifest, tensors | {_HELD_OUT_SCORES: self.held_out_scores})
+        tensors |= {_SCORES: self.held_out_scores, _PEAKS: self._peaks}
+        if self._local is not None:
+            tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in self._local.state().items()}
+        if self.region is not None:
+            tensors[_REGION] = torch.from_numpy(self.region.mask.astype(np.uint8))
+        write_bundle(path, self.manifest, tensors)
 
     @classmethod
     def load(
@@ -264,7 +372,7 @@ class DifferNet:
             ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
         """
         manifest, tensors = read_bundle(path)
-        model = cls(manifest.settings, device=device, weights=weights)
+        model = cls(manifest.settings, region=_read_region(path, tensors), device=device, weights=weights)
         with torch.device("meta"):
             flow = build_flow(manifest.features, manifest.settings.flow)
         needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
@@ -274,7 +382,26 @@ class DifferNet:
                 raise ModelFileError(f"{path}: the tensor '{name}' is missing or not as expected; train again.")
         flow.load_state_dict({name.removeprefix(_FLOW_PREFIX): tensors[name] for name in needed}, assign=True)
         model._flow = flow.to(model.device).eval()
-        model.held_out_scores = tensors.get(_HELD_OUT_SCORES, torch.empty(0))
+        model.held_out_scores = tensors.get(_SCORES, torch.empty(0))
+        model._peaks = tensors.get(_PEAKS, torch.empty(0))
+        if manifest.calibration is not None:
+            try:
+                model.calibration = Calibration.restore(manifest.calibration, model.held_out_scores.double().numpy())
+            except ModelFileError as error:
+                raise ModelFileError(f"{path}: {error}") from None
+            model._source = manifest.calibration.source
+        local = {
+            name.removeprefix(_LOCAL_PREFIX): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_LOCAL_PREFIX)
+        }
+        if local:
+            try:
+                model._local = LocalModel.from_state(local, manifest.settings.localization.dimensions)
+            except (KeyError, ValueError) as error:
+                raise ModelFileError(
+                    f"{path}: the tensor '{_LOCAL_PREFIX}{error.args[0]}' is missing or not as expected; train again."
+                ) from None
         model.manifest = manifest
         return model
 
@@ -314,52 +441,74 @@ class DifferNet:
         model._write_manifest(shape.features, TrainingRecord(origin="official"))
         return model
 
-    def _training_vectors(
-        self, every: Sequence[ImageSource], chosen: Sequence[int], listener: Listener
-    ) -> VectorSource:
-        views, training, seed = self.settings.views, self.settings.training, self.settings.seed
-        sources = [every[i] for i in chosen]
-        names = [describe(every[i], i) for i in chosen]
-        if training.views == "fresh":
-            return FreshVectors(
-                self.extraction, sources, views, batch_images=training.batch_images, seed=seed, names=names
-            )
-        bank = self.extraction.bank(
-            sources,
-            lambda index: random_views(views, views.training_count, np.random.default_rng([seed, 1, index])),
-            lambda done: listener.images("features", done, len(sources)),
-            names=names,
-        )
-        self.failures += bank.failures
-        if len(bank.sources) < 2:
-            raise DatasetError(
-                f"{len(bank.sources)} of {len(sources)} training images can be read, which is too few; the first "
-                f"problem: {bank.failures[0].reason}"
-            )
-        return BankVectors(bank.features, batch_images=training.batch_images, seed=seed)
+    @property
+    def _is_imported(self) -> bool:
+        return self.manifest is not None and self.manifest.training.origin == "official"
 
-    def _new_flow(self, features: int) -> NormalizingFlow:
-        # A generator of its own: the caller's random state is neither used nor changed.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.seed)
-            return build_flow(features, self.settings.flow).to(self.device)
+    def _features(self, images: Iterable[ImageSource]) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float]]]:
+        """Features of images, each with a clock that tells the milliseconds since the one before."""
+        self.flow.eval()
+        last = time.perf_counter()
+
+        def clock() -> float:
+            nonlocal last
+            now = time.perf_counter()
+            elapsed, last = now - last, now
+            return round(elapsed * 1000, 3)
+
+        for result in self.extraction.stream(images, fixed_views(self.settings.views)):
+            yield result, clock
+
+    def _verdict(self, image: ImageFeatures, milliseconds: float) -> Verdict:
+        return give_verdict(
+            self._score_features(image.features.unsqueeze(0)).item(),
+            self.calibration,
+            source=image.source,
+            width=image.width,
+            height=image.height,
+            model_id=self.manifest.model_id if self.manifest is not None else "",
+            milliseconds=milliseconds,
+        )
+
+    def _measure(self, sources: list[ImageSource], listener: Listener) -> tuple[Tensor, Tensor]:
+        """Scores of good images, and the hottest raw value of their maps."""
+        localizer, method = self._prepared_localizer(), self.settings.localization.method
+        scores, peaks, failures = [], [], []
+        for done, (result, _) in enumerate(self._features(sources), start=1):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                scores.append(self._score_features(result.features.unsqueeze(0)).item())
+                peaks.append(localizer.peak(localizer.raw_map(result.pixels, method)))
+            listener.images("calibration", done, len(sources))
+        self.failures = failures
+        if not scores:
+            reason = failures[0].reason if failures else "there are none"
+            raise DatasetError(f"None of the images for calibration can be read: {reason}")
+        return torch.tensor(scores), torch.tensor(peaks)
+
+    def _prepared_localizer(self) -> Localizer:
+        if self._localizer is None:
+            self._localizer = Localizer(
+                self.extraction,
+                fixed_views(self.settings.views),
+                self.settings.localization.dimensions,
+                flow=self.flow,
+                local=None if self._local is None else self._local.to(self.device),
+                region=self.region,
+            )
+        return self._localizer
 
     def _score_features(self, features: Tensor) -> Tensor:
         return score_features(self.flow, features, self.settings.scoring.aggregation)
 
-    def _describe(
-        self,
-        sources: Sequence[ImageSource],
-        images: int,
-        held_out_images: int,
-        result: TrainingResult,
-        seconds: float,
-    ) -> None:
+    def _describe(self, sources: list[ImageSource], fitted: Fitted, seconds: float) -> None:
+        result = fitted.result
         kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
         record = TrainingRecord(
             origin="trained",
-            images=images,
-            held_out_images=held_out_images,
+            images=fitted.images,
+            held_out_images=fitted.held_out_images,
             data_sha256=_data_fingerprint(sources),
             epochs=len(result.history),
             kept_epoch=result.kept_epoch,
@@ -379,19 +528,38 @@ class DifferNet:
             settings=self.settings,
             features=features,
             extractor_sha256=self._extractor_sha256,
+            model_id=self._fingerprint(),
             training=record,
         )
 
+    def _update_manifest(self, calibration: CalibrationRecord) -> None:
+        if self.manifest is not None:
+            self.manifest = self.manifest.model_copy(update={"calibration": calibration})
 
-def build_flow(features: int, settings: FlowSettings) -> NormalizingFlow:
-    """Make a flow with fresh weights."""
-    return NormalizingFlow(
-        features,
-        settings.blocks,
-        settings.hidden,
-        settings.clamp,
-        clamp_factor=OFFICIAL_CLAMP_FACTOR if settings.official_clamp_factor else TWO_OVER_PI,
-    )
+    def _fingerprint(self) -> str:
+        """Of all that a raw score depends on."""
+        digest = hashlib.sha256(f"{self.settings.model_dump_json()}{self._extractor_sha256}".encode())
+        for name, tensor in sorted(self.flow.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        if self.region is not None:
+            digest.update(str(self.region.size).encode() + np.packbits(self.region.mask).tobytes())
+        return digest.hexdigest()[:12]
+
+
+def _usable(result: _Result | Failure) -> _Result:
+    if isinstance(result, Failure):
+        raise ImageError(result.reason)
+    return result
+
+
+def _read_region(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> RegionOfInterest | None:
+    mask = tensors.get(_REGION)
+    if mask is None:
+        return None
+    try:
+        return RegionOfInterest(mask.numpy().astype(bool))
+    except ImageError:
+        raise ModelFileError(f"{path}: the tensor '{_REGION}' is not as expected; train again.") from None
 
 
 def _as_sources(images: GoodImages) -> list[ImageSource]:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from differnet.errors import ImageError
 from differnet.extractors import Extractor
-from differnet.images import ImageSource, load_image
+from differnet.images import ImageSource, RegionOfInterest, load_image
 from differnet.views import View, apply_views, apply_views_batch, resize
 
 __all__ = [
@@ -67,6 +67,7 @@ class ImageFeatures:
         width: Width of the original image, in pixels.
         height: Height of the original image, in pixels.
         features: (V, d) float32, one row per view, on the CPU.
+        pixels: uint8 (size, size, 3), the image as it was resized.
     """
 
     index: int
@@ -74,6 +75,7 @@ class ImageFeatures:
     width: int
     height: int
     features: Tensor
+    pixels: NDArray[np.uint8]
 
 
 @dataclass
@@ -119,6 +121,7 @@ class FeatureExtraction:
         scales: Number of image sizes.
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
         dtype: float32 or bfloat16, what the network computes in; features are float32 in either case.
+        region: Region of interest that images are cropped to; None for whole images.
     """
 
     def __init__(
@@ -129,8 +132,10 @@ class FeatureExtraction:
         scales: int = 3,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        region: RegionOfInterest | None = None,
     ) -> None:
         self.device = torch.device(device)
+        self.region = region
         self.size = size
         self.scales = scales
         self.dtype = dtype
@@ -175,6 +180,7 @@ class FeatureExtraction:
         views: ViewChoice,
         progress: Callable[[int], None] = lambda done: None,
         names: Sequence[str] | None = None,
+        visit: Callable[[ImageFeatures], None] = lambda image: None,
     ) -> FeatureBank:
         """Compute the features of many images and keep them.
 
@@ -183,6 +189,7 @@ class FeatureExtraction:
             views: As in `stream`.
             progress: Called with the number of images done so far.
             names: What the images are called in the bank and its failures, instead of their path or place.
+            visit: Called with every image's features and pixels, which are not kept.
         """
         features: list[Tensor] = []
         kept: list[str] = []
@@ -191,11 +198,17 @@ class FeatureExtraction:
             if isinstance(result, Failure):
                 failures.append(result)
             else:
+                visit(result)
                 features.append(result.features)
                 kept.append(result.source)
             progress(done)
         stacked = torch.stack(features) if features else torch.empty(0, 0, self.features)
         return FeatureBank(stacked, kept, failures)
+
+    def as_tensor(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Turn uint8 (size, size, 3) pixels into (1, 3, size, size) float32 in [0, 1] on the device."""
+        # A copy, since the array may be read-only; NHWC bytes seen as NCHW are channels_last already.
+        return torch.tensor(pixels, device=self.device)[None].permute(0, 3, 1, 2).float() / 255
 
     @torch.no_grad()
     def extract(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
@@ -235,10 +248,11 @@ class FeatureExtraction:
     def _prepare(self, index: int, source: ImageSource, name: str, views: ViewChoice) -> _Prepared | Failure:
         try:
             image = load_image(source)
+            cropped = image if self.region is None else self.region.crop(image)
         except ImageError as error:
             return Failure(name, str(error))
         chosen = views(index) if callable(views) else views
-        resized = resize(image, self.size)
+        resized = resize(cropped, self.size)
         on_cpu = self.device.type == "cpu"
         return _Prepared(
             index,
@@ -246,7 +260,8 @@ class FeatureExtraction:
             width=image.shape[1],
             height=image.shape[0],
             views=chosen,
-            pixels=apply_views(resized, chosen) if on_cpu else resized,
+            pixels=resized,
+            turned=apply_views(resized, chosen) if on_cpu else None,
         )
 
     def _flush(self, waiting: list[_Prepared]) -> Iterator[ImageFeatures]:
@@ -255,11 +270,11 @@ class FeatureExtraction:
         batch = waiting.copy()
         waiting.clear()
         if self.device.type == "cpu":
-            features = self._extract_turned([image.pixels for image in batch])
+            features = self._extract_turned([image.turned for image in batch if image.turned is not None])
         else:
             features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
         for image, of_image in zip(batch, features, strict=True):
-            yield ImageFeatures(image.index, image.source, image.width, image.height, of_image)
+            yield ImageFeatures(image.index, image.source, image.width, image.height, of_image, image.pixels)
 
 
 @dataclass(frozen=True)
@@ -272,6 +287,7 @@ class _Prepared:
     height: int
     views: Sequence[View]
     pixels: NDArray[np.uint8]
+    turned: NDArray[np.uint8] | None
 
 
 def describe(source: ImageSource, index: int) -> str:

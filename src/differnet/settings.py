@@ -11,8 +11,10 @@ from differnet.errors import SettingsError
 
 __all__ = [
     "PRESETS",
+    "CalibrationSettings",
     "ExtractorSettings",
     "FlowSettings",
+    "LocalizationSettings",
     "ScoringSettings",
     "Settings",
     "TrainingSettings",
@@ -136,6 +138,44 @@ class ScoringSettings(_Section):
     aggregation: Literal["mean", "median"] = "median"
 
 
+class LocalizationSettings(_Section):
+    """How heat maps are made; see `differnet.localization`.
+
+    Attributes:
+        method: ``neighbours``, the distance to the nearest good cells, or ``gradient``, the paper's.
+        cells: Good cells that the model keeps, of each of two window sizes.
+        dimensions: Of the projection in which cells are compared.
+    """
+
+    method: Literal["neighbours", "gradient"] = "neighbours"
+    cells: int = Field(2000, ge=50, le=100_000)
+    dimensions: int = Field(256, ge=16, le=4096)
+
+
+class CalibrationSettings(_Section):
+    """How training finds the threshold; see `differnet.calibration`.
+
+    Attributes:
+        method: ``held-out`` takes the scores of the held-out images. ``cross-fitted`` lets every image both train and
+            calibrate, at the cost of ``folds`` more trainings. ``auto`` cross-fits when the held-out images are too few
+            for the rate and all good images are not. ``none`` leaves the model without a threshold.
+        false_reject_rate: Share of good parts that may be refused.
+        review_rate: Share of good parts that may be refused or sent to review; None for no review.
+        folds: Of the cross-fitting.
+    """
+
+    method: Literal["auto", "held-out", "cross-fitted", "none"] = "auto"
+    false_reject_rate: float = Field(0.05, gt=0.0, lt=1.0)
+    review_rate: float | None = Field(None, gt=0.0, lt=1.0)
+    folds: int = Field(5, ge=2, le=50)
+
+    @model_validator(mode="after")
+    def _check(self) -> CalibrationSettings:
+        if self.review_rate is not None and self.review_rate <= self.false_reject_rate:
+            raise ValueError("review_rate must exceed false_reject_rate")
+        return self
+
+
 class Settings(_Section):
     """All settings of a detector.
 
@@ -145,6 +185,8 @@ class Settings(_Section):
         flow: The normalizing flow.
         training: The training.
         scoring: The aggregation of views.
+        localization: The heat maps.
+        calibration: The threshold.
         seed: Of everything random.
     """
 
@@ -153,6 +195,8 @@ class Settings(_Section):
     flow: FlowSettings = FlowSettings()
     training: TrainingSettings = TrainingSettings()
     scoring: ScoringSettings = ScoringSettings()
+    localization: LocalizationSettings = LocalizationSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
     seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
@@ -225,6 +269,8 @@ PRESETS: Mapping[str, Settings] = {
             patience=0,
         ),
         scoring=ScoringSettings(aggregation="mean"),
+        localization=LocalizationSettings(method="gradient"),
+        calibration=CalibrationSettings(method="none"),
     ),
 }
 """Settings by name: ``paper`` follows the authors' code step for step, ``default`` is what is recommended."""

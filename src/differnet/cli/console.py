@@ -23,6 +23,8 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "DeviceOption",
     "JsonOption",
+    "MapMethodOption",
+    "MapsOption",
     "ProgressListener",
     "WeightsOption",
     "fail_if_skipped",
@@ -41,6 +43,16 @@ DeviceOption = Annotated[str, typer.Option(help="auto (a GPU if there is one), c
 WeightsOption = Annotated[
     str | None,
     typer.Option(help="File or folder with the extractor's pretrained weights, instead of searching."),
+]
+MapsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--maps/--no-maps", help="Measure heat maps too; by default if there is ground truth and it is quick."
+    ),
+]
+MapMethodOption = Annotated[
+    str | None,
+    typer.Option("--map-method", help="neighbours or gradient (the paper's); by default the model's own."),
 ]
 
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -11,6 +11,8 @@ import typer
 from differnet.cli.console import (
     DeviceOption,
     JsonOption,
+    MapMethodOption,
+    MapsOption,
     WeightsOption,
     fail_if_skipped,
     print_json,
@@ -23,18 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "write_scores"]
 
-_COLUMNS = ("path", "kind", "score", "width", "height")
-
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     product: Annotated[Path, typer.Argument(help="Folder with test/good and test/<kind of defect>.")],
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write the score of every image as CSV.")] = None,
+    maps: MapsOption = None,
+    map_method: MapMethodOption = None,
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how well a model tells good test images from defective ones."""
+    """Measure how well a model tells good test images from defective ones, and finds where they are defective."""
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.evaluation import evaluate as evaluate_images  # noqa: PLC0415
     from differnet.images import read_test_images  # noqa: PLC0415
@@ -46,7 +48,7 @@ def evaluate(
     images = read_test_images(product)
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:
-        evaluation = evaluate_images(detector, images, listener)  # type: ignore[arg-type]
+        evaluation = evaluate_images(detector, images, listener, maps=maps, method=map_method)  # type: ignore[arg-type]
     if csv:
         write_scores(evaluation, csv)
     if as_json:
@@ -58,18 +60,12 @@ def evaluate(
 
 def write_scores(evaluation: Evaluation, path: str) -> None:
     """Write the score of every image as CSV."""
-    with csv_sink(path, _COLUMNS) as sink:
+    from differnet.verdict import Verdict  # noqa: PLC0415
+
+    path_column, *others = Verdict.columns()
+    with csv_sink(path, [path_column, "kind", *others]) as sink:
         for entry in evaluation.scored:
-            result = entry.result
-            sink(
-                {
-                    "path": result.source,
-                    "kind": entry.image.kind,
-                    "score": result.score,
-                    "width": result.width,
-                    "height": result.height,
-                }
-            )
+            sink({"kind": entry.image.kind, **entry.verdict.to_dict()})
 
 
 def _print_table(evaluation: Evaluation) -> None:
@@ -81,6 +77,15 @@ def _print_table(evaluation: Evaluation) -> None:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
     sys.stdout.write(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s\n")
+    if evaluation.rates is not None:
+        rates = evaluation.rates
+        sys.stdout.write(f"at the threshold: false-reject rate {_format(rates.false_reject)}, ")
+        sys.stdout.write(f"escape rate {_format(rates.escape)}\n")
+    if evaluation.pixels is not None:
+        pixels = evaluation.pixels
+        sys.stdout.write(f"heat maps: pixel AUROC {pixels.pixel_auroc:.4f}, AUPRO {pixels.aupro:.4f}\n")
+    if evaluation.good_without_region is not None:
+        sys.stdout.write(f"good images without a region: {_format(evaluation.good_without_region)}\n")
 
 
 def _format(estimate: Estimate) -> str:

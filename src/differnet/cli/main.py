@@ -10,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from differnet.cli import demo, doctor, evaluate, import_official, info, score, train, weights
+from differnet.cli import (
+    calibrate,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    import_official,
+    info,
+    score,
+    train,
+    weights,
+)
 from differnet.cli.console import EXIT_FAILED, exit_with_error
 from differnet.errors import DifferNetError
 
@@ -26,6 +37,8 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
+app.command("explain")(explain.explain)
 app.command("info")(info.info)
 app.command("import-official")(import_official.import_official)
 app.command("demo")(demo.demo)

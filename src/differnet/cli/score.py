@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["score"]
 
-_COLUMNS = ("path", "score", "width", "height")
-
 
 def score(
     model: Annotated[Path, typer.Argument(help="Model file.")],
@@ -41,10 +38,11 @@ def score(
     weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score images: the higher, the more anomalous. A line per image, as they come."""
+    """Score images and decide: the higher the score, the more anomalous. A line per image, as they come."""
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.features import Failure  # noqa: PLC0415
     from differnet.images import collect_images  # noqa: PLC0415
+    from differnet.verdict import Verdict  # noqa: PLC0415
 
     if as_json and "-" in (csv, jsonl):
         raise typer.BadParameter("--json has stdout for itself; write CSV or JSON Lines to a file.")
@@ -57,7 +55,7 @@ def score(
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if csv:
-            sinks.append(stack.enter_context(csv_sink(csv, _COLUMNS)))
+            sinks.append(stack.enter_context(csv_sink(csv, Verdict.columns())))
         if jsonl:
             sinks.append(stack.enter_context(jsonl_sink(jsonl)))
         if as_json:
@@ -65,14 +63,13 @@ def score(
         if not sinks:
             sinks.append(_print_line)
         listener = stack.enter_context(progress())
-        for done, result in enumerate(detector.score_stream(found.paths), start=1):
+        for done, result in enumerate(detector.inspect_stream(found.paths), start=1):
             listener.images("scores", done, len(found.paths))
             if isinstance(result, Failure):
                 failures.append(result)
                 continue
-            row = {("path" if name == "source" else name): value for name, value in asdict(result).items()}
             for sink in sinks:
-                sink(row)
+                sink(result.to_dict())
     if as_json:
         skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})
@@ -80,5 +77,6 @@ def score(
 
 
 def _print_line(row: Any) -> None:  # noqa: ANN401 - a row of any values
-    sys.stdout.write(f"{row['score']:.6g}\t{row['path']}\n")
+    decision = f"\t{row['decision']}" if row["decision"] else ""
+    sys.stdout.write(f"{row['score']:.6g}{decision}\t{row['path']}\n")
     sys.stdout.flush()

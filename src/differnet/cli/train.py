@@ -19,6 +19,7 @@ from differnet.cli.console import (
     say,
     warn,
 )
+from differnet.cli.describe import calibration_sentence, calibration_summary, read_region
 from differnet.cli.sinks import check_writable
 
 __all__ = ["train"]
@@ -37,6 +38,16 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change any setting, such as flow.hidden=256. Repeatable."),
     ] = None,
+    false_reject_rate: Annotated[
+        float | None,
+        typer.Option(help="Share of good parts that may be refused; short for --set calibration.false_reject_rate=R."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="What counts of the images: a box x,y,width,height in pixels, or a mask image, white inside."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
@@ -49,13 +60,19 @@ def train(
     from differnet.images import read_good_images  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
 
-    named = {name: value for name, value in (("training.epochs", epochs), ("seed", seed)) if value is not None}
+    shortcuts = {
+        "training.epochs": epochs,
+        "seed": seed,
+        "calibration.false_reject_rate": false_reject_rate,
+    }
+    named = {name: value for name, value in shortcuts.items() if value is not None}
     chosen = find_preset(preset).with_overrides(parse_assignments(settings or []) | named)
     check_writable(output)
     images = read_good_images(product)
     if images.passed_over:
         say(f"{product}: {images.passed_over}.")
-    model = DifferNet(chosen, device=device, weights=weights)
+    interest = None if region is None else read_region(region, images.paths)
+    model = DifferNet(chosen, region=interest, device=device, weights=weights)
     with progress() as listener:
         model.fit(images.paths, listener)  # type: ignore[arg-type]
     model.save(output)
@@ -67,6 +84,8 @@ def train(
                 "product": str(product),
                 "preset": preset,
                 **record.model_dump(),
+                "model_id": model.manifest.model_id,  # type: ignore[union-attr]
+                "calibration": calibration_summary(model),
                 "skipped": [{"path": failure.source, "reason": failure.reason} for failure in model.failures],
             }
         )
@@ -77,6 +96,7 @@ def train(
         f"{record.epochs}, {'held-out ' if record.held_out_loss is not None else ''}loss "
         f"{'-' if loss is None else format(loss, '.3f')}, {record.seconds:.0f} s."
     )
+    say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
     if record.interrupted:
         warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
         raise typer.Exit(EXIT_INTERRUPTED)

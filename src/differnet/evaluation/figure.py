@@ -43,7 +43,7 @@ def save_score_figure(evaluation: Evaluation, path: Path, title: str, credit: st
     parts: Any = figure.subfigures(3, 1, height_ratios=[1.7, 1, 1])
     histogram, highest, lowest = parts
     _draw_histogram(histogram.subplots(), evaluation, title)
-    ranked = sorted(evaluation.scored, key=lambda entry: entry.result.score)
+    ranked = sorted(evaluation.scored, key=lambda entry: entry.verdict.score)
     _draw_images(highest.subplots(1, _EXAMPLES), ranked[: -_EXAMPLES - 1 : -1])
     _draw_images(lowest.subplots(1, _EXAMPLES), ranked[:_EXAMPLES])
     highest.suptitle("highest scores", fontsize="medium", x=0.01, ha="left")
@@ -57,8 +57,8 @@ def save_score_figure(evaluation: Evaluation, path: Path, title: str, credit: st
 
 
 def _draw_histogram(axes: Axes, evaluation: Evaluation, title: str) -> None:
-    good = np.array([entry.result.score for entry in evaluation.scored if not entry.image.is_defective])
-    defective = np.array([entry.result.score for entry in evaluation.scored if entry.image.is_defective])
+    good = np.array([entry.verdict.score for entry in evaluation.scored if not entry.image.is_defective])
+    defective = np.array([entry.verdict.score for entry in evaluation.scored if entry.image.is_defective])
     everything = np.concatenate((good, defective))
     low, high = everything.min(), everything.max()
     # Scores of gross defects are many times those of good parts; on a linear axis the good ones share one bin.
@@ -78,4 +78,4 @@ def _draw_images(axes: Iterable[Axes], entries: list[ScoredImage]) -> None:
     for place, entry in zip(axes, entries, strict=False):
         place.imshow(read_image(entry.image.path))
         colour = _DEFECTIVE if entry.image.is_defective else _GOOD
-        place.set_title(f"{entry.image.kind}, {entry.result.score:.3g}", fontsize="small", color=colour)
+        place.set_title(f"{entry.image.kind}, {entry.verdict.score:.3g}", fontsize="small", color=colour)

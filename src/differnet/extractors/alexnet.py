@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ class AlexNet(Extractor):
     """
 
     channels: ClassVar[int] = 256
+    stage_channels: ClassVar[tuple[int, ...]] = (64, 192, 384, 256, 256)
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +40,11 @@ class AlexNet(Extractor):
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
 
-    def feature_maps(self, normalised: Tensor) -> Tensor:
-        """Compute (B, 256, h, w) feature maps."""
-        maps: Tensor = self.features(normalised)
-        return maps
+    def stages(self, normalised: Tensor) -> Iterator[Tensor]:
+        """Yield the maps after each of the five convolutions, then the (B, 256, h, w) feature maps."""
+        maps = normalised
+        for layer in self.features:
+            maps = layer(maps)
+            if isinstance(layer, nn.ReLU):
+                yield maps
+        yield maps

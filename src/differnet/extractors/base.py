@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -16,18 +17,20 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Extractor(nn.Module):
     """Base of the frozen networks that turn images into feature maps.
 
-    A subclass sets the class attributes and defines `feature_maps`; parameter names follow the public checkpoint
+    A subclass sets the class attributes and defines `stages`; parameter names follow the public checkpoint
     that it loads. Instances are in evaluation mode, their parameters need no gradient; gradients at the pixels
     flow when the input asks for them.
 
     Attributes:
         channels: Number of feature maps, C.
+        stage_channels: Number of maps of each stage before them.
         min_size: Smallest side of an input image, in pixels.
         mean: Per-channel mean that the network was trained with, for values in [0, 1].
         std: Per-channel standard deviation, likewise.
     """
 
     channels: ClassVar[int]
+    stage_channels: ClassVar[tuple[int, ...]]
     min_size: ClassVar[int] = 64
     mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
     std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
@@ -40,9 +43,20 @@ class Extractor(nn.Module):
         self.register_buffer("_mean", torch.tensor(self.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std).view(1, 3, 1, 1), persistent=False)
 
+    def stages(self, normalised: Tensor) -> Iterator[Tensor]:
+        """Compute the maps of every stage of normalised images, (B, 3, H, W), from fine to coarse.
+
+        Yields:
+            (B, C_i, h_i, w_i): what the local model describes cells by, the last with a stride of 16, and after these,
+            last of all, the (B, C, h, w) feature maps.
+        """
+        raise NotImplementedError
+
     def feature_maps(self, normalised: Tensor) -> Tensor:
         """Compute feature maps of normalised images, (B, 3, H, W) -> (B, C, h, w)."""
-        raise NotImplementedError
+        for maps in self.stages(normalised):
+            last = maps
+        return last
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute feature maps.
@@ -53,8 +67,15 @@ class Extractor(nn.Module):
         Returns:
             (B, C, h, w) feature maps, in the dtype of `set_precision` (float32 unless changed).
         """
+        return self.feature_maps(self._normalise(images))
+
+    def forward_stages(self, images: Tensor) -> list[Tensor]:
+        """Compute the maps of every stage but the last one of `stages`; arguments as for `forward`."""
+        return list(self.stages(self._normalise(images)))[:-1]
+
+    def _normalise(self, images: Tensor) -> Tensor:
         normalised = (images - self._mean) / self._std
-        return self.feature_maps(normalised.to(next(self.parameters()).dtype))
+        return normalised.to(next(self.parameters()).dtype)
 
     def set_precision(self, dtype: torch.dtype) -> Extractor:
         """Compute the layers in another dtype; pixels are still normalised in float32. Returns itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -66,6 +67,7 @@ class EfficientNetLite0(Extractor):
     """
 
     channels: ClassVar[int] = 320
+    stage_channels: ClassVar[tuple[int, ...]] = (24, 40, 112)
     mean: ClassVar[tuple[float, float, float]] = (127 / 255,) * 3
     std: ClassVar[tuple[float, float, float]] = (128 / 255,) * 3
 
@@ -80,9 +82,15 @@ class EfficientNetLite0(Extractor):
                 blocks.append(_InvertedBottleneck(previous, channels, kernel, stride if i == 0 else 1, expansion))
                 previous = channels
         self._blocks = nn.Sequential(*blocks)
+        firsts = [sum(stage[0] for stage in _STAGES[:i]) for i in range(len(_STAGES))]
+        # A stage ends before the next stride of 2, but for the first, of half the image's size.
+        self._stage_ends = [first for first, stage in zip(firsts, _STAGES, strict=True) if stage[2] == 2][1:]
 
-    def feature_maps(self, normalised: Tensor) -> Tensor:
-        """Compute (B, 320, h, w) feature maps."""
-        x = functional.relu6(self._bn0(self._conv_stem(normalised)))
-        maps: Tensor = self._blocks(x)
-        return maps
+    def stages(self, normalised: Tensor) -> Iterator[Tensor]:
+        """Yield the maps before strides 8, 16 and 32 are reached, then the (B, 320, h, w) feature maps."""
+        maps = functional.relu6(self._bn0(self._conv_stem(normalised)))
+        for i, block in enumerate(self._blocks):
+            if i in self._stage_ends:
+                yield maps
+            maps = block(maps)
+        yield maps

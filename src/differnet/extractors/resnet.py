@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ class ResNet18(Extractor):
     """
 
     channels: ClassVar[int] = 512
+    stage_channels: ClassVar[tuple[int, ...]] = (64, 128, 256)
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,9 +52,10 @@ class ResNet18(Extractor):
         self.layer3 = nn.Sequential(_BasicBlock(128, 256, 2), _BasicBlock(256, 256, 1))
         self.layer4 = nn.Sequential(_BasicBlock(256, 512, 2), _BasicBlock(512, 512, 1))
 
-    def feature_maps(self, normalised: Tensor) -> Tensor:
-        """Compute (B, 512, h, w) feature maps."""
-        x = functional.relu(self.bn1(self.conv1(normalised)))
-        x = functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
-        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return maps
+    def stages(self, normalised: Tensor) -> Iterator[Tensor]:
+        """Yield the maps of the first three stages, then the (B, 512, h, w) feature maps."""
+        maps = functional.relu(self.bn1(self.conv1(normalised)))
+        maps = functional.max_pool2d(maps, kernel_size=3, stride=2, padding=1)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            maps = stage(maps)
+            yield maps

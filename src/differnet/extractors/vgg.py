@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ class VGG16(Extractor):
     """
 
     channels: ClassVar[int] = 512
+    stage_channels: ClassVar[tuple[int, ...]] = (64, 128, 256, 512, 512)
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +35,11 @@ class VGG16(Extractor):
             layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
         self.features = nn.Sequential(*layers)
 
-    def feature_maps(self, normalised: Tensor) -> Tensor:
-        """Compute (B, 512, h, w) feature maps."""
-        maps: Tensor = self.features(normalised)
-        return maps
+    def stages(self, normalised: Tensor) -> Iterator[Tensor]:
+        """Yield the maps of each stage before its max-pooling, then the (B, 512, h, w) feature maps."""
+        maps = normalised
+        for layer in self.features:
+            if isinstance(layer, nn.MaxPool2d):
+                yield maps
+            maps = layer(maps)
+        yield maps

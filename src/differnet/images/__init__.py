@@ -3,6 +3,7 @@
 from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
 from differnet.images.layouts import GOOD, LabelledImage, read_good_images, read_test_images
 from differnet.images.read import DEFAULT_MAX_PIXELS, MIN_SIDE, ImageSource, as_rgb, load_image, read_image
+from differnet.images.region_of_interest import RegionOfInterest, parse_box
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -12,9 +13,11 @@ __all__ = [
     "Collection",
     "ImageSource",
     "LabelledImage",
+    "RegionOfInterest",
     "as_rgb",
     "collect_images",
     "load_image",
+    "parse_box",
     "read_good_images",
     "read_image",
     "read_test_images",
