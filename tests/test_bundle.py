@@ -23,6 +23,7 @@ def make_manifest() -> Manifest:
         settings=preset("paper"),
         features=4,
         extractor_sha256="0" * 64,
+        model_id="0" * 12,
         training=TrainingRecord(origin="trained", images=3, loss=-1.5),
     )
 

@@ -236,9 +236,10 @@ class DifferNet:
         _ = self.flow
         scores, peaks, source = self.held_out_scores, self._peaks, self._source
         if images is not None:
-            # The rate is checked before the images are read, which may take long.
-            images_needed(false_reject_rate)
-            scores, peaks = self._measure(_as_sources(images), listener or Listener())
+            sources = _as_sources(images)
+            # Reading the images may take long: what as many made-up scores would be refused for is told before.
+            calibrate(np.arange(len(sources)), false_reject_rate, review_rate, tail)
+            scores, peaks = self._measure(sources, listener or Listener())
             source = "images"
         elif not len(scores):
             raise CalibrationError("Training held no images out; give good images that it did not see.")
@@ -395,7 +396,7 @@ class DifferNet:
             for name, tensor in tensors.items()
             if name.startswith(_LOCAL_PREFIX)
         }
-        if local:
+        if local or manifest.settings.localization.method == "neighbours":
             try:
                 model._local = LocalModel.from_state(local, manifest.settings.localization.dimensions)
             except (KeyError, ValueError) as error:
@@ -548,7 +549,8 @@ class DifferNet:
 
 def _usable(result: _Result | Failure) -> _Result:
     if isinstance(result, Failure):
-        raise ImageError(result.reason)
+        named = result.source in result.reason
+        raise ImageError(result.reason if named else f"{result.source}: {result.reason}")
     return result
 
 
@@ -566,7 +568,7 @@ def _as_sources(images: GoodImages) -> list[ImageSource]:
     if isinstance(images, (str, os.PathLike)):
         return list(read_good_images(images).paths)
     if isinstance(images, np.ndarray):
-        raise DatasetError("fit() needs several good images; give a list of arrays, a folder or paths.")
+        raise DatasetError("Several good images are needed, not one array; give a list of arrays, a folder or paths.")
     return list(images)
 
 

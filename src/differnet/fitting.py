@@ -130,13 +130,14 @@ class Fitting:
             )
             if collector is not None:
                 # Fresh views are drawn later, in the epochs; the cells are those of the images as they are.
-                self._extraction.bank(
+                described = self._extraction.bank(
                     sources,
                     (View(),),
                     lambda done: self._progress.images("cells", done, len(sources)),
                     names=names,
                     visit=self._collecting(collector),
                 )
+                _check_enough(len(described.sources), len(sources), described.failures)
         else:
             bank = self._extraction.bank(
                 sources,
@@ -205,17 +206,18 @@ class Fitting:
         folds = min(self._settings.calibration.folds, count)
         order = np.random.default_rng([seed, 0]).permutation(count)
         scores, kept_epochs = torch.empty(count), []
-        for fold in range(folds):
-            seen_not = torch.from_numpy(np.sort(order[fold::folds]))
-            seen = torch.ones(count, dtype=torch.bool)
-            seen[seen_not] = False
-            flow = self._new_flow()
-            vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=seed)
-            result = train_flow(flow, vectors, watched[seen_not], training, self._report_part(fold, folds + 1))
-            scores[seen_not] = self._score(flow, watched[seen_not])
-            kept_epochs.append(result.kept_epoch)
-            if result.interrupted:
-                return Fitted(
+        fitted: Fitted | None = None
+        try:
+            for fold in range(folds):
+                seen_not = torch.from_numpy(np.sort(order[fold::folds]))
+                seen = torch.ones(count, dtype=torch.bool)
+                seen[seen_not] = False
+                flow = self._new_flow()
+                vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=seed)
+                result = train_flow(flow, vectors, watched[seen_not], training, self._report_part(fold, folds + 1))
+                scores[seen_not] = self._score(flow, watched[seen_not])
+                kept_epochs.append(result.kept_epoch)
+                fitted = Fitted(
                     flow,
                     result,
                     images=int(seen.sum()),
@@ -224,23 +226,31 @@ class Fitting:
                     scores=scores[seen_not],
                     failures=bank.failures,
                 )
-        flow = self._new_flow()
-        vectors = BankVectors(trained, batch_images=training.batch_images, seed=seed)
-        # Watching ends with the folds: they have told how many epochs pay.
-        schedule = training.model_copy(
-            update={"epochs": max(1, round(statistics.median(kept_epochs))), "keep": "last", "patience": 0}
-        )
-        result = train_flow(flow, vectors, None, schedule, self._report_part(folds, folds + 1))
-        return Fitted(
-            flow,
-            result,
-            images=count,
-            local=local,
-            scores=scores,
-            peaks=self._peaks_without_each(sources, local),
-            source="cross-fitted",
-            failures=bank.failures,
-        )
+                if result.interrupted:
+                    return fitted
+            flow = self._new_flow()
+            vectors = BankVectors(trained, batch_images=training.batch_images, seed=seed)
+            # Watching ends with the folds: they have told how many epochs pay.
+            schedule = training.model_copy(
+                update={"epochs": max(1, round(statistics.median(kept_epochs))), "keep": "last", "patience": 0}
+            )
+            result = train_flow(flow, vectors, None, schedule, self._report_part(folds, folds + 1))
+            fitted = Fitted(
+                flow,
+                result,
+                images=count,
+                local=local,
+                scores=scores,
+                source="cross-fitted",
+                failures=bank.failures,
+            )
+            fitted.peaks = self._peaks_without_each(sources, local)
+        except KeyboardInterrupt:
+            # What is finished is kept: the last fold's flow with the scores of what it did not see, or the final one.
+            if fitted is None:
+                raise
+            fitted.result.interrupted = True
+        return fitted
 
     def _peaks_without_each(self, sources: Sequence[ImageSource], local: LocalModel | None) -> Tensor:
         localizer = self._localizer(local)

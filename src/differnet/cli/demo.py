@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from differnet.cli.console import (
     progress,
     say,
 )
+from differnet.cli.describe import calibration_sentence
 from differnet.cli.evaluate import write_scores
 from differnet.cli.sinks import open_output
 
@@ -37,14 +37,15 @@ def demo(
     """Learn from 300 photographs of good solar cells and find the defective ones among 200 others."""
     from differnet.demo.cells import choose_cells, find_dataset, write_product  # noqa: PLC0415
     from differnet.detector import DifferNet  # noqa: PLC0415
-    from differnet.errors import MissingExtraError  # noqa: PLC0415
     from differnet.evaluation import evaluate  # noqa: PLC0415
     from differnet.evaluation.figure import save_score_figure  # noqa: PLC0415
-    from differnet.images import read_test_images  # noqa: PLC0415
+    from differnet.features import Failure  # noqa: PLC0415
+    from differnet.images import read_image, read_test_images  # noqa: PLC0415
+    from differnet.localization.overlay import save_overlay  # noqa: PLC0415
+    from differnet.report import require_extra, write_report  # noqa: PLC0415
     from differnet.settings import preset  # noqa: PLC0415
 
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtraError("The demo needs matplotlib. Run: pip install 'differnet[demo]'")
+    require_extra()
     product = out / "cells"
     chosen = choose_cells(find_dataset(), split)
     write_product(chosen, product)
@@ -56,7 +57,8 @@ def demo(
     images = read_test_images(product)
     say(f"Scoring {len(images)} other cells in {product / 'test'} ...")
     with progress() as listener:
-        evaluation = evaluate(model, images, listener)  # type: ignore[arg-type]
+        # No ground truth says where these cells are defective; the maps tell how often good ones look defective.
+        evaluation = evaluate(model, images, listener, maps=True)  # type: ignore[arg-type]
     document = {"model": str(out / "model.safetensors"), "product": str(product), **evaluation.to_dict()}
     with open_output(str(out / "evaluation.json")) as stream:
         stream.write(json.dumps(document, indent=2) + "\n")
@@ -68,14 +70,36 @@ def demo(
         f"Solar cells: image AUROC {auroc.value:.3f} (95 % interval {auroc.low:.3f} to {auroc.high:.3f})",
         _CREDIT,
     )
+    surest = max((entry for entry in evaluation.scored if entry.image.is_defective), key=lambda e: e.verdict.score)
+    for result in model.explain_stream([surest.image.path]):
+        if not isinstance(result, Failure):
+            save_overlay(out / "explained.png", read_image(surest.image.path), result.heat, result.regions)
+    with progress() as listener:
+        write_report(
+            model,
+            evaluation,
+            out / "report.html",
+            title="Solar cells",
+            credit=_CREDIT,
+            listener=listener,  # type: ignore[arg-type]
+        )
     if as_json:
         print_json(document)
-    say(f"Image AUROC {auroc.value:.4f}, 95 % interval {auroc.low:.4f} to {auroc.high:.4f}. In {out}:")
+    say(f"Image AUROC {auroc.value:.4f}, 95 % interval {auroc.low:.4f} to {auroc.high:.4f}.")
+    say(f"{calibration_sentence(model)}")
+    if evaluation.rates is not None:
+        rates = evaluation.rates
+        say(
+            f"At the threshold {rates.false_reject.value:.1%} of the good cells are refused and "
+            f"{rates.escape.value:.1%} of the defective ones escape. In {out}:"
+        )
     for name, what in (
         ("model.safetensors", "the model"),
         ("evaluation.json", "the metrics"),
         ("scores.csv", "the score of every image"),
         ("scores.png", "histogram, highest- and lowest-scoring images"),
+        ("explained.png", "where the surest catch is defective"),
+        ("report.html", "the report: open it in a browser"),
         ("cells", "the images"),
     ):
         say(f"  {out / name}: {what}")

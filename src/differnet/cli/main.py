@@ -18,6 +18,7 @@ from differnet.cli import (
     explain,
     import_official,
     info,
+    report,
     score,
     train,
     weights,
@@ -39,6 +40,7 @@ app.command("score")(score.score)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("explain")(explain.explain)
+app.command("report")(report.report)
 app.command("info")(info.info)
 app.command("import-official")(import_official.import_official)
 app.command("demo")(demo.demo)
