@@ -44,12 +44,13 @@ class GoodCells:
 
         Args:
             queries: (m, k) float32.
-            without_image: Leave out the cells of this image.
+            without_image: Leave out the cells of this image, unless there are no others, as where all images are equal.
 
         Returns:
             (m,) float32.
         """
-        cells = self.cells if without_image is None else self.cells[self.images != without_image]
+        others = self.cells if without_image is None else self.cells[self.images != without_image]
+        cells = others if len(others) else self.cells
         return (_nearest(queries, cells.float()) - self.mean) / self.deviation
 
 
@@ -109,7 +110,8 @@ class LocalModel:
         levels = []
         for name in ("fine", "coarse"):
             cells, usual = state[f"{name}.cells"], state[f"{name}.usual"]
-            if cells.dtype != torch.float16 or cells.dim() != 2 or cells.shape[1] != dimensions or not len(cells):
+            shaped = cells.dim() == 2 and cells.shape[1] == dimensions and len(cells) > 0
+            if not (shaped and cells.dtype == torch.float16 and cells.isfinite().all()):
                 raise ValueError(f"{name}.cells")
             if usual.dtype != torch.float64 or usual.shape != (2,) or not (usual.isfinite().all() and usual[1] > 0):
                 raise ValueError(f"{name}.usual")

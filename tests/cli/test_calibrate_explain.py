@@ -1,0 +1,98 @@
+"""``calibrate``, ``explain`` and ``train --region`` as users run them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from differnet.verdict import Verdict
+from tests.cli.test_commands import SETTINGS, run
+
+
+def test_calibrate_writes_the_same_or_another_file(model_file: Path, product: Path, tmp_path: Path) -> None:
+    own, other = tmp_path / "own.safetensors", tmp_path / "other.safetensors"
+    shutil.copy(model_file, own)
+    before = own.read_bytes()
+    done = json.loads(run("calibrate", own, "--false-reject-rate", 0.2, "-o", other, "--json").stdout)
+    assert own.read_bytes() == before
+    assert done["source"] == "held-out"
+    assert done["rate_interval95"][0] < 0.2 < done["rate_interval95"][1]
+    again = run("calibrate", own, product, "--review-rate", 0.3)
+    assert "24 good images given for it" in again.stderr
+    row = next(csv.DictReader(io.StringIO(run("score", own, product / "test" / "good", "--csv", "-").stdout)))
+    assert tuple(row) == Verdict.columns()
+    assert row["decision"] in ("accept", "review", "reject")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--false-reject-rate", 0), "between 0 and 1"),
+        (("--false-reject-rate", 1), "between 0 and 1"),
+        (("--false-reject-rate", 0.01), "99"),
+        (("--false-reject-rate", 0.2, "--review-rate", 0.1), "must exceed"),
+        (("--tail", "normal"), "generalized-pareto"),
+    ],
+)
+def test_wrong_rates_are_told_and_the_file_is_left(
+    model_file: Path, options: tuple[object, ...], words: str, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.safetensors"
+    shutil.copy(model_file, own)
+    failed = run("calibrate", own, *options, code=1)
+    assert words in failed.stderr
+    assert own.read_bytes() == model_file.read_bytes()
+
+
+def test_a_grossly_defective_calibration_image_is_named(model_file: Path, product: Path, tmp_path: Path) -> None:
+    shutil.copytree(product / "train" / "good", tmp_path / "good")
+    noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "good" / "broken.png")
+    done = run("calibrate", model_file, tmp_path / "good", "-o", tmp_path / "m.safetensors")
+    assert "broken.png: scores far above" in done.stderr
+
+
+def test_explain_writes_a_picture_per_image_under_names_of_their_own(
+    model_file: Path, product: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no image")
+    images = [product / "test" / "good" / "000.png", product / "test" / "blot" / "000.png", broken]
+    done = run("explain", model_file, *images, "-o", tmp_path / "maps", "--json", code=1)
+    document = json.loads(done.stdout)
+    assert [Path(row["picture"]).name for row in document["images"]] == ["000.png", "blot_000.png"]
+    assert document["images"][1]["regions"]
+    assert [Path(row["path"]).name for row in document["skipped"]] == ["broken.png"]
+    for row in document["images"]:
+        with Image.open(row["picture"]) as picture:
+            assert picture.format == "PNG"
+    run("explain", model_file, images[0], "-o", broken, code=1)
+
+
+def test_evaluate_tells_both_errors_at_the_threshold(model_file: Path, product: Path) -> None:
+    document = json.loads(run("evaluate", model_file, product, "--json").stdout)
+    for name in ("false_reject_rate", "escape_rate"):
+        low, high = document[f"{name}_ci95"]
+        assert 0 <= low <= document[name] <= high <= 1
+
+
+def test_a_wrong_region_of_interest_is_told_before_training(product: Path, tmp_path: Path) -> None:
+    Image.new("L", (50, 50), 255).save(tmp_path / "small.png")
+    Image.new("L", (96, 96), 0).save(tmp_path / "empty.png")
+    for region, words in (
+        (tmp_path / "small.png", "50 x 50"),
+        (tmp_path / "empty.png", "no pixel"),
+        ("0,0,200,200", "outside"),
+        ("1,2,3", "four whole numbers"),
+        (tmp_path / "missing.png", "no such mask"),
+    ):
+        failed = run("train", product, "-o", tmp_path / "m.safetensors", "--region", region, *SETTINGS, code=1)
+        assert words in failed.stderr
+    assert not (tmp_path / "m.safetensors").exists()
