@@ -104,7 +104,7 @@ def test_cells_change_where_the_image_does() -> None:
 
 def test_the_projection_is_the_same_in_every_model_and_needs_no_random_state() -> None:
     network, image = extractor(), pixels()
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
     [first], [again] = CellProjection(network, 48)(image), CellProjection(network, 48)(image)
     assert torch.equal(first.fine, again.fine)
     assert torch.equal(first.coarse, again.coarse)
