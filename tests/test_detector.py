@@ -9,11 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from differnet import DifferNet, Failure, Settings, Verdict
+from differnet.bundle import read_bundle, write_bundle
 from differnet.detector import Listener
-from differnet.errors import DatasetError, ImageError, ModelFileError, NotFittedError, SettingsError, WeightsError
-from differnet.images import read_image, read_test_images
+from differnet.errors import (
+    CalibrationError,
+    DatasetError,
+    ImageError,
+    ModelFileError,
+    NotFittedError,
+    SettingsError,
+    WeightsError,
+)
+from differnet.images import RegionOfInterest, read_image, read_test_images
+from differnet.localization.explanation import Explanation
 from differnet.training import EpochReport, split_held_out
 from tests.conftest import plate
 
@@ -214,8 +225,6 @@ def test_too_little_to_learn_from_is_an_error(small_settings: Settings, tmp_path
 
 
 def test_tensors_of_the_wrong_shape_are_refused(model_file: Path, tmp_path: Path) -> None:
-    from differnet.bundle import read_bundle, write_bundle
-
     manifest, tensors = read_bundle(model_file)
     name = "flow.blocks.0.subnet1.0.weight"
     for change in ({name: torch.zeros(2, 2)}, {}):
@@ -243,3 +252,273 @@ def test_unknown_presets_and_devices_are_named() -> None:
     for device in ("gpu", "cuda:99"):
         with pytest.raises(SettingsError, match=device):
             DifferNet(device=device)
+
+
+@pytest.fixture
+def loaded(model_file: Path) -> DifferNet:
+    """A model of its own, which a test may change."""
+    return DifferNet.load(model_file, device="cpu")
+
+
+def spoil(model_file: Path, target: Path, change: dict[str, torch.Tensor | None]) -> Path:
+    """Write a model file with some tensors replaced, or left out."""
+    manifest, tensors = read_bundle(model_file)
+    kept = {name: tensor for name, tensor in (tensors | change).items() if tensor is not None}
+    write_bundle(target, manifest, kept)
+    return target
+
+
+def test_inspect_gives_a_verdict_with_size_decision_and_model(fitted: DifferNet, product: Path) -> None:
+    path = product / "test" / "blot" / "000.png"
+    verdict = fitted.inspect(path)
+    assert (verdict.source, verdict.width, verdict.height) == (str(path), 96, 96)
+    assert verdict.score == fitted.score(path).item()
+    assert fitted.calibration is not None
+    assert fitted.manifest is not None
+    assert verdict.threshold == fitted.calibration.threshold
+    assert verdict.decision == fitted.calibration.decide(verdict.score) == "reject"
+    assert verdict.model_id == fitted.manifest.model_id
+    assert verdict.milliseconds > 0
+    wide = fitted.inspect(read_image(path)[:60])
+    assert (wide.source, wide.width, wide.height) == ("array[0]", 96, 60)
+
+
+def test_the_model_id_is_that_of_the_file_and_another_seeds_is_another(
+    fitted: DifferNet, loaded: DifferNet, product: Path, small_settings: Settings
+) -> None:
+    first, again, other = (
+        DifferNet(small_settings.with_overrides({"training.epochs": 1, "seed": seed}), device="cpu").fit(product)
+        for seed in (0, 0, 1)
+    )
+    ids = [model.manifest.model_id for model in (fitted, loaded, first, again, other) if model.manifest]
+    assert ids[0] == ids[1]
+    assert ids[2] == ids[3]
+    assert len({ids[0], ids[2], ids[4]}) == 3
+    loaded.calibrate(false_reject_rate=0.3)
+    assert loaded.inspect(product / "test" / "good" / "000.png").model_id == ids[0]
+
+
+def test_calibrating_to_another_rate_takes_the_scores_that_training_kept(fitted: DifferNet, loaded: DifferNet) -> None:
+    assert fitted.calibration is not None
+    calibration = loaded.calibrate(false_reject_rate=0.3, review_rate=0.5)
+    assert calibration is loaded.calibration
+    assert calibration.threshold < fitted.calibration.threshold
+    scores = loaded.held_out_scores.numpy()
+    assert (scores > calibration.threshold).mean() <= 0.3
+    assert loaded.manifest is not None
+    assert loaded.manifest.calibration == calibration.record("held-out")
+    assert loaded.uncalibrated_reason == ""
+
+
+def test_calibrating_with_images_takes_their_scores(loaded: DifferNet, product: Path, tmp_path: Path) -> None:
+    good = sorted((product / "test" / "good").iterdir())
+    (tmp_path / "broken.png").write_text("no image")
+    calibration = loaded.calibrate([*good[:2], tmp_path / "broken.png", *good[2:]], false_reject_rate=0.2)
+    assert np.array_equal(loaded.held_out_scores.numpy(), loaded.score(good))
+    assert calibration.threshold == loaded.score(good).max()
+    assert [failure.source for failure in loaded.failures] == [str(tmp_path / "broken.png")]
+    assert loaded.manifest is not None
+    assert loaded.manifest.calibration is not None
+    assert (loaded.manifest.calibration.source, loaded.manifest.calibration.images) == ("images", 6)
+
+
+def test_a_failed_calibration_says_what_is_needed_and_keeps_the_old_one(
+    loaded: DifferNet, product: Path, tmp_path: Path
+) -> None:
+    heard: list[str] = []
+
+    class Ear(Listener):
+        def images(self, stage: str, done: int, total: int) -> None:
+            heard.append(stage)
+
+    before, scores, manifest = loaded.calibration, loaded.held_out_scores, loaded.manifest
+    good = sorted((product / "test" / "good").iterdir())
+    with pytest.raises(CalibrationError, match=r"at least 19 .* there are 10"):
+        loaded.calibrate(false_reject_rate=0.05)
+    with pytest.raises(CalibrationError, match=r"at least 19 .* there are 6"):
+        loaded.calibrate(good, false_reject_rate=0.05, listener=Ear())
+    with pytest.raises(SettingsError, match="review_rate"):
+        loaded.calibrate(good, false_reject_rate=0.3, review_rate=0.2, listener=Ear())
+    with pytest.raises(SettingsError, match="no tail 'normal'"):
+        loaded.calibrate(good, false_reject_rate=0.3, tail="normal", listener=Ear())  # type: ignore[arg-type]
+    assert heard == [], "what is wrong from the start is said before images are read"
+    broken = tmp_path / "broken.png"
+    broken.write_text("no image")
+    with pytest.raises(CalibrationError, match=r"at least 4 .* there are 3"):
+        loaded.calibrate([*good[:3], broken], false_reject_rate=0.2)
+    with pytest.raises(DatasetError, match=r"broken\.png"):
+        loaded.calibrate([broken] * 9, false_reject_rate=0.2)
+    assert loaded.calibration is before
+    assert loaded.held_out_scores is scores
+    assert loaded.manifest is manifest
+
+
+def test_a_recalibrated_model_decides_by_the_same_threshold_to_the_last_bit_in_another_process(
+    loaded: DifferNet, product: Path, tmp_path: Path
+) -> None:
+    good = sorted((product / "train" / "good").iterdir())
+    loaded.calibrate(good, false_reject_rate=0.1, review_rate=0.2, tail="generalized-pareto")
+    loaded.save(tmp_path / "m.safetensors")
+    program = (
+        "import sys; from differnet import DifferNet\n"
+        "model = DifferNet.load(sys.argv[1], device='cpu')\n"
+        "verdict = model.inspect(sys.argv[2])\n"
+        "numbers = (verdict.threshold, model.calibration.review_threshold, verdict.score, verdict.p_value)\n"
+        "print(','.join(number.hex() for number in numbers))"
+    )
+    image = product / "test" / "scratch" / "000.png"
+    arguments = [sys.executable, "-c", program, str(tmp_path / "m.safetensors"), str(image)]
+    output = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    assert loaded.calibration is not None
+    verdict = loaded.inspect(image)
+    assert verdict.p_value is not None
+    numbers = (loaded.calibration.threshold, loaded.calibration.review_threshold, verdict.score, verdict.p_value)
+    assert output.strip() == ",".join(float(number).hex() for number in numbers if number is not None)
+
+
+def test_a_calibration_that_does_not_follow_from_its_scores_is_refused(model_file: Path, tmp_path: Path) -> None:
+    _, tensors = read_bundle(model_file)
+    scores = tensors["calibration.scores"]
+    for changed in (scores + 0.5, scores[:-1], torch.full_like(scores, torch.nan), None):
+        file = spoil(model_file, tmp_path / "m.safetensors", {"calibration.scores": changed})
+        with pytest.raises(ModelFileError, match=r"m\.safetensors: .*calibrat"):
+            DifferNet.load(file, device="cpu")
+
+
+def test_damaged_cells_of_good_parts_are_refused_by_name(model_file: Path, tmp_path: Path) -> None:
+    names = [name for name in read_bundle(model_file)[1] if name.startswith("local.")]
+    assert len(names) == 4
+    changes: list[dict[str, torch.Tensor | None]] = [{name: None} for name in names]
+    changes += [{name: torch.zeros(3, 3)} for name in names]
+    changes.append(dict.fromkeys(names))
+    for change in changes:
+        file = spoil(model_file, tmp_path / "m.safetensors", change)
+        with pytest.raises(ModelFileError, match=next(iter(change)).replace(".", r"\.")):
+            DifferNet.load(file, device="cpu")
+
+
+def test_a_damaged_region_of_interest_is_refused(model_file: Path, tmp_path: Path) -> None:
+    for mask in (torch.ones(96), torch.zeros(96, 96, dtype=torch.uint8), torch.ones(2, 96, 96, dtype=torch.uint8)):
+        file = spoil(model_file, tmp_path / "m.safetensors", {"region.mask": mask})
+        with pytest.raises(ModelFileError, match=r"region\.mask"):
+            DifferNet.load(file, device="cpu")
+
+
+def test_a_heat_map_has_the_images_own_size_and_no_negative_values(fitted: DifferNet) -> None:
+    rng = np.random.default_rng(0)
+    for image in (plate(rng), plate(rng, size=150), plate(rng)[:40], plate(rng)[:, :70], plate(rng)[:, :, 0]):
+        heat = fitted.explain(image)
+        assert heat.dtype == np.float32
+        assert heat.shape == image.shape[:2]
+        assert np.isfinite(heat).all()
+        assert (heat >= 0).all()
+
+
+def test_defective_parts_are_hotter_than_good_ones_and_regions_say_where(fitted: DifferNet, product: Path) -> None:
+    peaks: dict[str, list[float]] = {}
+    for image in read_test_images(product):
+        [result] = fitted.explain_stream([image.path])
+        assert isinstance(result, Explanation)
+        assert result.scale_is_fixed
+        assert result.verdict.score == fitted.score(image.path).item()
+        peaks.setdefault(image.kind, []).append(float(result.heat.max()))
+        for region in result.regions:
+            assert result.heat[region.peak_y, region.peak_x] == np.float32(region.peak)
+            assert region.peak > 1.0
+    assert min(peaks["blot"]) > np.median(peaks["good"])
+    assert np.median(peaks["scratch"]) > np.median(peaks["good"])
+    assert np.median(peaks["good"]) < 1.0
+
+
+def test_explaining_goes_on_past_a_bad_image(fitted: DifferNet, product: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_text("no image")
+    good = product / "test" / "good" / "000.png"
+    results = list(fitted.explain_stream([good, tmp_path / "broken.png", good]))
+    assert [type(result) for result in results] == [Explanation, Failure, Explanation]
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        fitted.explain(tmp_path / "broken.png")
+
+
+def test_the_papers_map_is_relative_to_the_image_where_no_scale_was_learnt(fitted: DifferNet, product: Path) -> None:
+    [result] = fitted.explain_stream([product / "test" / "blot" / "000.png"], "gradient")
+    assert isinstance(result, Explanation)
+    assert not result.scale_is_fixed
+    assert result.regions == ()
+    assert result.heat.max() == pytest.approx(1.0, rel=0.05)
+    with pytest.raises(SettingsError, match="neighbours, gradient"):
+        fitted.explain(product / "test" / "blot" / "000.png", "saliency")  # type: ignore[arg-type]
+
+
+def test_a_model_that_maps_by_gradient_learns_its_scale_from_calibration_images(
+    product: Path, small_settings: Settings
+) -> None:
+    settings = small_settings.with_overrides({"localization.method": "gradient", "training.epochs": 1})
+    model = DifferNet(settings, device="cpu").fit(product)
+    image = product / "test" / "blot" / "000.png"
+    [before] = model.explain_stream([image])
+    model.calibrate(sorted((product / "test" / "good").iterdir()), false_reject_rate=0.2)
+    [after] = model.explain_stream([image])
+    assert isinstance(before, Explanation)
+    assert isinstance(after, Explanation)
+    assert (before.scale_is_fixed, after.scale_is_fixed) == (False, True)
+    with pytest.raises(NotFittedError, match="neighbours"):
+        model.explain(image, "neighbours")
+
+
+@pytest.fixture(scope="module")
+def boxed(product: Path, small_settings: Settings) -> DifferNet:
+    region = RegionOfInterest.from_box((8, 16, 56, 64), (96, 96))
+    return DifferNet(small_settings.with_overrides({"training.epochs": 2}), region=region, device="cpu").fit(product)
+
+
+def test_what_lies_outside_the_region_of_interest_does_not_matter(boxed: DifferNet, product: Path) -> None:
+    image = read_image(product / "test" / "good" / "000.png")
+    outside, inside = image.copy(), image.copy()
+    outside[:, 70:] = np.random.default_rng(0).integers(0, 255, (96, 26, 3), dtype=np.uint8)
+    inside[40:52, 30:42] = 250
+    scores = boxed.score([image, outside, inside])
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+    assert scores[2] > scores[0] + 0.05
+    heat = [boxed.explain(each) for each in (image, outside, inside)]
+    assert np.allclose(heat[0], heat[1], atol=1e-4)
+    assert heat[2].max() > heat[0].max()
+    counts = np.zeros((96, 96), bool)
+    counts[16:80, 8:64] = True
+    for of_image in heat:
+        assert of_image.shape == (96, 96)
+        assert (of_image[counts] > 0).all()
+        assert (of_image[~counts] == 0).all()
+
+
+def test_images_of_another_size_than_the_region_of_interest_are_refused(boxed: DifferNet, tmp_path: Path) -> None:
+    Image.fromarray(plate(np.random.default_rng(0), size=80)).save(tmp_path / "small.png")
+    with pytest.raises(ImageError, match=r"small\.png.* 80 x 80 pixels.* 96 x 96"):
+        boxed.inspect(tmp_path / "small.png")
+
+
+def test_the_region_of_interest_is_kept_in_the_model_file(boxed: DifferNet, product: Path, tmp_path: Path) -> None:
+    boxed.save(tmp_path / "m.safetensors")
+    again = DifferNet.load(tmp_path / "m.safetensors", device="cpu")
+    assert again.region is not None
+    assert again.region.box == (8, 16, 56, 64)
+    image = product / "test" / "blot" / "000.png"
+    assert again.score(image) == boxed.score(image)
+    assert np.array_equal(again.explain(image), boxed.explain(image))
+
+
+def test_an_imported_official_model_explains_by_gradient(official_state_file: Path, official_image: Path) -> None:
+    model = DifferNet.import_official(official_state_file, views=2, device="cpu")
+    [result] = model.explain_stream([official_image])
+    assert isinstance(result, Explanation)
+    assert result.heat.shape == read_image(official_image).shape[:2]
+    assert not result.scale_is_fixed
+    assert result.verdict.decision is None
+    assert "differnet calibrate" in model.uncalibrated_reason
+
+
+def test_a_damaged_array_is_named_when_it_is_scored(loaded: DifferNet) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ImageError, match=r"array\[2\]"):
+        loaded.score([plate(rng), plate(rng), np.zeros((2, 2), np.uint8)])
+    with pytest.raises(DatasetError, match="Several"):
+        loaded.calibrate(plate(rng))

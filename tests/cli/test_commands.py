@@ -71,10 +71,13 @@ def test_score_writes_csv_json_lines_and_text_alike(model_file: Path, product: P
     as_csv = run("score", model_file, *images, "--csv", "-", "--jsonl", tmp_path / "s.jsonl").stdout
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     text = [line.split("\t") for line in run("score", model_file, *images).stdout.splitlines()]
-    assert [row["path"] for row in lines] == list(expected) == [path for _, path in text]
+    assert [row["path"] for row in lines] == list(expected) == [columns[-1] for columns in text]
     assert {row["path"]: row["score"] for row in lines} == pytest.approx(expected)
     assert {row["path"]: float(row["score"]) for row in csv.DictReader(io.StringIO(as_csv))} == pytest.approx(expected)
-    assert {path: float(score) for score, path in text} == pytest.approx(expected, rel=1e-5)
+    assert {columns[-1]: float(columns[0]) for columns in text} == pytest.approx(expected, rel=1e-5)
+    assert [columns[1:-1] for columns in text] == [
+        [row["decision"]] if row["decision"] else [] for row in document["images"]
+    ]
 
 
 def test_one_bad_image_is_reported_and_the_batch_goes_on(model_file: Path, product: Path, tmp_path: Path) -> None:
