@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -393,7 +394,7 @@ def test_damaged_cells_of_good_parts_are_refused_by_name(model_file: Path, tmp_p
     changes.append(dict.fromkeys(names))
     for change in changes:
         file = spoil(model_file, tmp_path / "m.safetensors", change)
-        with pytest.raises(ModelFileError, match=next(iter(change)).replace(".", r"\.")):
+        with pytest.raises(ModelFileError, match="|".join(map(re.escape, change))):
             DifferNet.load(file, device="cpu")
 
 
