@@ -6,15 +6,17 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from differnet.errors import DifferNetError, SettingsError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
     from differnet.features import Failure
     from differnet.training import EpochReport
 
@@ -55,17 +57,23 @@ MapMethodOption = Annotated[
     typer.Option("--map-method", help="neighbours or gradient (the paper's); by default the model's own."),
 ]
 
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+@cache
+def _errors() -> Console:
+    # Imported on first use: --help needs none of it, and would take three times as long.
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
     """Tell something on stderr."""
-    _errors.print(message, markup=False)
+    _errors().print(message, markup=False)
 
 
 def warn(message: str) -> None:
     """Warn on stderr."""
-    _errors.print(f"warning: {message}", markup=False, style="yellow")
+    _errors().print(f"warning: {message}", markup=False, style="yellow")
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -103,14 +111,16 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 @contextmanager
 def progress() -> Iterator[ProgressListener]:
     """A progress bar on stderr, silent when stderr is not a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
-        console=_errors,
-        disable=not _errors.is_terminal,
+        console=_errors(),
+        disable=not _errors().is_terminal,
         transient=True,
     )
     with bar:
@@ -143,5 +153,5 @@ class ProgressListener:
 
 def exit_with_error(error: DifferNetError) -> int:
     """Print an error that the user can mend; returns the exit code."""
-    _errors.print(f"error: {error}", markup=False, style="red")
+    _errors().print(f"error: {error}", markup=False, style="red")
     return EXIT_FAILED

@@ -34,6 +34,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    # Plain help: the rich one takes half a second of imports before its first word.
+    rich_markup_mode=None,
 )
 app.command("train")(train.train)
 app.command("score")(score.score)

@@ -11,7 +11,7 @@ from differnet.cli.console import JsonOption, print_json
 
 __all__ = ["app", "weights_table"]
 
-app = typer.Typer(help="List or fetch the extractors' pretrained weights.", no_args_is_help=True)
+app = typer.Typer(help="List or fetch the extractors' pretrained weights.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def weights_table() -> list[dict[str, Any]]:
