@@ -19,7 +19,15 @@ OFFICIAL = Path(__file__).parent / "data" / "official"
 # Small images and a narrow flow: everything is real, only little of it.
 SMALL = {
     "views.size": 128,
+    "extractor.name": "alexnet",
     "extractor.scales": 2,
+    "extractor.stage": -1,
+    "extractor.deviation": False,
+    "flow.whiten": False,
+    "training.batch_images": 12,
+    "training.learning_rate": 2e-4,
+    "training.betas": [0.8, 0.8],
+    "training.eps": 1e-4,
     "extractor.precision": "float32",
     "views.kind": "right-angles",
     "views.count": 4,

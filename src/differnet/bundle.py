@@ -42,6 +42,7 @@ class TrainingRecord(_Record):
         origin: ``trained`` here, or ``official`` for imported weights of the authors' code.
         images: Number of images that the flow was trained on.
         held_out_images: Number of good images held out.
+        members: Number of flows in the ensemble.
         data_sha256: Fingerprint of all these images, empty for imported weights.
         epochs: Finished epochs.
         kept_epoch: The epoch whose weights are kept.
@@ -56,6 +57,7 @@ class TrainingRecord(_Record):
     origin: Literal["trained", "official"]
     images: int = Field(0, ge=0)
     held_out_images: int = Field(0, ge=0)
+    members: int = Field(1, ge=1, le=50)
     data_sha256: str = ""
     epochs: int = Field(0, ge=0)
     kept_epoch: int = Field(0, ge=0)

@@ -30,8 +30,8 @@ from differnet.errors import (
 from differnet.extractors import build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
 from differnet.features import Failure, FeatureExtraction, ImageFeatures
-from differnet.fitting import Fitted, Fitting, build_flow
-from differnet.flow import NormalizingFlow
+from differnet.fitting import Fitted, Fitting, build_flow, build_flows
+from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import ImageSource, RegionOfInterest, read_good_images
 from differnet.localization.explanation import Explanation
 from differnet.localization.local_model import LocalModel
@@ -117,7 +117,7 @@ class DifferNet:
         self._weights_path = weights
         self._extraction: FeatureExtraction | None = None
         self._extractor_sha256 = ""
-        self._flow: NormalizingFlow | None = None
+        self._flow: NormalizingFlow | FlowEnsemble | None = None
         self._local: LocalModel | None = None
         self._localizer: Localizer | None = None
 
@@ -145,12 +145,14 @@ class DifferNet:
                 device=self.device,
                 dtype=choose_dtype(chosen.precision, self.device),
                 region=self.region,
+                stage=chosen.stage,
+                deviation=chosen.deviation,
             )
         return self._extraction
 
     @property
-    def flow(self) -> NormalizingFlow:
-        """The normalizing flow.
+    def flow(self) -> NormalizingFlow | FlowEnsemble:
+        """The normalizing flow, or an ensemble of them.
 
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
@@ -375,7 +377,7 @@ class DifferNet:
         manifest, tensors = read_bundle(path)
         model = cls(manifest.settings, region=_read_region(path, tensors), device=device, weights=weights)
         with torch.device("meta"):
-            flow = build_flow(manifest.features, manifest.settings.flow)
+            flow = build_flows(manifest.features, manifest.settings.flow, manifest.training.members)
         needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
         for name, expected in needed.items():
             found = tensors.get(name)
@@ -511,6 +513,7 @@ class DifferNet:
             images=fitted.images,
             held_out_images=fitted.held_out_images,
             data_sha256=_data_fingerprint(sources),
+            members=len(fitted.flow.members) if isinstance(fitted.flow, FlowEnsemble) else 1,
             epochs=len(result.history),
             kept_epoch=result.kept_epoch,
             loss=kept.loss if kept else None,

@@ -93,22 +93,30 @@ class FeatureBank:
     failures: list[Failure] = field(default_factory=list)
 
 
-def pool_scales(extractor: Extractor, images: Tensor, scales: int) -> Tensor:
+def pool_scales(
+    extractor: Extractor, images: Tensor, scales: int, *, stage: int = -1, deviation: bool = False
+) -> Tensor:
     """Concatenate the mean feature maps of images at several sizes (paper, section 3.1).
 
     Args:
         extractor: The feature extractor.
         images: (B, 3, size, size) float32 in [0, 1].
         scales: Number of sizes; each is half the one before, by nearest neighbour as in the official code.
+        stage: Which of the extractor's stages is pooled, counted from the last, -1, which is the paper's.
+        deviation: Also append the standard deviation of every map: how unevenly a pattern is spread over the image.
 
     Returns:
-        (B, scales * channels) float32 features, differentiable with respect to the images.
+        (B, scales * channels) float32 features, twice as many with deviations, differentiable with respect to the
+        images.
     """
     size = images.shape[-1]
     pooled = []
     for scale in range(scales):
         scaled = images if scale == 0 else functional.interpolate(images, size=size >> scale)
-        pooled.append(extractor(scaled).float().mean(dim=(2, 3)))
+        maps = extractor.stage(scaled, stage).float()
+        pooled.append(maps.mean(dim=(2, 3)))
+        if deviation:
+            pooled.append(maps.flatten(2).std(dim=2, correction=0))
     return torch.cat(pooled, dim=1)
 
 
@@ -122,6 +130,8 @@ class FeatureExtraction:
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
         dtype: float32 or bfloat16, what the network computes in; features are float32 in either case.
         region: Region of interest that images are cropped to; None for whole images.
+        stage: See `pool_scales`.
+        deviation: See `pool_scales`.
     """
 
     def __init__(
@@ -133,7 +143,11 @@ class FeatureExtraction:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         region: RegionOfInterest | None = None,
+        stage: int = -1,
+        deviation: bool = False,
     ) -> None:
+        self.stage = stage
+        self.deviation = deviation
         self.device = torch.device(device)
         self.region = region
         self.size = size
@@ -141,7 +155,8 @@ class FeatureExtraction:
         self.dtype = dtype
         # channels_last is a third faster on a CPU, and what tensor cores want.
         self.extractor = extractor.to(self.device).set_precision(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.features = scales * extractor.channels
+        channels = (*extractor.stage_channels, extractor.channels)[stage]
+        self.features = scales * channels * (2 if deviation else 1)
         self._batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
 
     def stream(
@@ -243,7 +258,11 @@ class FeatureExtraction:
         return torch.cat(parts).unflatten(0, (len(turned), -1))
 
     def _pool(self, pixels: Tensor) -> Tensor:
-        return pool_scales(self.extractor, pixels, self.scales)
+        return self.pool(self.extractor, pixels)
+
+    def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
+        """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
+        return pool_scales(extractor, pixels, self.scales, stage=self.stage, deviation=self.deviation)
 
     def _prepare(self, index: int, source: ImageSource, name: str, views: ViewChoice) -> _Prepared | Failure:
         try:

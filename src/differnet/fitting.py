@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -14,7 +13,7 @@ from torch import Tensor
 from differnet.calibration import Source, images_needed
 from differnet.errors import DatasetError
 from differnet.features import Failure, FeatureExtraction, ImageFeatures, describe
-from differnet.flow import TWO_OVER_PI, NormalizingFlow
+from differnet.flow import TWO_OVER_PI, FlowEnsemble, NormalizingFlow
 from differnet.images import ImageSource
 from differnet.localization.local_model import CellCollector, LocalModel
 from differnet.localization.localizer import Localizer
@@ -25,7 +24,7 @@ from differnet.training import EpochReport, TrainingResult, split_held_out, trai
 from differnet.training_vectors import BankVectors, FreshVectors, VectorSource
 from differnet.views import View, fixed_views, random_views
 
-__all__ = ["Fitted", "Fitting", "Progress", "build_flow"]
+__all__ = ["Fitted", "Fitting", "Progress", "build_flow", "build_flows", "fit_folds", "fit_one"]
 
 
 class Progress(Protocol):
@@ -45,8 +44,8 @@ class Fitted:
     """What was learnt.
 
     Attributes:
-        flow: The flow.
-        result: How its training went.
+        flow: The flow, or the ensemble of those that the folds gave.
+        result: How its training went; of an ensemble, the last one's.
         images: Number of images that it was trained on.
         held_out_images: Number of images held out of that.
         local: Cells of good parts; None for models that map by gradient.
@@ -56,7 +55,7 @@ class Fitted:
         failures: Images that could not be used.
     """
 
-    flow: NormalizingFlow
+    flow: NormalizingFlow | FlowEnsemble
     result: TrainingResult
     images: int
     held_out_images: int = 0
@@ -75,7 +74,15 @@ def build_flow(features: int, settings: FlowSettings) -> NormalizingFlow:
         settings.hidden,
         settings.clamp,
         clamp_factor=OFFICIAL_CLAMP_FACTOR if settings.official_clamp_factor else TWO_OVER_PI,
+        whiten=settings.whiten,
     )
+
+
+def build_flows(features: int, settings: FlowSettings, members: int) -> NormalizingFlow | FlowEnsemble:
+    """Make a flow, or an ensemble of more than one, with fresh weights."""
+    if members == 1:
+        return build_flow(features, settings)
+    return FlowEnsemble([build_flow(features, settings) for _ in range(members)])
 
 
 class Fitting:
@@ -167,8 +174,14 @@ class Fitting:
         failures += held_out_bank.failures
         if held_out and not held_out_bank.sources:
             raise DatasetError(f"None of the held-out images can be read: {held_out_bank.failures[0].reason}")
-        flow = self._new_flow()
-        result = train_flow(flow, vectors, held_out_bank.features if held_out else None, training, self._progress.epoch)
+        flow, result = fit_one(
+            self._settings,
+            vectors,
+            held_out_bank.features if held_out else None,
+            device=self._extraction.device,
+            features=self._extraction.features,
+            report=self._progress.epoch,
+        )
         if isinstance(vectors, FreshVectors):
             failures += vectors.failures.values()
         kept = len(held_out_bank.sources)
@@ -184,72 +197,50 @@ class Fitting:
         )
 
     def _cross_fit(self, sources: Sequence[ImageSource]) -> Fitted:
-        """Score every image by a flow that did not see it, then train on all of them for as many epochs as it took.
+        """Train a flow without each fold of the images, score the fold by it, and keep all flows as an ensemble.
 
-        The flows that calibrate saw fewer images than the one that is kept, so their scores of good images tend to be
-        a little higher: the rate is kept on the safe side in practice, but no theorem says so (Barber et al.,
-        "Predictive inference with the jackknife+", Annals of Statistics 2021, for what can be said).
+        A new image is scored by every member and the mean is taken, a good image of the folds by the one member that
+        did not see it. Both kinds of scores come from flows that saw as many images, so that their level is the
+        same; the mean of several spreads a little less, which keeps the rate on the safe side in practice. No
+        theorem promises the stated rate itself (Vovk, "Cross-conformal predictors", 2015; Barber et al., "Predictive
+        inference with the jackknife+", Annals of Statistics 2021: at most twice the rate, for a related procedure).
         """
-        training, seed = self._settings.training, self._settings.seed
-        trained_views = self._settings.views.training_count
         collector = self._collector(len(sources))
+        shared = self._settings.views.kind == "none" and not any(
+            view.is_photometric for view in self._training_views(0)
+        )
+        trained_views = 0 if shared else self._settings.views.training_count
         bank = self._extraction.bank(
             sources,
-            lambda index: (*self._training_views(index), *self._fixed),
+            lambda index: self._fixed if shared else (*self._training_views(index), *self._fixed),
             lambda done: self._progress.images("features", done, len(sources)),
             visit=self._collecting(collector),
         )
         count = len(bank.sources)
         _check_enough(count, len(sources), bank.failures)
-        trained, watched = bank.features[:, :trained_views], bank.features[:, trained_views:]
+        watched = bank.features[:, trained_views:]
+        trained = watched if shared else bank.features[:, :trained_views]
         local = None if collector is None else collector.fit()
         folds = min(self._settings.calibration.folds, count)
-        order = np.random.default_rng([seed, 0]).permutation(count)
-        scores, kept_epochs = torch.empty(count), []
-        fitted: Fitted | None = None
+        flow, result, scores = fit_folds(
+            self._settings, trained, watched, self._extraction.device, self._progress.epoch
+        )
+        fitted = Fitted(
+            flow,
+            result,
+            images=count,
+            local=local,
+            scores=scores,
+            source="cross-fitted",
+            failures=bank.failures,
+        )
+        if result.interrupted:
+            # Not all folds have a flow: the scores of those that have are held-out scores of the last one.
+            return replace(fitted, source="held-out", images=count - count // folds, held_out_images=len(scores))
         try:
-            for fold in range(folds):
-                seen_not = torch.from_numpy(np.sort(order[fold::folds]))
-                seen = torch.ones(count, dtype=torch.bool)
-                seen[seen_not] = False
-                flow = self._new_flow()
-                vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=seed)
-                result = train_flow(flow, vectors, watched[seen_not], training, self._report_part(fold, folds + 1))
-                scores[seen_not] = self._score(flow, watched[seen_not])
-                kept_epochs.append(result.kept_epoch)
-                fitted = Fitted(
-                    flow,
-                    result,
-                    images=int(seen.sum()),
-                    held_out_images=len(seen_not),
-                    local=local,
-                    scores=scores[seen_not],
-                    failures=bank.failures,
-                )
-                if result.interrupted:
-                    return fitted
-            flow = self._new_flow()
-            vectors = BankVectors(trained, batch_images=training.batch_images, seed=seed)
-            # Watching ends with the folds: they have told how many epochs pay.
-            schedule = training.model_copy(
-                update={"epochs": max(1, round(statistics.median(kept_epochs))), "keep": "last", "patience": 0}
-            )
-            result = train_flow(flow, vectors, None, schedule, self._report_part(folds, folds + 1))
-            fitted = Fitted(
-                flow,
-                result,
-                images=count,
-                local=local,
-                scores=scores,
-                source="cross-fitted",
-                failures=bank.failures,
-            )
             fitted.peaks = self._peaks_without_each(sources, local)
         except KeyboardInterrupt:
-            # What is finished is kept: the last fold's flow with the scores of what it did not see, or the final one.
-            if fitted is None:
-                raise
-            fitted.result.interrupted = True
+            result.interrupted = True
         return fitted
 
     def _peaks_without_each(self, sources: Sequence[ImageSource], local: LocalModel | None) -> Tensor:
@@ -293,23 +284,94 @@ class Fitting:
         views = self._settings.views
         return random_views(views, views.training_count, np.random.default_rng([self._settings.seed, 1, index]))
 
-    def _new_flow(self) -> NormalizingFlow:
-        # A generator of its own: the caller's random state is neither used nor changed.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._settings.seed)
-            return build_flow(self._extraction.features, self._settings.flow).to(self._extraction.device)
-
     def _score(self, flow: NormalizingFlow, features: Tensor) -> Tensor:
         return score_features(flow, features, self._settings.scoring.aggregation)
 
-    def _report_part(self, part: int, parts: int) -> Callable[[EpochReport], None]:
-        """Count the epochs of several trainings as those of one."""
-        epochs = self._settings.training.epochs
 
-        def report(of_part: EpochReport) -> None:
-            self._progress.epoch(replace(of_part, epoch=part * epochs + of_part.epoch, epochs=parts * epochs))
+def fit_one(
+    settings: Settings,
+    vectors: VectorSource,
+    watched: Tensor | None,
+    *,
+    device: torch.device,
+    features: int,
+    report: Callable[[EpochReport], None] = lambda report: None,
+) -> tuple[NormalizingFlow, TrainingResult]:
+    """Train one flow from its seed on.
 
-        return report
+    Args:
+        settings: All settings.
+        vectors: Gives the training vectors.
+        watched: (M, V, d) features of held-out images; None for none.
+        device: Where to train.
+        features: d.
+        report: Hears of the epochs.
+    """
+    # A generator of its own: the caller's random state is neither used nor changed.
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(settings.seed)
+        flow = build_flow(features, settings.flow).to(device)
+        if flow.whitening is not None:
+            flow.whitening.fit(torch.cat([*vectors.epoch(0)]).to(device))
+        return flow, train_flow(flow, vectors, watched, settings.training, report)
+
+
+def fit_folds(
+    settings: Settings,
+    trained: Tensor,
+    watched: Tensor,
+    device: torch.device,
+    report: Callable[[EpochReport], None] = lambda report: None,
+) -> tuple[NormalizingFlow | FlowEnsemble, TrainingResult, Tensor]:
+    """Train a flow without each fold.
+
+    Args:
+        settings: All settings.
+        trained: (N, V, d) features of the training views.
+        watched: (N, W, d) features of the fixed views.
+        device: Where to train.
+        report: Hears of the epochs of all trainings, counted as those of one.
+
+    Returns:
+        The ensemble, how the last training went, and the (N,) scores of the images by the flows that did not see
+        them. After Ctrl-C the last finished or interrupted flow alone, with the scores of its own fold.
+    """
+    training, count = settings.training, len(trained)
+    folds = min(settings.calibration.folds, count)
+    order = np.random.default_rng([settings.seed, 0]).permutation(count)
+    scores = torch.empty(count)
+    members: list[NormalizingFlow] = []
+    result = TrainingResult()
+    for fold in range(folds):
+        unseen = torch.from_numpy(np.sort(order[fold::folds]))
+        seen = torch.ones(count, dtype=torch.bool)
+        seen[unseen] = False
+
+        def report_part(of_part: EpochReport, done: int = fold * training.epochs) -> None:
+            report(replace(of_part, epoch=done + of_part.epoch, epochs=folds * training.epochs))
+
+        vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=settings.seed)
+        try:
+            flow, result = fit_one(
+                settings,
+                vectors,
+                watched[unseen],
+                device=device,
+                features=trained.shape[-1],
+                report=report_part,
+            )
+        except KeyboardInterrupt:
+            if not members:
+                raise
+            flow, result = members[-1], replace(result, interrupted=True)
+        else:
+            scores[unseen] = score_features(flow, watched[unseen], settings.scoring.aggregation)
+            members.append(flow)
+        if result.interrupted:
+            previous = fold if len(members) > fold else fold - 1
+            return flow, result, scores[torch.from_numpy(np.sort(order[previous::folds]))]
+    return (members[0] if folds == 1 else FlowEnsemble(members)).eval(), result, scores
 
 
 def _check_enough(readable: int, given: int, failures: Sequence[Failure]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from differnet.errors import SettingsError
+from differnet.whitening import Whitening
 
-__all__ = ["TWO_OVER_PI", "CouplingBlock", "NormalizingFlow", "negative_log_likelihood"]
+__all__ = ["TWO_OVER_PI", "CouplingBlock", "FlowEnsemble", "NormalizingFlow", "negative_log_likelihood"]
 
 TWO_OVER_PI = 2.0 / math.pi
 
@@ -46,8 +48,8 @@ class CouplingBlock(nn.Module):
         self.clamp_factor = clamp_factor
         self.register_buffer("permutation", permutation)
         first, second = self.split
-        self.subnet1 = _subnet(first, hidden, 2 * second)
-        self.subnet2 = _subnet(second, hidden, 2 * first)
+        self.subnet1: nn.Sequential = _subnet(first, hidden, 2 * second)
+        self.subnet2: nn.Sequential = _subnet(second, hidden, 2 * first)
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, d) inputs to (B, d) outputs and the (B,) log-determinants of the Jacobian."""
@@ -70,6 +72,14 @@ class CouplingBlock(nn.Module):
         y[:, self.permutation] = torch.cat((x1, x2), dim=1)
         return y
 
+    @torch.no_grad()
+    def become_identity(self) -> None:
+        """Make the coupling do nothing, by zeros in the subnets' last layers (Kingma and Dhariwal, Glow, 2018)."""
+        for subnet in (self.subnet1, self.subnet2):
+            last = cast("nn.Linear", subnet[-1])
+            last.weight.zero_()
+            last.bias.zero_()
+
     def _affine(self, subnet: nn.Module, condition: Tensor) -> tuple[Tensor, Tensor]:
         scale, shift = subnet(condition).chunk(2, dim=1)
         return self.clamp * self.clamp_factor * torch.atan(scale / self.clamp), shift
@@ -78,8 +88,8 @@ class CouplingBlock(nn.Module):
 class NormalizingFlow(nn.Module):
     """The density of feature vectors: an invertible map to a standard normal distribution.
 
-    Features go in as they are, as in the paper. Standardising each by its own deviation first makes scores worse:
-    features that hardly vary among good parts then weigh as much as those that do.
+    In the paper features go in as they are. With ``whiten`` the first layer is a `Whitening`, and the blocks start as
+    the identity, so that the untrained flow is a Gaussian, and training can stop there if the data say no more.
 
     Args:
         features: Number of features, d.
@@ -89,6 +99,7 @@ class NormalizingFlow(nn.Module):
         clamp_factor: Stands for 2 / pi in the soft clamp; the official code writes 0.636.
         permutation_seed: Block k permutes by NumPy's ``RandomState(permutation_seed + k).permutation(d)``; 0 gives
             the official permutations. They are buffers and so travel with the weights.
+        whiten: Begin with a `Whitening`, which is to be fitted before training.
 
     Example:
         >>> flow = NormalizingFlow(features=768, hidden=64)
@@ -106,6 +117,7 @@ class NormalizingFlow(nn.Module):
         *,
         clamp_factor: float = TWO_OVER_PI,
         permutation_seed: int = 0,
+        whiten: bool = False,
     ) -> None:
         super().__init__()
         if features < 2 or blocks < 1 or hidden < 1 or not clamp > 0.0:
@@ -116,6 +128,10 @@ class NormalizingFlow(nn.Module):
             CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation).long(), clamp_factor)
             for permutation in permutations
         )
+        self.whitening = Whitening(features) if whiten else None
+        if whiten:
+            for block in self.blocks:
+                cast("CouplingBlock", block).become_identity()
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Map features to the latent space.
@@ -127,7 +143,7 @@ class NormalizingFlow(nn.Module):
             z: (B, d) latent vectors.
             log_det: (B,) log |det dz/dy|, from the same pass.
         """
-        z, log_det = y, y.new_zeros(len(y))
+        z, log_det = (y, y.new_zeros(len(y))) if self.whitening is None else self.whitening(y)
         for block in self.blocks:
             z, block_log_det = block(z)
             log_det = log_det + block_log_det
@@ -138,13 +154,41 @@ class NormalizingFlow(nn.Module):
         y = z
         for block in reversed([*self.blocks]):
             y = cast("CouplingBlock", block).inverse(y)
-        return y
+        return y if self.whitening is None else self.whitening.inverse(y)
+
+    def energy(self, y: Tensor) -> Tensor:
+        """The mean of z squared over the d latent values: (B, d) features -> (B,), what scores are made of."""
+        return self(y)[0].square().mean(dim=1)
+
+    def loss(self, y: Tensor) -> Tensor:
+        """The `negative_log_likelihood` of (B, d) features, (B,)."""
+        return negative_log_likelihood(*self(y))
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw (count, d) feature vectors from the learnt density, by the inverse."""
         z = torch.randn(count, self.features, generator=generator)
         return self.inverse(z.to(next(self.parameters())))
+
+
+class FlowEnsemble(nn.Module):
+    """Several flows that learnt from different shares of the good images; scores are the mean over them.
+
+    Args:
+        members: The flows, at least one.
+    """
+
+    def __init__(self, members: Sequence[NormalizingFlow]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def energy(self, y: Tensor) -> Tensor:
+        """The mean over the members of `NormalizingFlow.energy`: (B, d) -> (B,)."""
+        return torch.stack([cast("NormalizingFlow", member).energy(y) for member in self.members]).mean(0)
+
+    def loss(self, y: Tensor) -> Tensor:
+        """The mean over the members of `NormalizingFlow.loss`: (B, d) -> (B,)."""
+        return torch.stack([cast("NormalizingFlow", member).loss(y) for member in self.members]).mean(0)
 
 
 def negative_log_likelihood(z: Tensor, log_det: Tensor) -> Tensor:

@@ -43,10 +43,10 @@ class ViewSettings(_Section):
         saturation: Likewise for saturation.
     """
 
-    size: int = Field(448, ge=64, le=4096)
-    kind: Literal["rotations", "right-angles", "symmetries", "none"] = "symmetries"
-    count: int = Field(8, ge=1, le=4096)
-    training_count: int = Field(8, ge=1, le=4096)
+    size: int = Field(224, ge=64, le=4096)
+    kind: Literal["rotations", "right-angles", "symmetries", "none"] = "none"
+    count: int = Field(1, ge=1, le=4096)
+    training_count: int = Field(1, ge=1, le=4096)
     max_degrees: float = Field(180.0, ge=0.0, le=180.0)
     brightness: float = Field(0.0, ge=0.0, le=1.0)
     contrast: float = Field(0.0, ge=0.0, le=1.0)
@@ -66,11 +66,15 @@ class ExtractorSettings(_Section):
     Attributes:
         name: See `differnet.extractors.EXTRACTORS`.
         scales: Number of image sizes; each is half the one before.
+        stage: Which stage's maps are pooled, counted from the last, -1.
+        deviation: Pool the standard deviation of each map beside its mean.
         precision: ``auto`` takes bfloat16 where the processor computes in it, else float32.
     """
 
-    name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "alexnet"
-    scales: int = Field(3, ge=1, le=5)
+    name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "efficientnet-lite0"
+    scales: int = Field(1, ge=1, le=5)
+    stage: int = Field(-2, ge=-3, le=-1)
+    deviation: bool = True
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
@@ -82,10 +86,12 @@ class FlowSettings(_Section):
         hidden: Width of the subnets' hidden layers.
         clamp: The a of the soft clamp.
         official_clamp_factor: Use the official code's 0.636 for 2 / pi.
+        whiten: Begin with a whitening layer, and with blocks that are the identity; see `differnet.whitening`.
     """
 
-    blocks: int = Field(8, ge=1, le=64)
-    hidden: int = Field(256, ge=1, le=8192)
+    whiten: bool = True
+    blocks: int = Field(2, ge=1, le=64)
+    hidden: int = Field(64, ge=1, le=8192)
     clamp: float = Field(3.0, gt=0.0, le=100.0)
     official_clamp_factor: bool = False
 
@@ -103,21 +109,22 @@ class TrainingSettings(_Section):
         weight_decay: Of Adam.
         held_out: Share of the good images that is held out to watch the likelihood; 0 holds out none.
         min_held_out: At least this many are held out, up to half of the images.
-        keep: ``best`` keeps the epoch with the highest held-out likelihood, ``last`` the last one.
+        keep: ``best`` keeps the epoch with the highest held-out likelihood, which may be 0, the Gaussian that a flow
+            with whitening starts as; ``last`` keeps the last one.
         patience: Stop after this many epochs without a better one; 0 never stops early.
     """
 
     epochs: int = Field(40, ge=1)
-    batch_images: int = Field(12, ge=1)
+    batch_images: int = Field(64, ge=1)
     views: Literal["bank", "fresh"] = "bank"
-    learning_rate: float = Field(2e-4, gt=0.0)
-    betas: tuple[float, float] = (0.8, 0.8)
-    eps: float = Field(1e-4, gt=0.0)
-    weight_decay: float = Field(1e-5, ge=0.0)
+    learning_rate: float = Field(1e-3, gt=0.0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0.0)
+    weight_decay: float = Field(0.0, ge=0.0)
     held_out: float = Field(0.2, ge=0.0, le=0.5)
     min_held_out: int = Field(10, ge=0)
     keep: Literal["best", "last"] = "best"
-    patience: int = Field(10, ge=0)
+    patience: int = Field(8, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:
@@ -156,15 +163,17 @@ class CalibrationSettings(_Section):
     """How training finds the threshold; see `differnet.calibration`.
 
     Attributes:
-        method: ``held-out`` takes the scores of the held-out images. ``cross-fitted`` lets every image both train and
-            calibrate, at the cost of ``folds`` more trainings. ``auto`` cross-fits when the held-out images are too few
-            for the rate and all good images are not. ``none`` leaves the model without a threshold.
+        method: ``held-out`` takes the scores of the held-out images. ``cross-fitted`` divides the good images into
+            ``folds`` and trains a flow without each; the model is the ensemble of these flows, and every image is
+            scored by the one that did not see it, so that all images both train and calibrate. ``auto``
+            cross-fits when the held-out images are too few for the rate and all good images are not. ``none`` leaves
+            the model without a threshold.
         false_reject_rate: Share of good parts that may be refused.
         review_rate: Share of good parts that may be refused or sent to review; None for no review.
         folds: Of the cross-fitting.
     """
 
-    method: Literal["auto", "held-out", "cross-fitted", "none"] = "auto"
+    method: Literal["auto", "held-out", "cross-fitted", "none"] = "cross-fitted"
     false_reject_rate: float = Field(0.05, gt=0.0, lt=1.0)
     review_rate: float | None = Field(None, gt=0.0, lt=1.0)
     folds: int = Field(5, ge=2, le=50)
@@ -256,9 +265,9 @@ PRESETS: Mapping[str, Settings] = {
     "default": Settings(),
     # The official config.py: 24 meta epochs of 8 epochs, batches of 24 images x 4 views, all good images trained on.
     "paper": Settings(
-        views=ViewSettings(kind="rotations", count=64, training_count=4),
-        extractor=ExtractorSettings(precision="float32"),
-        flow=FlowSettings(hidden=2048, official_clamp_factor=True),
+        views=ViewSettings(size=448, kind="rotations", count=64, training_count=4),
+        extractor=ExtractorSettings(name="alexnet", scales=3, stage=-1, deviation=False, precision="float32"),
+        flow=FlowSettings(whiten=False, blocks=8, hidden=2048, official_clamp_factor=True),
         training=TrainingSettings(
             epochs=24 * 8,
             batch_images=24,
@@ -267,6 +276,10 @@ PRESETS: Mapping[str, Settings] = {
             min_held_out=0,
             keep="last",
             patience=0,
+            learning_rate=2e-4,
+            betas=(0.8, 0.8),
+            eps=1e-4,
+            weight_decay=1e-5,
         ),
         scoring=ScoringSettings(aggregation="mean"),
         localization=LocalizationSettings(method="gradient"),

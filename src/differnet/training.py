@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from differnet.errors import DatasetError, DivergenceError
-from differnet.flow import NormalizingFlow, negative_log_likelihood
+from differnet.flow import NormalizingFlow
 from differnet.settings import TrainingSettings
 from differnet.training_vectors import VectorSource
 
@@ -46,7 +46,7 @@ class TrainingResult:
 
     Attributes:
         history: A report for every finished epoch.
-        kept_epoch: The epoch whose weights the flow has; 0 if none was finished.
+        kept_epoch: The epoch whose weights the flow has; 0 if none was finished, or none was better than the start.
         interrupted: Whether the user stopped it.
     """
 
@@ -103,18 +103,24 @@ def train_flow(
         DatasetError: If the source gives no vectors.
         DivergenceError: If a loss is not finite.
     """
+    device = next(flow.parameters()).device
     optimizer = torch.optim.Adam(
         flow.parameters(),
+        fused=True,  # most of a small flow's step would be overhead otherwise
         lr=settings.learning_rate,
         betas=settings.betas,
         eps=settings.eps,
         weight_decay=settings.weight_decay,
     )
-    device = next(flow.parameters()).device
     watched = held_out.flatten(0, 1).to(device) if held_out is not None and len(held_out) else None
     result = TrainingResult()
     best_loss = math.inf
     kept_state: dict[str, Tensor] | None = None
+    starts_fitted = flow.whitening is not None and settings.keep == "best"
+    if starts_fitted and watched is not None:
+        # A Gaussian before the first epoch, which is kept unless training finds something more likely.
+        best_loss = _median_loss(flow, watched)
+        kept_state = _copy_parameters(flow)
     try:
         for epoch in range(1, settings.epochs + 1):
             loss = _train_epoch(flow, optimizer, source.epoch(epoch), device, epoch)
@@ -134,7 +140,7 @@ def train_flow(
             if settings.patience and epoch - result.kept_epoch >= settings.patience:
                 break
     except KeyboardInterrupt:
-        if not result.kept_epoch:
+        if kept_state is None:
             raise
         result.interrupted = True
     if kept_state is not None:
@@ -153,7 +159,8 @@ def _train_epoch(
     flow.train()
     losses: list[float] = []
     for batch in batches:
-        loss = negative_log_likelihood(*flow(batch.to(device))).mean()
+        vectors = batch.to(device)
+        loss = flow.loss(vectors if flow.whitening is None else flow.whitening.disturb(vectors)).mean()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise _divergence(epoch, "loss", losses[-1])
@@ -169,7 +176,7 @@ def _train_epoch(
 def _median_loss(flow: NormalizingFlow, features: Tensor) -> float:
     """The median over views: a flow extrapolates without bounds, and one rare view would decide a mean alone."""
     flow.eval()
-    losses = [negative_log_likelihood(*flow(part)) for part in features.split(1024)]
+    losses = [flow.loss(part) for part in features.split(1024)]
     return torch.cat(losses).median().item()
 
 

@@ -73,6 +73,19 @@ class Extractor(nn.Module):
         """Compute the maps of every stage but the last one of `stages`; arguments as for `forward`."""
         return list(self.stages(self._normalise(images)))[:-1]
 
+    def stage(self, images: Tensor, number: int) -> Tensor:
+        """Compute the maps of one stage, and no more layers than that takes.
+
+        Args:
+            images: As for `forward`.
+            number: Counted from the last, the feature maps, -1.
+        """
+        wanted = len(self.stage_channels) + 1 + number
+        for place, maps in enumerate(self.stages(self._normalise(images))):
+            if place == wanted:
+                return maps
+        raise IndexError(number)
+
     def _normalise(self, images: Tensor) -> Tensor:
         normalised = (images - self._mean) / self._std
         return normalised.to(next(self.parameters()).dtype)

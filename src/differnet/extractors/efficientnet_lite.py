@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,6 +38,15 @@ class _SameConv2d(nn.Conv2d):
         return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+def fold_batch_norm(convolution: nn.Conv2d, norm: nn.Module) -> None:
+    """Scale a convolution so that it does what a batch normalisation in evaluation mode did after it."""
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
+        return
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    convolution.weight.data = convolution.weight * scale[:, None, None, None]
+    convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
+
+
 class _InvertedBottleneck(nn.Module):
     def __init__(self, channels_in: int, channels: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -44,7 +54,7 @@ class _InvertedBottleneck(nn.Module):
         self.expands = expansion != 1
         if self.expands:
             self._expand_conv = _SameConv2d(channels_in, inner, 1, bias=False)
-            self._bn0 = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
+            self._bn0: nn.Module = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
         self._depthwise_conv = _SameConv2d(inner, inner, kernel, stride, groups=inner, bias=False)
         self._bn1 = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
         self._project_conv = _SameConv2d(inner, channels, 1, bias=False)
@@ -57,6 +67,13 @@ class _InvertedBottleneck(nn.Module):
         out = self._bn2(self._project_conv(out))
         return out + x if self.has_shortcut else out
 
+    def fold(self) -> None:
+        """Fold the batch normalisations into their convolutions."""
+        pairs = [("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
+        for convolution, norm in [("_expand_conv", "_bn0"), *pairs] if self.expands else pairs:
+            fold_batch_norm(getattr(self, convolution), getattr(self, norm))
+            setattr(self, norm, nn.Identity())
+
 
 class EfficientNetLite0(Extractor):
     """Sixteen inverted bottlenecks, 320 feature maps (the last block, before the classifier's 1280-channel head).
@@ -67,14 +84,14 @@ class EfficientNetLite0(Extractor):
     """
 
     channels: ClassVar[int] = 320
-    stage_channels: ClassVar[tuple[int, ...]] = (24, 40, 112)
+    stage_channels: ClassVar[tuple[int, ...]] = (24, 40, 80, 112, 192)
     mean: ClassVar[tuple[float, float, float]] = (127 / 255,) * 3
     std: ClassVar[tuple[float, float, float]] = (128 / 255,) * 3
 
     def __init__(self) -> None:
         super().__init__()
         self._conv_stem = _SameConv2d(3, 32, 3, 2, bias=False)
-        self._bn0 = nn.BatchNorm2d(32, eps=_BATCH_NORM_EPS)
+        self._bn0: nn.Module = nn.BatchNorm2d(32, eps=_BATCH_NORM_EPS)
         blocks: list[nn.Module] = []
         previous = 32
         for repeats, kernel, stride, expansion, channels in _STAGES:
@@ -83,14 +100,23 @@ class EfficientNetLite0(Extractor):
                 previous = channels
         self._blocks = nn.Sequential(*blocks)
         firsts = [sum(stage[0] for stage in _STAGES[:i]) for i in range(len(_STAGES))]
-        # A stage ends before the next stride of 2, but for the first, of half the image's size.
-        self._stage_ends = [first for first, stage in zip(firsts, _STAGES, strict=True) if stage[2] == 2][1:]
+        # The first stage, of half the image's size, says too little to be worth its memory.
+        self._stage_ends = firsts[2:]
 
     def stages(self, normalised: Tensor) -> Iterator[Tensor]:
-        """Yield the maps before strides 8, 16 and 32 are reached, then the (B, 320, h, w) feature maps."""
+        """Yield the maps after stages 2 to 6, of strides 4, 8, 16, 16 and 32, then the (B, 320, h, w) feature maps."""
         maps = functional.relu6(self._bn0(self._conv_stem(normalised)))
         for i, block in enumerate(self._blocks):
             if i in self._stage_ends:
                 yield maps
             maps = block(maps)
         yield maps
+
+    def freeze(self) -> Extractor:
+        """Also folds every batch normalisation into the convolution before it, which halves the memory traffic."""
+        super().freeze()
+        fold_batch_norm(self._conv_stem, self._bn0)
+        self._bn0 = nn.Identity()
+        for block in self._blocks:
+            cast("_InvertedBottleneck", block).fold()
+        return self

@@ -32,6 +32,15 @@ class CellGrids:
     coarse: Tensor
 
 
+def _resized(maps: Tensor, side: int) -> Tensor:
+    """Averaged, not picked, where a stage is finer than the grid; interpolated where it is coarser."""
+    if maps.shape[-1] == side:
+        return maps
+    if maps.shape[-1] > side:
+        return functional.adaptive_avg_pool2d(maps, side)
+    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
+
+
 class CellProjection:
     """Describes cells by unit vectors of each stage, added up by a random projection.
 
@@ -64,9 +73,9 @@ class CellProjection:
             images: (B, 3, size, size) float32 in [0, 1], on the extractor's device.
         """
         stages = [maps.float() for maps in self._extractor.forward_stages(images)]
-        side = stages[-1].shape[-1]
-        # Averaged, not picked, where a stage is finer than the grid.
-        stages = [maps if maps.shape[-1] == side else functional.adaptive_avg_pool2d(maps, side) for maps in stages]
+        # AlexNet's maps of 448 pixels are 27 wide, others 28; a last stage of stride 32 is brought to the grid.
+        side = min((maps.shape[-1] for maps in stages), key=lambda width: abs(width - images.shape[-1] / 16))
+        stages = [_resized(maps, side) for maps in stages]
         fine = self._describe(stages, _FINE_WINDOW, 1, _FINE_WINDOW // 2)
         # Odd, so that a window has a centre, and padded so that the centres lie at 1, 4, 7, ...
         window = max(side // 2 | 1, _FINE_WINDOW)

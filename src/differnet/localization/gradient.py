@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from differnet.extractors import Extractor
 from differnet.features import pool_scales
-from differnet.flow import NormalizingFlow, negative_log_likelihood
+from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.views import View, apply_views
 
 __all__ = ["flow_gradient_map", "gradient_map"]
@@ -26,11 +26,13 @@ _CUBIC, _LINEAR, _NEAREST = 3, 1, 0
 
 def gradient_map(
     extractor: Extractor,
-    flow: NormalizingFlow,
+    flow: NormalizingFlow | FlowEnsemble,
     image: NDArray[np.uint8],
     views: Sequence[View],
     scales: int,
     *,
+    stage: int = -1,
+    deviation: bool = False,
     coverage: bool = False,
     views_per_batch: int = 4,
 ) -> NDArray[np.float32]:
@@ -51,6 +53,8 @@ def gradient_map(
         image: uint8 (size, size, 3), resized already.
         views: The V fixed views, at least one.
         scales: Number of image sizes, as the flow was fitted with.
+        stage: See `differnet.features.pool_scales`, as the flow was fitted with.
+        deviation: Likewise.
         coverage: Average each pixel only over the views that show it. Rotations lose the corners, so that these
             get too small a value otherwise; pixels that no view shows are 0. False is the official map.
         views_per_batch: Views that go through the networks at once; memory grows with it, the result does not change.
@@ -68,8 +72,8 @@ def gradient_map(
     for some, pixels in _batches(image, views, views_per_batch, _device(flow)):
         with torch.enable_grad():
             pixels.requires_grad_(True)
-            z, log_det = flow(pool_scales(network, pixels, scales))
-            loss = negative_log_likelihood(z, log_det).sum() / len(views)
+            features = pool_scales(network, pixels, scales, stage=stage, deviation=deviation)
+            loss = flow.loss(features).sum() / len(views)
             # Asked for the pixels alone, the parameters get no gradient even if they would take one.
             (at_pixels,) = torch.autograd.grad(loss, pixels)
         # d normalised = d pixels / std, hence the factor.
@@ -83,7 +87,7 @@ def gradient_map(
 
 def flow_gradient_map(
     extractor: Extractor,
-    flow: NormalizingFlow,
+    flow: NormalizingFlow | FlowEnsemble,
     image: NDArray[np.uint8],
     views: Sequence[View],
     scales: int,
@@ -127,7 +131,7 @@ def flow_gradient_map(
     return mean.value()
 
 
-def _weighed_maps(extractor: Extractor, flow: NormalizingFlow, pixels: Tensor, scales: int) -> Tensor:
+def _weighed_maps(extractor: Extractor, flow: NormalizingFlow | FlowEnsemble, pixels: Tensor, scales: int) -> Tensor:
     """The mean over scales of the feature maps' absolute sums, weighed by the loss's gradient: (B, size, size)."""
     size = pixels.shape[-1]
     with torch.no_grad():
@@ -137,7 +141,7 @@ def _weighed_maps(extractor: Extractor, flow: NormalizingFlow, pixels: Tensor, s
         ]
     with torch.enable_grad():
         pooled = torch.cat([of_scale.mean(dim=(2, 3)) for of_scale in maps], dim=1).requires_grad_(True)
-        loss = negative_log_likelihood(*flow(pooled)).sum()
+        loss = flow.loss(pooled).sum()
         (at_features,) = torch.autograd.grad(loss, pooled)
     total = pixels.new_zeros(len(pixels), size, size)
     for of_scale, weights in zip(maps, at_features.chunk(scales, dim=1), strict=True):
@@ -195,7 +199,7 @@ def _in_float32(extractor: Extractor) -> Extractor:
     return copy.deepcopy(extractor).set_precision(torch.float32)
 
 
-def _device(flow: NormalizingFlow) -> torch.device:
+def _device(flow: NormalizingFlow | FlowEnsemble) -> torch.device:
     return next(flow.parameters()).device
 
 

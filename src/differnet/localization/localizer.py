@@ -15,7 +15,7 @@ from differnet.calibration import conformal_threshold
 from differnet.errors import CalibrationError, NotFittedError
 from differnet.extractors import Extractor
 from differnet.features import FeatureExtraction
-from differnet.flow import NormalizingFlow
+from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import RegionOfInterest
 from differnet.localization.cells import CellGrids, CellProjection
 from differnet.localization.gradient import gradient_map
@@ -52,7 +52,7 @@ class Localizer:
         views: tuple[View, ...],
         dimensions: int,
         *,
-        flow: NormalizingFlow | None = None,
+        flow: NormalizingFlow | FlowEnsemble | None = None,
         local: LocalModel | None = None,
         region: RegionOfInterest | None = None,
     ) -> None:
@@ -92,7 +92,15 @@ class Localizer:
                 half = self._extraction.dtype != torch.float32
                 network = self._extraction.extractor
                 self._float32 = copy.deepcopy(network).set_precision(torch.float32) if half else network
-            return gradient_map(self._float32, self._flow, pixels, self._views, self._extraction.scales)
+            return gradient_map(
+                self._float32,
+                self._flow,
+                pixels,
+                self._views,
+                self._extraction.scales,
+                stage=self._extraction.stage,
+                deviation=self._extraction.deviation,
+            )
         if self._local is None:
             raise NotFittedError(
                 "The model has no cells of good parts, so it has no map by 'neighbours'; ask for 'gradient', or train "

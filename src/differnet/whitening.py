@@ -1,0 +1,81 @@
+"""The flow's first layer for small data: an invertible linear map that gives good features a unit covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.covariance import ledoit_wolf
+from torch import Tensor, nn
+
+__all__ = ["Whitening"]
+
+_EPS = 1e-6
+
+
+class Whitening(nn.Module):
+    """Maps features y to ``((y - mean) / deviation) @ basis / sqrt(variances)``.
+
+    The covariance of the standardised features is shrunk towards a multiple of the identity by Ledoit and Wolf ("A
+    well-conditioned estimator for large-dimensional covariance matrices", Journal of Multivariate Analysis 2004), so
+    that directions in which few images happen not to vary count no more than the data can say. Alone, with a standard
+    normal base, this layer is the Gaussian whose Mahalanobis distance is a strong baseline of anomaly detection (Rippel
+    et al., ICPR 2020).
+
+    Args:
+        features: Number of features, d.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    basis: Tensor
+    variances: Tensor
+    noise: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+        self.register_buffer("basis", torch.eye(features))
+        self.register_buffer("variances", torch.ones(features))
+        # What the shrinkage takes from the data and what it adds in every direction, see `disturb`.
+        self.register_buffer("noise", torch.zeros(2))
+
+    @torch.no_grad()
+    def fit(self, vectors: Tensor) -> None:
+        """Learn from (n, d) features of good images."""
+        values = vectors.double()
+        mean, deviation = values.mean(0), values.std(0, correction=0) + _EPS
+        standardised = ((values - mean) / deviation).cpu().numpy()
+        covariance, shrinkage = ledoit_wolf(standardised, assume_centered=True)
+        variances, basis = np.linalg.eigh(covariance)
+        added = shrinkage * float(np.square(standardised).mean())
+        fitted = {
+            "mean": mean,
+            "deviation": deviation,
+            "basis": torch.from_numpy(basis[:, ::-1].copy()),
+            "variances": torch.from_numpy(variances[::-1].copy()).clamp_min(_EPS),
+            "noise": torch.tensor([shrinkage, added]),
+        }
+        for name, tensor in fitted.items():
+            getattr(self, name).copy_(tensor)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, d) features to (B, d) whitened ones and the (B,) log-determinants of the Jacobian."""
+        z = ((y - self.mean) / self.deviation) @ self.basis / self.variances.sqrt()
+        log_det = -self.deviation.log().sum() - 0.5 * self.variances.log().sum()
+        return z, log_det.expand(len(y))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Map (B, d) whitened features back."""
+        return (z * self.variances.sqrt()) @ self.basis.T * self.deviation + self.mean
+
+    def disturb(self, y: Tensor) -> Tensor:
+        """Draw noisy copies of (B, d) training features whose covariance is the shrunk one.
+
+        ``sqrt(1 - a) (y - mean) + sqrt(a mu) e`` with e ~ N(0, 1) has exactly the covariance that Ledoit and Wolf
+        estimate, so the blocks behind this layer start at the optimum of second moments and learn what is left, and
+        directions in which the training images do not vary at all cannot be blown up.
+        """
+        shrinkage, added = self.noise
+        centred = (y - self.mean) * (1.0 - shrinkage).sqrt()
+        return self.mean + centred + self.deviation * added.sqrt() * torch.randn_like(y)
