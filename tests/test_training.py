@@ -189,7 +189,7 @@ def test_too_few_images_are_refused(count: int) -> None:
         ({"training.betas": [0.9, 1.0]}, "betas"),
         ({"training.held_out": 0.0}, "keep"),
         ({"views.count": 9}, "count"),
-        ({"views.size": 128}, "128"),
+        ({"views.size": 128, "extractor.scales": 3}, "128"),
         ({"no.such": 1}, "no.such"),
         ({"training": 1}, "training"),
         ({"flow.clamp": math.nan}, "flow.clamp"),

@@ -114,9 +114,8 @@ class EfficientNetLite0(Extractor):
 
     def freeze(self) -> Extractor:
         """Also folds every batch normalisation into the convolution before it, which halves the memory traffic."""
-        super().freeze()
         fold_batch_norm(self._conv_stem, self._bn0)
         self._bn0 = nn.Identity()
         for block in self._blocks:
             cast("_InvertedBottleneck", block).fold()
-        return self
+        return super().freeze()
