@@ -64,11 +64,12 @@ def test_an_untrained_whitened_flow_is_scikit_learns_shrunk_gaussian(count: int)
 
 
 def test_disturbed_features_have_the_shrunk_covariance() -> None:
-    y = vectors(20)
+    y = vectors(500)
     layer = Whitening(FEATURES)
     layer.fit(y)
+    assert 0.0 < layer.noise[0] < 0.2
     torch.manual_seed(0)
-    z, _ = layer(layer.disturb(y.repeat(5000, 1)))
+    z, _ = layer(layer.disturb(y.repeat(200, 1)))
     torch.testing.assert_close(torch.cov(z.T), torch.eye(FEATURES), rtol=0.0, atol=0.05)
 
 
@@ -84,15 +85,18 @@ def test_training_of_a_whitened_flow_never_ends_less_likely_than_its_gaussian() 
 
 
 def test_training_of_a_whitened_flow_finds_what_a_gaussian_cannot_say() -> None:
-    generator = torch.Generator().manual_seed(0)
-    y = torch.randn(2000, FEATURES, generator=generator)
-    y[:, 1::2] *= torch.exp(y[:, ::2])  # one feature tells the spread of another
+    torch.manual_seed(0)
+    x = torch.randn(2000, 2)
+    y = torch.stack((x[:, 0], x[:, 0].square() + 0.3 * x[:, 1]), dim=1)  # a parabola
     seen, unseen = y[:1500], y[1500:]
-    flow = whitened_flow(seen)
+    flow = NormalizingFlow(2, blocks=4, hidden=32, whiten=True)
+    assert flow.whitening is not None
+    flow.whitening.fit(seen)
     before = flow.loss(unseen).median().item()
-    schedule = TrainingSettings(epochs=40, learning_rate=3e-3)
-    train_flow(flow, BankVectors(seen[:, None], batch_images=100, seed=0), unseen[:, None], schedule)
-    assert flow.loss(unseen).median().item() < before - 0.02
+    schedule = TrainingSettings(epochs=30, learning_rate=3e-3)
+    result = train_flow(flow, BankVectors(seen[:, None], batch_images=100, seed=0), unseen[:, None], schedule)
+    assert result.kept_epoch > 0
+    assert flow.loss(unseen).median().item() < before - 0.1
 
 
 def test_an_ensemble_gives_the_mean_of_its_members() -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 __all__ = ["Whitening"]
 
 _EPS = 1e-6
+# Where features are uncorrelated already the shrinkage comes near 1; as noise it would drown all that is left to learn.
+_MOST_NOISE = 0.2
 
 
 class Whitening(nn.Module):
@@ -37,7 +39,7 @@ class Whitening(nn.Module):
         self.register_buffer("deviation", torch.ones(features))
         self.register_buffer("basis", torch.eye(features))
         self.register_buffer("variances", torch.ones(features))
-        # What the shrinkage takes from the data and what it adds in every direction, see `disturb`.
+        # Share that noise takes from the data, and the variance that it adds in every direction; see `disturb`.
         self.register_buffer("noise", torch.zeros(2))
 
     @torch.no_grad()
@@ -48,13 +50,14 @@ class Whitening(nn.Module):
         standardised = ((values - mean) / deviation).cpu().numpy()
         covariance, shrinkage = ledoit_wolf(standardised, assume_centered=True)
         variances, basis = np.linalg.eigh(covariance)
-        added = shrinkage * float(np.square(standardised).mean())
+        noise = min(shrinkage, _MOST_NOISE)
+        added = noise * float(np.square(standardised).mean())
         fitted = {
             "mean": mean,
             "deviation": deviation,
             "basis": torch.from_numpy(basis[:, ::-1].copy()),
             "variances": torch.from_numpy(variances[::-1].copy()).clamp_min(_EPS),
-            "noise": torch.tensor([shrinkage, added]),
+            "noise": torch.tensor([noise, added]),
         }
         for name, tensor in fitted.items():
             getattr(self, name).copy_(tensor)
@@ -73,8 +76,8 @@ class Whitening(nn.Module):
         """Draw noisy copies of (B, d) training features whose covariance is the shrunk one.
 
         ``sqrt(1 - a) (y - mean) + sqrt(a mu) e`` with e ~ N(0, 1) has exactly the covariance that Ledoit and Wolf
-        estimate, so the blocks behind this layer start at the optimum of second moments and learn what is left, and
-        directions in which the training images do not vary at all cannot be blown up.
+        estimate (up to a = 0.2), so the blocks behind this layer start at the optimum of second moments and learn what
+        is left, and directions in which the training images do not vary at all cannot be blown up.
         """
         shrinkage, added = self.noise
         centred = (y - self.mean) * (1.0 - shrinkage).sqrt()
