@@ -176,7 +176,7 @@ class CalibrationSettings(_Section):
     method: Literal["auto", "held-out", "cross-fitted", "none"] = "cross-fitted"
     false_reject_rate: float = Field(0.05, gt=0.0, lt=1.0)
     review_rate: float | None = Field(None, gt=0.0, lt=1.0)
-    folds: int = Field(5, ge=2, le=50)
+    folds: int = Field(10, ge=2, le=50)
 
     @model_validator(mode="after")
     def _check(self) -> CalibrationSettings:
