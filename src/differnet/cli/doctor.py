@@ -18,7 +18,7 @@ __all__ = ["doctor"]
 
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn")
 _EXTRAS = {"matplotlib": "demo", "elpv_dataset": "demo"}
-_DEFAULT_EXTRACTOR = "alexnet"
+_DEFAULT_EXTRACTOR = "efficientnet-lite0"
 
 
 def doctor(as_json: JsonOption = False) -> None:
