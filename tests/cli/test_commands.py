@@ -128,7 +128,7 @@ def test_import_official_gives_the_official_score(
 def test_doctor_and_weights_tell_what_is_there() -> None:
     report = json.loads(run("doctor", "--json").stdout)
     assert report["ok"]
-    assert {"torch", "weights of alexnet"} <= {check["name"] for check in report["checks"]}
+    assert {"torch", "weights of efficientnet-lite0"} <= {check["name"] for check in report["checks"]}
     rows = json.loads(run("weights", "list", "--json").stdout)["weights"]
     assert [row["name"] for row in rows] == ["alexnet", "vgg16", "resnet18", "efficientnet-lite0"]
     fetched = json.loads(run("weights", "fetch", "alexnet", "--json").stdout)
