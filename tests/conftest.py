@@ -21,7 +21,7 @@ SMALL = {
     "views.size": 128,
     "extractor.name": "alexnet",
     "extractor.scales": 2,
-    "extractor.stage": -1,
+    "extractor.stages": [-1],
     "extractor.deviation": False,
     "flow.whiten": False,
     "training.batch_images": 12,
@@ -37,6 +37,7 @@ SMALL = {
     "training.epochs": 6,
     "localization.cells": 300,
     "localization.dimensions": 64,
+    "scoring.local": False,
     "calibration.method": "held-out",
     "calibration.false_reject_rate": 0.1,
 }

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord", "read_bundle", "read_manifest", "write_bundle"]
 
-FORMAT_VERSION = 1
+# 2: pooled stages are a list, the local score joins the flow's.
+FORMAT_VERSION = 2
 _FORMAT_NAME = "differnet"
 _METADATA_FORMAT = "format"
 _METADATA_MANIFEST = "manifest"
@@ -133,7 +134,7 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """Read what a model file says of itself, without its tensors and without torch.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
+        ModelFileError: If the file is missing, damaged, foreign, or of another format version.
     """
     with _opened(path, framework="numpy") as file:
         return _parse_manifest(Path(path), file.metadata())
@@ -146,7 +147,7 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
         The manifest, and the tensors by name, on the CPU.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
+        ModelFileError: If the file is missing, damaged, foreign, or of another format version.
     """
     with _opened(path, framework="pt") as file:
         manifest = _parse_manifest(Path(path), file.metadata())
@@ -176,7 +177,11 @@ def _parse_manifest(path: Path, metadata: Mapping[str, str] | None) -> Manifest:
         raise ModelFileError(f"{path}: its manifest is damaged; copy it again, or train the model again.") from None
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path}: has format version {version}, this differnet reads up to {FORMAT_VERSION}; upgrade differnet."
+            f"{path}: has format version {version}, this differnet reads {FORMAT_VERSION}; upgrade differnet."
+        )
+    if version < FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: has format version {version}, this differnet reads {FORMAT_VERSION}; train the model again."
         )
     try:
         return Manifest.model_validate(fields)

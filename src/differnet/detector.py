@@ -38,7 +38,7 @@ from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
 from differnet.localization.regions import find_regions
 from differnet.official import read_official_flow
-from differnet.scoring import score_features
+from differnet.scoring import CommonScale, local_score, score_features
 from differnet.settings import Settings, preset
 from differnet.training import EpochReport
 from differnet.verdict import Verdict, give_verdict
@@ -56,6 +56,7 @@ _LOCAL_PREFIX = "local."
 _SCORES = "calibration.scores"
 _PEAKS = "calibration.peaks"
 _REGION = "region.mask"
+_SCALE = "scoring.usual"
 
 
 class Listener:
@@ -119,6 +120,7 @@ class DifferNet:
         self._extractor_sha256 = ""
         self._flow: NormalizingFlow | FlowEnsemble | None = None
         self._local: LocalModel | None = None
+        self._scale: CommonScale | None = None
         self._localizer: Localizer | None = None
 
     @property
@@ -145,7 +147,7 @@ class DifferNet:
                 device=self.device,
                 dtype=choose_dtype(chosen.precision, self.device),
                 region=self.region,
-                stage=chosen.stage,
+                stages=chosen.stages,
                 deviation=chosen.deviation,
             )
         return self._extraction
@@ -182,10 +184,11 @@ class DifferNet:
         """
         started = time.perf_counter()
         sources = _as_sources(images)
-        self.manifest = self._flow = self._local = self._localizer = self.calibration = None
+        self.manifest = self._flow = self._local = self._scale = self._localizer = self.calibration = None
         self.failures = []
         fitted = Fitting(self.settings, self.extraction, listener or Listener()).run(sources)
-        self._flow, self._local, self.failures = fitted.flow, fitted.local, fitted.failures
+        self._flow, self._local, self._scale = fitted.flow, fitted.local, fitted.scale
+        self.failures = fitted.failures
         self.held_out_scores, self._peaks, self._source = fitted.scores, fitted.peaks, fitted.source
         self._describe(sources, fitted, time.perf_counter() - started)
         chosen = self.settings.calibration
@@ -286,7 +289,7 @@ class DifferNet:
         Yields:
             In the order of the input, the verdict on an image or why there is none.
         """
-        for result, milliseconds in self._features(images):
+        for result, milliseconds in self._features(images, described=self._scale is not None):
             yield result if isinstance(result, Failure) else self._verdict(result, milliseconds())
 
     def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
@@ -327,16 +330,17 @@ class DifferNet:
         if chosen == own and len(self._peaks) and self.calibration is not None:
             fixed = display_scale(self._peaks.double().numpy(), self.calibration.false_reject_rate)
         localizer = self._prepared_localizer()
-        for result, milliseconds in self._features(images):
+        for result, milliseconds in self._features(images, described=chosen == "neighbours"):
             if isinstance(result, Failure):
                 yield result
                 continue
-            raw = localizer.raw_map(result.pixels, chosen)
+            anomaly = None if result.cells is None else localizer.anomaly(result.cells)
+            raw = localizer.raw_map(result.pixels, chosen, anomaly)
             scale = localizer.peak(raw) if fixed is None else fixed
             heat = localizer.heat(raw, chosen, scale, result.width, result.height)
             smallest = localizer.smallest_region(chosen, result.width, result.height)
             regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
-            yield Explanation(self._verdict(result, milliseconds()), heat, regions, fixed is not None)
+            yield Explanation(self._verdict(result, milliseconds(), anomaly), heat, regions, fixed is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.bundle`.
@@ -352,6 +356,8 @@ class DifferNet:
         tensors |= {_SCORES: self.held_out_scores, _PEAKS: self._peaks}
         if self._local is not None:
             tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in self._local.state().items()}
+        if self._scale is not None:
+            tensors[_SCALE] = self._scale.usual
         if self.region is not None:
             tensors[_REGION] = torch.from_numpy(self.region.mask.astype(np.uint8))
         write_bundle(path, self.manifest, tensors)
@@ -372,7 +378,7 @@ class DifferNet:
             weights: As for the constructor.
 
         Raises:
-            ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
+            ModelFileError: If the file is missing, damaged, foreign, or of another format version.
         """
         manifest, tensors = read_bundle(path)
         model = cls(manifest.settings, region=_read_region(path, tensors), device=device, weights=weights)
@@ -405,6 +411,8 @@ class DifferNet:
                 raise ModelFileError(
                     f"{path}: the tensor '{_LOCAL_PREFIX}{error.args[0]}' is missing or not as expected; train again."
                 ) from None
+        if manifest.settings.scoring.local:
+            model._scale = _read_scale(path, tensors)
         model.manifest = manifest
         return model
 
@@ -448,8 +456,10 @@ class DifferNet:
     def _is_imported(self) -> bool:
         return self.manifest is not None and self.manifest.training.origin == "official"
 
-    def _features(self, images: Iterable[ImageSource]) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float]]]:
-        """Features of images, each with a clock that tells the milliseconds since the one before."""
+    def _features(
+        self, images: Iterable[ImageSource], described: bool
+    ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float]]]:
+        """Features of images, and their cells if asked for, with a clock of the milliseconds since the one before."""
         self.flow.eval()
         last = time.perf_counter()
 
@@ -459,12 +469,13 @@ class DifferNet:
             elapsed, last = now - last, now
             return round(elapsed * 1000, 3)
 
-        for result in self.extraction.stream(images, fixed_views(self.settings.views)):
+        cells = self._prepared_localizer().projection if described else None
+        for result in self.extraction.stream(images, fixed_views(self.settings.views), cells=cells):
             yield result, clock
 
-    def _verdict(self, image: ImageFeatures, milliseconds: float) -> Verdict:
+    def _verdict(self, image: ImageFeatures, milliseconds: float, anomaly: Tensor | None = None) -> Verdict:
         return give_verdict(
-            self._score_features(image.features.unsqueeze(0)).item(),
+            self._score(image, anomaly),
             self.calibration,
             source=image.source,
             width=image.width,
@@ -477,12 +488,14 @@ class DifferNet:
         """Scores of good images, and the hottest raw value of their maps."""
         localizer, method = self._prepared_localizer(), self.settings.localization.method
         scores, peaks, failures = [], [], []
-        for done, (result, _) in enumerate(self._features(sources), start=1):
+        described = method == "neighbours"
+        for done, (result, _) in enumerate(self._features(sources, described), start=1):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
-                scores.append(self._score_features(result.features.unsqueeze(0)).item())
-                peaks.append(localizer.peak(localizer.raw_map(result.pixels, method)))
+                anomaly = None if result.cells is None else localizer.anomaly(result.cells)
+                scores.append(self._score(result, anomaly))
+                peaks.append(localizer.peak(localizer.raw_map(result.pixels, method, anomaly)))
             listener.images("calibration", done, len(sources))
         self.failures = failures
         if not scores:
@@ -502,8 +515,16 @@ class DifferNet:
             )
         return self._localizer
 
-    def _score_features(self, features: Tensor) -> Tensor:
-        return score_features(self.flow, features, self.settings.scoring.aggregation)
+    def _score(self, image: ImageFeatures, anomaly: Tensor | None) -> float:
+        score = score_features(self.flow, image.features.unsqueeze(0), self.settings.scoring.aggregation)
+        if self._scale is None:
+            return score.item()
+        if anomaly is None:
+            localizer, cells = self._prepared_localizer(), image.cells
+            if cells is None:  # a map by gradient was asked for; the verdict is the model's all the same
+                cells = localizer.projection(self.extraction.as_tensor(image.pixels))[0]
+            anomaly = localizer.anomaly(cells)
+        return self._scale.join(score, torch.tensor([local_score(anomaly, self.settings.scoring.hottest)])).item()
 
     def _describe(self, sources: list[ImageSource], fitted: Fitted, seconds: float) -> None:
         result = fitted.result
@@ -545,6 +566,10 @@ class DifferNet:
         digest = hashlib.sha256(f"{self.settings.model_dump_json()}{self._extractor_sha256}".encode())
         for name, tensor in sorted(self.flow.state_dict().items()):
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        if self._scale is not None and self._local is not None:
+            digest.update(self._scale.usual.numpy().tobytes())
+            for tensor in self._local.state().values():
+                digest.update(tensor.cpu().contiguous().numpy().tobytes())
         if self.region is not None:
             digest.update(str(self.region.size).encode() + np.packbits(self.region.mask).tobytes())
         return digest.hexdigest()[:12]
@@ -565,6 +590,15 @@ def _read_region(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> Re
         return RegionOfInterest(mask.numpy().astype(bool))
     except ImageError:
         raise ModelFileError(f"{path}: the tensor '{_REGION}' is not as expected; train again.") from None
+
+
+def _read_scale(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> CommonScale:
+    usual = tensors.get(_SCALE)
+    if usual is None or usual.dtype != torch.float64 or usual.shape != (2, 2):
+        raise ModelFileError(f"{path}: the tensor '{_SCALE}' is missing or not as expected; train again.")
+    if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
+        raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
+    return CommonScale(usual)
 
 
 def _as_sources(images: GoodImages) -> list[ImageSource]:

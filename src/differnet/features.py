@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from differnet.cells import CellGrids, CellProjection
 from differnet.errors import ImageError
 from differnet.extractors import Extractor
 from differnet.images import ImageSource, RegionOfInterest, load_image
@@ -68,6 +69,7 @@ class ImageFeatures:
         height: Height of the original image, in pixels.
         features: (V, d) float32, one row per view, on the CPU.
         pixels: uint8 (size, size, 3), the image as it was resized.
+        cells: Its cells, where they were asked for.
     """
 
     index: int
@@ -76,6 +78,7 @@ class ImageFeatures:
     height: int
     features: Tensor
     pixels: NDArray[np.uint8]
+    cells: CellGrids | None = None
 
 
 @dataclass
@@ -94,7 +97,7 @@ class FeatureBank:
 
 
 def pool_scales(
-    extractor: Extractor, images: Tensor, scales: int, *, stage: int = -1, deviation: bool = False
+    extractor: Extractor, images: Tensor, scales: int, *, stages: Sequence[int] = (-1,), deviation: bool = False
 ) -> Tensor:
     """Concatenate the mean feature maps of images at several sizes (paper, section 3.1).
 
@@ -102,21 +105,29 @@ def pool_scales(
         extractor: The feature extractor.
         images: (B, 3, size, size) float32 in [0, 1].
         scales: Number of sizes; each is half the one before, by nearest neighbour as in the official code.
-        stage: Which of the extractor's stages is pooled, counted from the last, -1, which is the paper's.
+        stages: Which of the extractor's stages are pooled, counted from the last, -1, which is the paper's.
         deviation: Also append the standard deviation of every map: how unevenly a pattern is spread over the image.
 
     Returns:
-        (B, scales * channels) float32 features, twice as many with deviations, differentiable with respect to the
-        images.
+        (B, d) float32 features, differentiable with respect to the images; d is the number of maps of these stages,
+        times the scales, times 2 with deviations.
     """
     size = images.shape[-1]
     pooled = []
     for scale in range(scales):
         scaled = images if scale == 0 else functional.interpolate(images, size=size >> scale)
-        maps = extractor.stage(scaled, stage).float()
-        pooled.append(maps.mean(dim=(2, 3)))
+        maps = extractor.forward_stages(scaled, max(stages))
+        pooled.append(_pool(extractor, maps, stages, deviation))
+    return torch.cat(pooled, dim=1)
+
+
+def _pool(extractor: Extractor, maps: Sequence[Tensor], stages: Sequence[int], deviation: bool) -> Tensor:
+    pooled = []
+    for stage in stages:
+        of_stage = maps[len(extractor.stage_channels) + 1 + stage].float()
+        pooled.append(of_stage.mean(dim=(2, 3)))
         if deviation:
-            pooled.append(maps.flatten(2).std(dim=2, correction=0))
+            pooled.append(of_stage.flatten(2).std(dim=2, correction=0))
     return torch.cat(pooled, dim=1)
 
 
@@ -130,7 +141,7 @@ class FeatureExtraction:
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
         dtype: float32 or bfloat16, what the network computes in; features are float32 in either case.
         region: Region of interest that images are cropped to; None for whole images.
-        stage: See `pool_scales`.
+        stages: See `pool_scales`.
         deviation: See `pool_scales`.
     """
 
@@ -143,10 +154,10 @@ class FeatureExtraction:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         region: RegionOfInterest | None = None,
-        stage: int = -1,
+        stages: Sequence[int] = (-1,),
         deviation: bool = False,
     ) -> None:
-        self.stage = stage
+        self.stages = tuple(stages)
         self.deviation = deviation
         self.device = torch.device(device)
         self.region = region
@@ -155,12 +166,16 @@ class FeatureExtraction:
         self.dtype = dtype
         # channels_last is a third faster on a CPU, and what tensor cores want.
         self.extractor = extractor.to(self.device).set_precision(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        channels = (*extractor.stage_channels, extractor.channels)[stage]
-        self.features = scales * channels * (2 if deviation else 1)
+        channels = (*extractor.stage_channels, extractor.channels)
+        self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
         self._batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
 
     def stream(
-        self, sources: Iterable[ImageSource], views: ViewChoice, names: Sequence[str] | None = None
+        self,
+        sources: Iterable[ImageSource],
+        views: ViewChoice,
+        names: Sequence[str] | None = None,
+        cells: CellProjection | None = None,
     ) -> Iterator[ImageFeatures | Failure]:
         """Compute the features of each image, in the order of the input.
 
@@ -168,6 +183,8 @@ class FeatureExtraction:
             sources: Paths or arrays; consumed as needed, so it may be long.
             views: The V views of every image, or a function from an image's place in the input to its V views.
             names: What the images are called in the results, instead of their path or place.
+            cells: Describes the cells of every image too; where the image as it is is the only view, that takes no
+                further pass of the network.
 
         Yields:
             The features of an image, or why it could not be used.
@@ -181,21 +198,23 @@ class FeatureExtraction:
         for prepared in _read_ahead(prepare, enumerate(sources)):
             if isinstance(prepared, Failure):
                 # Earlier images first, so that the order of the input is kept.
-                yield from self._flush(waiting)
+                yield from self._flush(waiting, cells)
                 yield prepared
                 continue
             waiting.append(prepared)
             if len(waiting) * len(prepared.views) >= self._batch:
-                yield from self._flush(waiting)
-        yield from self._flush(waiting)
+                yield from self._flush(waiting, cells)
+        yield from self._flush(waiting, cells)
 
     def bank(
         self,
         sources: Sequence[ImageSource],
         views: ViewChoice,
         progress: Callable[[int], None] = lambda done: None,
+        *,
         names: Sequence[str] | None = None,
         visit: Callable[[ImageFeatures], None] = lambda image: None,
+        cells: CellProjection | None = None,
     ) -> FeatureBank:
         """Compute the features of many images and keep them.
 
@@ -204,12 +223,13 @@ class FeatureExtraction:
             views: As in `stream`.
             progress: Called with the number of images done so far.
             names: What the images are called in the bank and its failures, instead of their path or place.
-            visit: Called with every image's features and pixels, which are not kept.
+            visit: Called with every image's features, pixels and cells, of which only the features are kept.
+            cells: As in `stream`.
         """
         features: list[Tensor] = []
         kept: list[str] = []
         failures: list[Failure] = []
-        for done, result in enumerate(self.stream(sources, views, names), start=1):
+        for done, result in enumerate(self.stream(sources, views, names, cells), start=1):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
@@ -247,22 +267,47 @@ class FeatureExtraction:
         stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
         pixels = stacked.permute(0, 3, 1, 2).float() / 255
         turned = apply_views_batch(pixels, views)
-        parts = [self._pool(part) for part in turned.split(_GPU_NETWORK_BATCH)]
+        parts = [self.pool(self.extractor, part) for part in turned.split(_GPU_NETWORK_BATCH)]
         return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
 
     @torch.no_grad()
     def _extract_turned(self, turned: Sequence[NDArray[np.uint8]]) -> Tensor:
         # NHWC bytes seen as NCHW are channels_last already.
         pixels = torch.from_numpy(np.concatenate(turned)).permute(0, 3, 1, 2)
-        parts = [self._pool(part.float() / 255) for part in pixels.split(self._batch)]
+        parts = [self.pool(self.extractor, part.float() / 255) for part in pixels.split(self._batch)]
         return torch.cat(parts).unflatten(0, (len(turned), -1))
-
-    def _pool(self, pixels: Tensor) -> Tensor:
-        return self.pool(self.extractor, pixels)
 
     def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
         """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
-        return pool_scales(extractor, pixels, self.scales, stage=self.stage, deviation=self.deviation)
+        return pool_scales(extractor, pixels, self.scales, stages=self.stages, deviation=self.deviation)
+
+    @torch.no_grad()
+    def extract_with_cells(
+        self, images: Sequence[NDArray[np.uint8]], cells: CellProjection
+    ) -> tuple[Tensor, list[CellGrids]]:
+        """Compute the features of resized images as they are, and describe their cells, in one pass of the network.
+
+        Args:
+            images: B arrays, uint8 (size, size, 3).
+            cells: Describes the cells.
+
+        Returns:
+            (B, 1, d) float32 on the CPU, and the B images' cells on the device.
+
+        Raises:
+            ValueError: If features are pooled from several scales, which takes several passes.
+        """
+        if self.scales != 1:
+            raise ValueError("features of several scales do not come from one pass")
+        before_last = len(self.extractor.stage_channels)
+        features, grids = [], []
+        for start in range(0, len(images), self._batch):
+            stacked = torch.from_numpy(np.stack(images[start : start + self._batch])).to(self.device)
+            pixels = stacked.permute(0, 3, 1, 2).float() / 255
+            maps = self.extractor.forward_stages(pixels, max(-2, *self.stages))
+            features.append(_pool(self.extractor, maps, self.stages, self.deviation).cpu())
+            grids += cells.describe(maps[:before_last], self.size)
+        return torch.cat(features).unsqueeze(1), grids
 
     def _prepare(self, index: int, source: ImageSource, name: str, views: ViewChoice) -> _Prepared | Failure:
         try:
@@ -283,17 +328,22 @@ class FeatureExtraction:
             turned=apply_views(resized, chosen) if on_cpu else None,
         )
 
-    def _flush(self, waiting: list[_Prepared]) -> Iterator[ImageFeatures]:
+    def _flush(self, waiting: list[_Prepared], cells: CellProjection | None) -> Iterator[ImageFeatures]:
         if not waiting:
             return
         batch = waiting.copy()
         waiting.clear()
-        if self.device.type == "cpu":
+        grids: Sequence[CellGrids | None] = [None] * len(batch)
+        if cells is not None and self.scales == 1 and all(tuple(image.views) == (View(),) for image in batch):
+            features, grids = self.extract_with_cells([image.pixels for image in batch], cells)
+        elif self.device.type == "cpu":
             features = self._extract_turned([image.turned for image in batch if image.turned is not None])
         else:
             features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
-        for image, of_image in zip(batch, features, strict=True):
-            yield ImageFeatures(image.index, image.source, image.width, image.height, of_image, image.pixels)
+        if cells is not None and grids[0] is None:
+            grids = [cells(self.as_tensor(image.pixels))[0] for image in batch]
+        for image, of_image, grid in zip(batch, features, grids, strict=True):
+            yield ImageFeatures(image.index, image.source, image.width, image.height, of_image, image.pixels, grid)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from differnet.calibration import Source, images_needed
+from differnet.cells import CellGrids, CellProjection
 from differnet.errors import DatasetError
 from differnet.features import Failure, FeatureExtraction, ImageFeatures, describe
 from differnet.flow import TWO_OVER_PI, FlowEnsemble, NormalizingFlow
 from differnet.images import ImageSource
+from differnet.localization.cell_spool import CellSpool
 from differnet.localization.local_model import CellCollector, LocalModel
 from differnet.localization.localizer import Localizer
 from differnet.official import OFFICIAL_CLAMP_FACTOR
-from differnet.scoring import score_features
+from differnet.scoring import CommonScale, local_score, score_features
 from differnet.settings import FlowSettings, Settings
 from differnet.training import EpochReport, TrainingResult, split_held_out, train_flow
 from differnet.training_vectors import BankVectors, FreshVectors, VectorSource
@@ -49,6 +51,7 @@ class Fitted:
         images: Number of images that it was trained on.
         held_out_images: Number of images held out of that.
         local: Cells of good parts; None for models that map by gradient.
+        scale: Joins the scores of flow and cells; None where the flow's alone counts.
         scores: float32 (n,) scores of good images by a flow that was not trained on them.
         peaks: float32 (n,) hottest raw map values of those images; empty for models that map by gradient.
         source: Where the scores came from.
@@ -60,10 +63,19 @@ class Fitted:
     images: int
     held_out_images: int = 0
     local: LocalModel | None = None
+    scale: CommonScale | None = None
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
     peaks: Tensor = field(default_factory=lambda: torch.empty(0))
     source: Source = "held-out"
     failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass
+class _Measured:
+    """Local scores of images, and the hottest raw values of their maps."""
+
+    scores: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
 
 
 def build_flow(features: int, settings: FlowSettings) -> NormalizingFlow:
@@ -99,6 +111,9 @@ class Fitting:
         self._extraction = extraction
         self._progress = progress
         self._fixed = fixed_views(settings.views)
+        chosen = settings.localization
+        described = chosen.method == "neighbours"
+        self._cells = CellProjection(extraction.extractor, chosen.dimensions) if described else None
 
     def run(self, sources: Sequence[ImageSource]) -> Fitted:
         """Learn from images.
@@ -142,7 +157,8 @@ class Fitting:
                     (View(),),
                     lambda done: self._progress.images("cells", done, len(sources)),
                     names=names,
-                    visit=self._collecting(collector),
+                    visit=lambda image: _collect(collector, image),
+                    cells=self._cells,
                 )
                 _check_enough(len(described.sources), len(sources), described.failures)
         else:
@@ -151,25 +167,22 @@ class Fitting:
                 self._training_views,
                 lambda done: self._progress.images("features", done, len(sources)),
                 names=names,
-                visit=self._collecting(collector),
+                visit=lambda image: _collect(collector, image),
+                cells=self._cells,
             )
             failures += bank.failures
             _check_enough(len(bank.sources), len(sources), bank.failures)
             vectors = BankVectors(bank.features, batch_images=training.batch_images, seed=seed)
         local = None if collector is None else collector.fit()
         localizer = self._localizer(local)
-        peaks: list[float] = []
-
-        def keep_peak(image: ImageFeatures) -> None:
-            if localizer is not None:
-                peaks.append(localizer.peak(localizer.raw_map(image.pixels, "neighbours")))
-
+        measured = _Measured()
         held_out_bank = self._extraction.bank(
             [every[i] for i in held_out],
             self._fixed,
             lambda done: self._progress.images("held-out features", done, len(held_out)),
             names=[describe(every[i], i) for i in held_out],
-            visit=keep_peak,
+            visit=lambda image: self._measure(localizer, image.cells, measured),
+            cells=self._cells,
         )
         failures += held_out_bank.failures
         if held_out and not held_out_bank.sources:
@@ -185,14 +198,17 @@ class Fitting:
         if isinstance(vectors, FreshVectors):
             failures += vectors.failures.values()
         kept = len(held_out_bank.sources)
+        scores = score_features(flow, held_out_bank.features, self._settings.scoring.aggregation) if kept else None
+        scale, joined = self._join(scores, torch.tensor(measured.scores))
         return Fitted(
             flow,
             result,
             images=len(every) - len(failures) - kept,
             held_out_images=kept,
             local=local,
-            scores=self._score(flow, held_out_bank.features) if held_out else torch.empty(0),
-            peaks=torch.tensor(peaks),
+            scale=scale,
+            scores=joined,
+            peaks=torch.tensor(measured.peaks),
             failures=failures,
         )
 
@@ -204,70 +220,84 @@ class Fitting:
         same; the mean of several spreads a little less, which keeps the rate on the safe side in practice. No
         theorem promises the stated rate itself (Vovk, "Cross-conformal predictors", 2015; Barber et al., "Predictive
         inference with the jackknife+", Annals of Statistics 2021: at most twice the rate, for a related procedure).
+        An image's cells are compared with those of all others.
         """
         collector = self._collector(len(sources))
         shared = self._settings.views.kind == "none" and not any(
             view.is_photometric for view in self._training_views(0)
         )
         trained_views = 0 if shared else self._settings.views.training_count
-        bank = self._extraction.bank(
-            sources,
-            lambda index: self._fixed if shared else (*self._training_views(index), *self._fixed),
-            lambda done: self._progress.images("features", done, len(sources)),
-            visit=self._collecting(collector),
-        )
-        count = len(bank.sources)
-        _check_enough(count, len(sources), bank.failures)
+        places: list[int] = []
+        measured = _Measured()
+        with CellSpool() as spool:
+
+            def visit(image: ImageFeatures) -> None:
+                _collect(collector, image)
+                if image.cells is not None:
+                    spool.add(image.cells)
+                    places.append(image.index)
+
+            bank = self._extraction.bank(
+                sources,
+                lambda index: self._fixed if shared else (*self._training_views(index), *self._fixed),
+                lambda done: self._progress.images("features", done, len(sources)),
+                visit=visit,
+                cells=self._cells,
+            )
+            count = len(bank.sources)
+            _check_enough(count, len(sources), bank.failures)
+            local = None if collector is None else collector.fit()
+            localizer = self._localizer(local)
+            for number, place in enumerate(places):
+                self._measure(localizer, spool[number], measured, without_image=place)
+                self._progress.images("heat maps", number + 1, count)
         watched = bank.features[:, trained_views:]
         trained = watched if shared else bank.features[:, :trained_views]
-        local = None if collector is None else collector.fit()
         folds = min(self._settings.calibration.folds, count)
         flow, result, scores = fit_folds(
             self._settings, trained, watched, self._extraction.device, self._progress.epoch
         )
-        fitted = Fitted(
+        # After Ctrl-C not all folds have a flow: the scores that there are, are held-out scores of the last one.
+        scored = scores.isfinite()
+        local_scores, peaks = torch.tensor(measured.scores), torch.tensor(measured.peaks)
+        scale, joined = self._join(scores[scored], local_scores[scored] if len(local_scores) else local_scores)
+        return Fitted(
             flow,
             result,
-            images=count,
+            images=count - count // folds if result.interrupted else count,
+            held_out_images=int(scored.sum()) if result.interrupted else 0,
             local=local,
-            scores=scores,
-            source="cross-fitted",
+            scale=scale,
+            scores=joined,
+            peaks=peaks[scored] if len(peaks) else peaks,
+            source="held-out" if result.interrupted else "cross-fitted",
             failures=bank.failures,
         )
-        if result.interrupted:
-            # Not all folds have a flow: the scores of those that have are held-out scores of the last one.
-            return replace(fitted, source="held-out", images=count - count // folds, held_out_images=len(scores))
-        try:
-            fitted.peaks = self._peaks_without_each(sources, local)
-        except KeyboardInterrupt:
-            result.interrupted = True
-        return fitted
 
-    def _peaks_without_each(self, sources: Sequence[ImageSource], local: LocalModel | None) -> Tensor:
-        localizer = self._localizer(local)
-        if localizer is None:
-            return torch.empty(0)
-        peaks = []
-        for result in self._extraction.stream(sources, (View(),)):
-            if not isinstance(result, Failure):
-                raw = localizer.raw_map(result.pixels, "neighbours", without_image=result.index)
-                peaks.append(localizer.peak(raw))
-            self._progress.images("heat maps", len(peaks), len(sources))
-        return torch.tensor(peaks)
+    def _join(self, scores: Tensor | None, local_scores: Tensor) -> tuple[CommonScale | None, Tensor]:
+        if scores is None or not len(scores):
+            return None, torch.empty(0)
+        if not self._settings.scoring.local:
+            return None, scores
+        scale = CommonScale.fit(scores, local_scores)
+        return scale, scale.join(scores, local_scores)
+
+    def _measure(
+        self,
+        localizer: Localizer | None,
+        cells: CellGrids | None,
+        measured: _Measured,
+        without_image: int | None = None,
+    ) -> None:
+        if localizer is None or cells is None:
+            return
+        anomaly = localizer.anomaly(cells.to(self._extraction.device), without_image)
+        measured.scores.append(local_score(anomaly, self._settings.scoring.hottest))
+        measured.peaks.append(localizer.peak(localizer.smooth(anomaly)))
 
     def _collector(self, images: int) -> CellCollector | None:
-        chosen = self._settings.localization
-        if chosen.method != "neighbours":
-            return None
-        self._describer = Localizer(self._extraction, self._fixed, chosen.dimensions, region=self._extraction.region)
-        return CellCollector(images, chosen.cells, self._settings.seed)
-
-    def _collecting(self, collector: CellCollector | None) -> Callable[[ImageFeatures], None]:
-        def visit(image: ImageFeatures) -> None:
-            if collector is not None:
-                collector.add(image.index, self._describer.cells(image.pixels))
-
-        return visit
+        cells = self._settings.localization.cells
+        return None if self._cells is None else CellCollector(images, cells, self._settings.seed)
 
     def _localizer(self, local: LocalModel | None) -> Localizer | None:
         if local is None:
@@ -283,9 +313,6 @@ class Fitting:
     def _training_views(self, index: int) -> tuple[View, ...]:
         views = self._settings.views
         return random_views(views, views.training_count, np.random.default_rng([self._settings.seed, 1, index]))
-
-    def _score(self, flow: NormalizingFlow, features: Tensor) -> Tensor:
-        return score_features(flow, features, self._settings.scoring.aggregation)
 
 
 def fit_one(
@@ -335,12 +362,12 @@ def fit_folds(
 
     Returns:
         The ensemble, how the last training went, and the (N,) scores of the images by the flows that did not see
-        them. After Ctrl-C the last finished or interrupted flow alone, with the scores of its own fold.
+        them. After Ctrl-C the last finished or interrupted flow alone, with NaN for the scores of all but its own fold.
     """
     training, count = settings.training, len(trained)
     folds = min(settings.calibration.folds, count)
     order = np.random.default_rng([settings.seed, 0]).permutation(count)
-    scores = torch.empty(count)
+    scores = torch.full((count,), torch.nan)
     members: list[NormalizingFlow] = []
     result = TrainingResult()
     for fold in range(folds):
@@ -370,8 +397,15 @@ def fit_folds(
             members.append(flow)
         if result.interrupted:
             previous = fold if len(members) > fold else fold - 1
-            return flow, result, scores[torch.from_numpy(np.sort(order[previous::folds]))]
+            of_others = torch.ones(count, dtype=torch.bool)
+            of_others[torch.from_numpy(order[previous::folds].copy())] = False
+            return flow, result, scores.masked_fill(of_others, torch.nan)
     return (members[0] if folds == 1 else FlowEnsemble(members)).eval(), result, scores
+
+
+def _collect(collector: CellCollector | None, image: ImageFeatures) -> None:
+    if collector is not None and image.cells is not None:
+        collector.add(image.index, image.cells)
 
 
 def _check_enough(readable: int, given: int, failures: Sequence[Failure]) -> None:

@@ -1,7 +1,8 @@
-"""tau(x): the anomaly score, and how the views of an image are aggregated (paper, equation 5)."""
+"""tau(x): the anomaly score (paper, equation 5), and how the local model's joins it on a common scale."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from differnet.flow import FlowEnsemble, NormalizingFlow
 
-__all__ = ["aggregate", "score_features"]
+__all__ = ["CommonScale", "aggregate", "local_score", "score_features"]
+
+_EPS = 1e-9
 
 
 @torch.no_grad()
@@ -48,3 +51,44 @@ def aggregate(view_scores: Tensor, aggregation: Literal["mean", "median"]) -> Te
     if aggregation == "mean":
         return view_scores.mean(dim=1)
     return torch.quantile(view_scores, 0.5, dim=1)
+
+
+def local_score(anomaly: Tensor, hottest: float) -> float:
+    """Score an image by its most anomalous cells.
+
+    Args:
+        anomaly: (g, g) local anomaly of the cells.
+        hottest: Share of the cells, in (0, 1], that the score is the mean of; at least one is.
+
+    Returns:
+        The score, higher is more anomalous.
+    """
+    count = max(1, int(hottest * anomaly.numel()))
+    return anomaly.flatten().topk(count).values.mean().item()
+
+
+@dataclass(frozen=True)
+class CommonScale:
+    """Joins two scores of an image: each in standard deviations from the mean of good images, then their soft maximum.
+
+    ``log(exp(a) + exp(b))`` is near the greater of the two where they differ and above both where they agree, so that a
+    part may be strange as a whole or in one place. The flow sees the first better, the cells the second.
+
+    Attributes:
+        usual: (2, 2) float64, mean and standard deviation of the flow's and of the local score of good images, neither
+            measured by a model that was fitted to the image.
+    """
+
+    usual: Tensor
+
+    @classmethod
+    def fit(cls, flow: Tensor, local: Tensor) -> CommonScale:
+        """Learn the scale from (n,) flow scores and (n,) local scores of good images."""
+        both = torch.stack([flow, local]).double()
+        deviation = both.std(dim=1, correction=0).clamp_min(_EPS)
+        return cls(torch.stack([both.mean(dim=1), deviation], dim=1))
+
+    def join(self, flow: Tensor, local: Tensor) -> Tensor:
+        """Join (N,) flow scores and (N,) local scores to (N,) float32 scores, higher is more anomalous."""
+        standardised = (torch.stack([flow, local]).double() - self.usual[:, :1]) / self.usual[:, 1:]
+        return torch.logaddexp(*standardised).float()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -43,7 +43,7 @@ class ViewSettings(_Section):
         saturation: Likewise for saturation.
     """
 
-    size: int = Field(224, ge=64, le=4096)
+    size: int = Field(320, ge=64, le=4096)
     kind: Literal["rotations", "right-angles", "symmetries", "none"] = "none"
     count: int = Field(1, ge=1, le=4096)
     training_count: int = Field(1, ge=1, le=4096)
@@ -66,14 +66,14 @@ class ExtractorSettings(_Section):
     Attributes:
         name: See `differnet.extractors.EXTRACTORS`.
         scales: Number of image sizes; each is half the one before.
-        stage: Which stage's maps are pooled, counted from the last, -1.
+        stages: Which stages' maps are pooled, counted from the last, -1.
         deviation: Pool the standard deviation of each map beside its mean.
         precision: ``auto`` takes bfloat16 where the processor computes in it, else float32.
     """
 
     name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "efficientnet-lite0"
     scales: int = Field(1, ge=1, le=5)
-    stage: int = Field(-2, ge=-3, le=-1)
+    stages: tuple[Annotated[int, Field(ge=-5, le=-1)], ...] = Field((-3, -2), min_length=1, max_length=5)
     deviation: bool = True
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
@@ -140,9 +140,13 @@ class ScoringSettings(_Section):
 
     Attributes:
         aggregation: ``mean`` over the views, as the paper, or ``median``, which outlier views do not pull.
+        local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
+        hottest: Share of an image's cells that its local score is the mean of.
     """
 
     aggregation: Literal["mean", "median"] = "median"
+    local: bool = True
+    hottest: float = Field(0.03, gt=0.0, le=1.0)
 
 
 class LocalizationSettings(_Section):
@@ -214,6 +218,17 @@ class Settings(_Section):
             raise ValueError(
                 f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
             )
+        if self.scoring.local:
+            if self.localization.method != "neighbours":
+                raise ValueError(
+                    "the local score needs the cells of good parts: set localization.method=neighbours, or "
+                    "scoring.local=false"
+                )
+            if self.training.held_out == 0.0 and self.calibration.method != "cross-fitted":
+                raise ValueError(
+                    "joining the local score takes scores of good images that the flow was not trained on: set "
+                    "calibration.method=cross-fitted, training.held_out above 0, or scoring.local=false"
+                )
         return self
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
@@ -266,7 +281,7 @@ PRESETS: Mapping[str, Settings] = {
     # The official config.py: 24 meta epochs of 8 epochs, batches of 24 images x 4 views, all good images trained on.
     "paper": Settings(
         views=ViewSettings(size=448, kind="rotations", count=64, training_count=4),
-        extractor=ExtractorSettings(name="alexnet", scales=3, stage=-1, deviation=False, precision="float32"),
+        extractor=ExtractorSettings(name="alexnet", scales=3, stages=(-1,), deviation=False, precision="float32"),
         flow=FlowSettings(whiten=False, blocks=8, hidden=2048, official_clamp_factor=True),
         training=TrainingSettings(
             epochs=24 * 8,
@@ -281,7 +296,7 @@ PRESETS: Mapping[str, Settings] = {
             eps=1e-4,
             weight_decay=1e-5,
         ),
-        scoring=ScoringSettings(aggregation="mean"),
+        scoring=ScoringSettings(aggregation="mean", local=False),
         localization=LocalizationSettings(method="gradient"),
         calibration=CalibrationSettings(method="none"),
     ),

@@ -34,7 +34,7 @@ def local(extraction: FeatureExtraction) -> LocalModel:
     describer = Localizer(extraction, (View(),), DIMENSIONS)
     collector = CellCollector(12, 500, seed=0)
     for place in range(12):
-        collector.add(place, describer.cells(part(place)))
+        collector.add(place, describer.projection(extraction.as_tensor(part(place)))[0])
     return collector.fit()
 
 
@@ -87,8 +87,11 @@ def test_a_defect_is_hotter_than_good_parts_get(localizer: Localizer) -> None:
     assert localizer.peak(localizer.raw_map(spoilt(200, 240), "neighbours")) > 1.5 * max(good)
 
 
-def test_an_image_of_the_model_is_hotter_when_its_own_cells_are_left_out(localizer: Localizer) -> None:
-    peaks = [localizer.peak(localizer.raw_map(part(3), "neighbours", without)) for without in (None, 3)]
+def test_an_image_of_the_model_is_hotter_when_its_own_cells_are_left_out(
+    localizer: Localizer, extraction: FeatureExtraction
+) -> None:
+    cells = localizer.projection(extraction.as_tensor(part(3)))[0]
+    peaks = [localizer.peak(localizer.smooth(localizer.anomaly(cells, without))) for without in (None, 3)]
     assert peaks[0] < peaks[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import ClassVar
 
 import torch
@@ -69,22 +70,15 @@ class Extractor(nn.Module):
         """
         return self.feature_maps(self._normalise(images))
 
-    def forward_stages(self, images: Tensor) -> list[Tensor]:
-        """Compute the maps of every stage but the last one of `stages`; arguments as for `forward`."""
-        return list(self.stages(self._normalise(images)))[:-1]
-
-    def stage(self, images: Tensor, number: int) -> Tensor:
-        """Compute the maps of one stage, and no more layers than that takes.
+    def forward_stages(self, images: Tensor, last: int = -2) -> list[Tensor]:
+        """Compute the maps of every stage up to one, and no more layers than that takes.
 
         Args:
             images: As for `forward`.
-            number: Counted from the last, the feature maps, -1.
+            last: The last stage, counted from the feature maps, -1.
         """
-        wanted = len(self.stage_channels) + 1 + number
-        for place, maps in enumerate(self.stages(self._normalise(images))):
-            if place == wanted:
-                return maps
-        raise IndexError(number)
+        count = len(self.stage_channels) + 2 + last
+        return list(islice(self.stages(self._normalise(images)), count))
 
     def _normalise(self, images: Tensor) -> Tensor:
         normalised = (images - self._mean) / self._std

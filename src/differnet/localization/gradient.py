@@ -31,7 +31,7 @@ def gradient_map(
     views: Sequence[View],
     scales: int,
     *,
-    stage: int = -1,
+    stages: Sequence[int] = (-1,),
     deviation: bool = False,
     coverage: bool = False,
     views_per_batch: int = 4,
@@ -53,7 +53,7 @@ def gradient_map(
         image: uint8 (size, size, 3), resized already.
         views: The V fixed views, at least one.
         scales: Number of image sizes, as the flow was fitted with.
-        stage: See `differnet.features.pool_scales`, as the flow was fitted with.
+        stages: See `differnet.features.pool_scales`, as the flow was fitted with.
         deviation: Likewise.
         coverage: Average each pixel only over the views that show it. Rotations lose the corners, so that these
             get too small a value otherwise; pixels that no view shows are 0. False is the official map.
@@ -72,7 +72,7 @@ def gradient_map(
     for some, pixels in _batches(image, views, views_per_batch, _device(flow)):
         with torch.enable_grad():
             pixels.requires_grad_(True)
-            features = pool_scales(network, pixels, scales, stage=stage, deviation=deviation)
+            features = pool_scales(network, pixels, scales, stages=stages, deviation=deviation)
             loss = flow.loss(features).sum() / len(views)
             # Asked for the pixels alone, the parameters get no gradient even if they would take one.
             (at_pixels,) = torch.autograd.grad(loss, pixels)

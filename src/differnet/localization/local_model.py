@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from differnet.localization.cells import CellGrids
+from differnet.cells import CellGrids
 
 __all__ = ["CellCollector", "GoodCells", "LocalModel"]
 

@@ -9,15 +9,16 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from differnet.calibration import conformal_threshold
+from differnet.cells import CellGrids, CellProjection
 from differnet.errors import CalibrationError, NotFittedError
 from differnet.extractors import Extractor
 from differnet.features import FeatureExtraction
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import RegionOfInterest
-from differnet.localization.cells import CellGrids, CellProjection
 from differnet.localization.gradient import gradient_map
 from differnet.localization.local_model import LocalModel
 from differnet.views import View
@@ -61,22 +62,31 @@ class Localizer:
         self._flow = flow
         self._local = local
         self._region = region
-        self._cells = CellProjection(extraction.extractor, dimensions)
+        self.projection = CellProjection(extraction.extractor, dimensions)
         self._float32: Extractor | None = None
 
-    def cells(self, pixels: NDArray[np.uint8]) -> CellGrids:
-        """Describe the cells of an image of the extractor's size, uint8 (size, size, 3)."""
-        return self._cells(self._extraction.as_tensor(pixels))[0]
+    def anomaly(self, cells: CellGrids, without_image: int | None = None) -> Tensor:
+        """Compute the local anomaly of an image's cells, (g, g) float32; see `LocalModel.anomaly`.
+
+        Raises:
+            NotFittedError: If there is no local model.
+        """
+        if self._local is None:
+            raise NotFittedError(
+                "The model has no cells of good parts, so it has no map by 'neighbours'; ask for 'gradient', or train "
+                "a model with localization.method=neighbours."
+            )
+        return self._local.anomaly(cells, without_image)
 
     def raw_map(
-        self, pixels: NDArray[np.uint8], method: HeatMethod, without_image: int | None = None
+        self, pixels: NDArray[np.uint8], method: HeatMethod, anomaly: Tensor | None = None
     ) -> NDArray[np.float32]:
         """Compute the map in the method's own unit; higher is more anomalous.
 
         Args:
             pixels: uint8 (size, size, 3), what the extractor sees.
             method: ``neighbours`` or ``gradient``.
-            without_image: For ``neighbours``: place of the image among those fitted, to leave out its own cells.
+            anomaly: For ``neighbours``: what `anomaly` gave for the image, if that is at hand.
 
         Returns:
             float32 (size / 4, size / 4) for ``neighbours``; float32 (size, size), >= 0, for ``gradient``.
@@ -98,16 +108,16 @@ class Localizer:
                 pixels,
                 self._views,
                 self._extraction.scales,
-                stage=self._extraction.stage,
+                stages=self._extraction.stages,
                 deviation=self._extraction.deviation,
             )
-        if self._local is None:
-            raise NotFittedError(
-                "The model has no cells of good parts, so it has no map by 'neighbours'; ask for 'gradient', or train "
-                "a model with localization.method=neighbours."
-            )
-        anomaly = self._local.anomaly(self.cells(pixels), without_image)
-        side = pixels.shape[0] // _REDUCTION
+        if anomaly is None:
+            anomaly = self.anomaly(self.projection(self._extraction.as_tensor(pixels))[0])
+        return self.smooth(anomaly)
+
+    def smooth(self, anomaly: Tensor) -> NDArray[np.float32]:
+        """Interpolate (g, g) local anomaly to the map that `raw_map` gives for ``neighbours``."""
+        side = self._extraction.size // _REDUCTION
         # Between the cells' centres, then over the width of a cell, so that their grid does not show.
         finer = functional.interpolate(anomaly[None, None], size=(side, side), mode="bilinear", align_corners=False)
         sigma = side / anomaly.shape[0]

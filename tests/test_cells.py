@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from differnet.cells import CellProjection
 from differnet.extractors import EXTRACTORS, Extractor
-from differnet.localization.cells import CellProjection
 from tests.conftest import plate
 
 NEUTRAL = torch.tensor(EXTRACTORS["alexnet"].mean).view(1, 3, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,10 @@ class CellGrids:
 
     fine: Tensor
     coarse: Tensor
+
+    def to(self, device: torch.device) -> CellGrids:
+        """The cells on a device."""
+        return CellGrids(self.fine.to(device), self.coarse.to(device))
 
 
 def _resized(maps: Tensor, side: int) -> Tensor:
@@ -72,9 +77,19 @@ class CellProjection:
         Args:
             images: (B, 3, size, size) float32 in [0, 1], on the extractor's device.
         """
-        stages = [maps.float() for maps in self._extractor.forward_stages(images)]
+        return self.describe(self._extractor.forward_stages(images), images.shape[-1])
+
+    @torch.no_grad()
+    def describe(self, stages: Sequence[Tensor], size: int) -> list[CellGrids]:
+        """Describe the cells of images by maps that were computed already.
+
+        Args:
+            stages: What the extractor's `forward_stages` gives for B images.
+            size: Side of these images, in pixels.
+        """
+        stages = [maps.float() for maps in stages]
         # AlexNet's maps of 448 pixels are 27 wide, others 28; a last stage of stride 32 is brought to the grid.
-        side = min((maps.shape[-1] for maps in stages), key=lambda width: abs(width - images.shape[-1] / 16))
+        side = min((maps.shape[-1] for maps in stages), key=lambda width: abs(width - size / 16))
         stages = [_resized(maps, side) for maps in stages]
         fine = self._describe(stages, _FINE_WINDOW, 1, _FINE_WINDOW // 2)
         # Odd, so that a window has a centre, and padded so that the centres lie at 1, 4, 7, ...
