@@ -112,6 +112,7 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"format_version": FORMAT_VERSION + 1}, "upgrade"),
+        ({"format_version": FORMAT_VERSION - 1}, "train the model again"),
         ({"format_version": "x"}, "damaged"),
         ({"features": 1}, "features"),
         ({"extractor_sha256": "xyz"}, "extractor_sha256"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from differnet.cells import CellProjection
 from differnet.extractors import build_extractor, find_weights
 from differnet.features import Failure, FeatureExtraction, ImageFeatures, pool_scales
 from differnet.images import read_image
@@ -137,3 +138,38 @@ def test_bfloat16_features_agree_with_float32(images: list[NDArray[np.uint8]]) -
     a, b = (features_of(list(extraction.stream(images[:2], [View()]))) for extraction in (exact, fast))
     assert b.dtype == torch.float32
     assert ((a - b).norm(dim=2) / a.norm(dim=2)).max() < 0.01
+
+
+def test_cells_come_with_the_features_in_one_pass_and_are_the_same() -> None:
+    network = build_extractor("efficientnet-lite0", find_weights("efficientnet-lite0"))
+    extraction = FeatureExtraction(network, size=128, scales=1, stages=(-3, -2), deviation=True)
+    projection = CellProjection(network, 32)
+    rng = np.random.default_rng(1)
+    sources = [plate(rng, size=size) for size in (96, 128, 200)]
+    passes = 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    handle = next(network.children()).register_forward_hook(count)
+    together = list(extraction.stream(sources, [View()], cells=projection))
+    handle.remove()
+    assert passes == 1
+    for result, alone in zip(together, extraction.stream(sources, [View()]), strict=True):
+        assert isinstance(result, ImageFeatures)
+        assert isinstance(alone, ImageFeatures)
+        assert torch.allclose(result.features, alone.features, rtol=1e-4, atol=1e-5)
+        [expected] = projection(extraction.as_tensor(result.pixels))
+        assert result.cells is not None
+        assert torch.allclose(result.cells.fine, expected.fine, rtol=1e-4, atol=1e-5)
+        assert torch.allclose(result.cells.coarse, expected.coarse, rtol=1e-4, atol=1e-5)
+
+
+def test_cells_of_turned_images_are_those_of_the_image_as_it_is(extraction: FeatureExtraction) -> None:
+    image, projection = plate(np.random.default_rng(2), size=128), CellProjection(extraction.extractor, 32)
+    [turned] = extraction.stream([image], VIEWS, cells=projection)
+    assert isinstance(turned, ImageFeatures)
+    assert turned.cells is not None
+    [expected] = projection(extraction.as_tensor(turned.pixels))
+    assert torch.allclose(turned.cells.fine, expected.fine, rtol=1e-4, atol=1e-5)

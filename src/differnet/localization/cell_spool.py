@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from types import TracebackType
 
@@ -32,7 +33,9 @@ class CellSpool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What a full disk did not take is flushed once more here; `add` has told of it.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __len__(self) -> int:
         return self._count
@@ -48,6 +51,7 @@ class CellSpool:
         try:
             for part in parts:
                 self._file.write(part.tobytes())
+            self._file.flush()
         except OSError as error:
             raise OutputError(
                 f"The temporary folder {tempfile.gettempdir()} cannot be written ({error.strerror}); make room "

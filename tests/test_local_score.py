@@ -1,0 +1,73 @@
+"""The local score and the common scale on which it joins the flow's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from differnet.scoring import CommonScale, local_score
+
+SCORES = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=12)
+
+
+def scale(flow: list[float], local: list[float]) -> CommonScale:
+    return CommonScale.fit(torch.tensor(flow), torch.tensor(local))
+
+
+@given(arrays(np.float32, (5, 7), elements=st.floats(-100, 100, width=32)), st.floats(0.01, 1.0))
+def test_the_local_score_is_the_mean_of_the_hottest_share(anomaly: np.ndarray, share: float) -> None:
+    count = max(1, int(share * 35))
+    expected = np.sort(anomaly.ravel())[-count:].astype(np.float64).mean()
+    assert local_score(torch.from_numpy(anomaly), share) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_a_tiny_share_is_the_hottest_cell_and_the_whole_is_the_mean() -> None:
+    anomaly = torch.tensor([[0.0, 8.0], [1.0, 3.0]])
+    assert local_score(anomaly, 0.001) == 8.0
+    assert local_score(anomaly, 1.0) == 3.0
+
+
+@given(SCORES, st.floats(-20, 20), st.floats(-20, 20))
+def test_the_join_lies_between_the_maximum_and_log_2_above_it(scores: list[float], flow: float, local: float) -> None:
+    common = scale(scores, scores[::-1])
+    one = torch.tensor([flow], dtype=torch.float64), torch.tensor([local], dtype=torch.float64)
+    standardised = (torch.stack(one) - common.usual[:, :1]) / common.usual[:, 1:]
+    joined, highest = common.join(*one).double().item(), standardised.max().item()
+    slack = 1e-5 * (1 + abs(highest))
+    assert highest - slack <= joined <= highest + math.log(2) + slack
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5), st.floats(0.01, 5))
+def test_a_higher_score_of_either_kind_never_lowers_the_join(flow: float, local: float, more: float) -> None:
+    common = scale([0.0, 1.0, 2.0], [3.0, 5.0, 4.0])
+    joined = common.join(torch.tensor([flow, flow + more, flow]), torch.tensor([local, local, local + more]))
+    assert joined[1] >= joined[0]
+    assert joined[2] >= joined[0]
+
+
+def test_units_and_offsets_of_the_two_scores_do_not_matter() -> None:
+    generator = torch.Generator().manual_seed(0)
+    flow, local = torch.randn(2, 30, generator=generator, dtype=torch.float64)
+    joined = CommonScale.fit(flow, local).join(flow, local)
+    other = CommonScale.fit(1000 * flow + 7, 0.01 * local - 3).join(1000 * flow + 7, 0.01 * local - 3)
+    assert torch.allclose(joined, other, atol=1e-5)
+
+
+def test_scores_are_counted_in_standard_deviations_of_good_images() -> None:
+    common = scale([1.0, 3.0], [10.0, 10.0 + 2 * 4.0])
+    assert common.usual.tolist() == [[2.0, 1.0], [14.0, 4.0]]
+    # Six deviations in the flow, none in the cells: the soft maximum is 6 and a trifle.
+    assert common.join(torch.tensor([8.0]), torch.tensor([14.0])).item() == pytest.approx(math.log(math.exp(6) + 1))
+
+
+def test_good_images_that_all_score_the_same_give_finite_scores() -> None:
+    common = scale([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    joined = common.join(torch.tensor([1.0, 1.5]), torch.tensor([2.0, 2.0]))
+    assert joined.isfinite().all()
+    assert joined[1] > joined[0]
