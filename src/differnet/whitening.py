@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor, nn
 
 __all__ = ["Whitening"]
@@ -45,6 +44,8 @@ class Whitening(nn.Module):
     @torch.no_grad()
     def fit(self, vectors: Tensor) -> None:
         """Learn from (n, d) features of good images."""
+        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 - 1.7 s of imports that scoring must not need
+
         values = vectors.double()
         mean, deviation = values.mean(0), values.std(0, correction=0) + _EPS
         standardised = ((values - mean) / deviation).cpu().numpy()
