@@ -36,7 +36,8 @@ class Whitening(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
-        self.register_buffer("basis", torch.eye(features))
+        # Not torch.eye: on the meta device, where models are loaded, that imports torch's compiler, over a second.
+        self.register_buffer("basis", torch.zeros(features, features).fill_diagonal_(1.0))
         self.register_buffer("variances", torch.ones(features))
         # Share that noise takes from the data, and the variance that it adds in every direction; see `disturb`.
         self.register_buffer("noise", torch.zeros(2))
