@@ -4,50 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Ceilings", "Product", "measure_ceilings"]
+from differnet.bench.results import Ceilings, Product
+
+__all__ = ["measure_ceilings", "synchronize"]
 
 _SIDE = 4096
 _SMALLEST_SIDE = 256
 _COPIED_BYTES = 256 * 2**20
 _GIGA = 1e9
-
-
-@dataclass(frozen=True)
-class Product:
-    """The rate of a matrix product.
-
-    Attributes:
-        side: Of the two square matrices.
-        gflops: 10^9 operations a second, two for each multiplication and addition.
-    """
-
-    side: int
-    gflops: float
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """The best rates of a device.
-
-    Attributes:
-        float32: Of a product in float32.
-        bfloat16: Of a product in bfloat16; slower than float32 where it is only emulated.
-        copy_gbytes: 10^9 bytes a second that a large copy reads and writes together.
-        device: Where it was measured.
-        threads: Of torch on the processor.
-        torch: Version of torch.
-    """
-
-    float32: Product
-    bfloat16: Product
-    copy_gbytes: float
-    device: str
-    threads: int
-    torch: str
 
 
 def measure_ceilings(device: torch.device, *, budget_seconds: float, repetitions: int = 3) -> Ceilings:

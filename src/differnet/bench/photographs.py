@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -68,5 +67,5 @@ def link_images(images: list[Path], folder: Path, count: int) -> Path:
     folder.mkdir(parents=True)
     for i in range(count):
         source = images[i % len(images)].resolve()
-        os.symlink(source, folder / f"{i:06}{source.suffix}")
+        (folder / f"{i:06}{source.suffix}").symlink_to(source)
     return folder

@@ -9,10 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from differnet.bench.ceilings import Ceilings, Product, measure_ceilings
+from pydantic import TypeAdapter
+
+from differnet.bench.ceilings import measure_ceilings
+from differnet.bench.results import Ceilings, Scaling
 from differnet.bench.scaling import Variants, scale_extractor_size, scale_image_size, scale_views
 from differnet.bench.stages import measure_stages
-from differnet.bench.trend import Scaling
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError
 from differnet.extractors.precision import choose_device
@@ -28,12 +30,11 @@ def _ceilings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stages(options: Mapping[str, Any]) -> dict[str, Any]:
-    given = options["ceilings"]
-    products = {name: Product(**given[name]) for name in ("float32", "bfloat16")}
+    ceilings = TypeAdapter(Ceilings).validate_python(options["ceilings"])
     model = _model(options)
     # All views of all images are in memory together.
     images = _images(options)[: max(1, _MOST_VIEWS_AT_ONCE // model.settings.views.count)]
-    return asdict(measure_stages(model, images, Ceilings(**given | products), options["repetitions"]))
+    return asdict(measure_stages(model, images, ceilings, options["repetitions"]))
 
 
 def _image_size(options: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 
+from differnet.bench.results import VIEWS, Point, Scaling
 from differnet.bench.stages import seconds_per_image
-from differnet.bench.trend import VIEWS, Point, Scaling
 from differnet.bundle import read_bundle, write_bundle
 from differnet.detector import DifferNet
 from differnet.images import MIN_SIDE, load_image

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from differnet.bench.ceilings import Ceilings, synchronize
+from differnet.bench.ceilings import synchronize
+from differnet.bench.results import Ceilings, Stage, StageReport
 from differnet.cells import CellGrids
 from differnet.detector import DifferNet
 from differnet.errors import ImageError
@@ -24,59 +25,13 @@ from differnet.images import load_image
 from differnet.scoring import local_score, score_features
 from differnet.views import View, apply_views, apply_views_batch, fixed_views, resize
 
-__all__ = ["Stage", "StageReport", "measure_stages", "seconds_per_image"]
+__all__ = ["measure_stages", "seconds_per_image"]
 
 _GIGA = 1e9
 # Views that go through the network together, as in scoring.
 _VIEWS_PER_CALL = {"cpu": 8, "cuda": 64}
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of scoring.
-
-    Attributes:
-        name: decode, resize, views, extract, cells, local model or flow.
-        milliseconds: For an image, median over repetitions.
-        share: Of the time of all stages, in [0, 1].
-        gflop: 10^9 operations of matrix products and convolutions for an image.
-        gflops: The same a second.
-        megabytes: 10^6 bytes that the stage has to read and write at least for an image: its input, its output and
-            the weights, once for each call.
-        ceiling_share: Of the best possible: the least time for these operations and bytes at the rates of `Ceilings`,
-            whichever is longer, by the time taken.
-    """
-
-    name: str
-    milliseconds: float
-    share: float
-    gflop: float
-    gflops: float
-    megabytes: float
-    ceiling_share: float
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """All stages of scoring.
-
-    Attributes:
-        stages: In the order in which an image passes through them.
-        images: Number of images that were measured together.
-        views: Number of views of each.
-        precision: What the extractor computes in.
-        sum_milliseconds: For an image, all stages one after the other.
-        whole_milliseconds: For an image as scoring does it, images being read while the network computes.
-    """
-
-    stages: tuple[Stage, ...]
-    images: int
-    views: int
-    precision: str
-    sum_milliseconds: float
-    whole_milliseconds: float
 
 
 @dataclass(frozen=True)
