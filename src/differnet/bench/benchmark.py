@@ -72,8 +72,9 @@ def run_benchmark(
     """
     settings = Settings() if model is None else read_manifest(model).settings
     with tempfile.TemporaryDirectory(prefix="differnet-bench-") as folder:
-        bench = _Bench(model, settings, Path(folder), product, plan, device, weights, progress)
-        return bench.run()
+        return _Bench(
+            Path(folder), model, settings, product=product, plan=plan, device=device, weights=weights, progress=progress
+        ).run()
 
 
 class _Bench:
@@ -81,9 +82,10 @@ class _Bench:
 
     def __init__(
         self,
+        folder: Path,
         model: Path | None,
         settings: Settings,
-        folder: Path,
+        *,
         product: Path | None,
         plan: Plan,
         device: str,
@@ -107,17 +109,18 @@ class _Bench:
             product = folder / "product"
             make_product(product, width=width, height=height, training=plan.training_images, testing=plan.test_images)
         self._product = product
-        self._training_images = len(read_good_images(product).paths)
-        test = read_test_images(product)
-        self._images = [image.path for image in test]
+        self._training_images = len(read_good_images(product).paths) if plan.train or model is None else 0
+        self._images = [image.path for image in read_test_images(product)]
         first = load_image(self._images[0])
         self._size = (first.shape[1], first.shape[0])
 
     def run(self) -> Benchmark:
-        train, others = self._train_case(), self._cases()
-        self._total = 2 + len(_SCALED) + sum(case.repetitions for case in (train, *others)) + 1
+        """Measure everything."""
+        first, others = self._training_cases(), self._cases()
+        probes, warming = 2 + len(_SCALED), 1
+        self._total = probes + warming + sum(case.repetitions for case in (*first, *others))
         ceilings = self._probe("ceilings", Ceilings, budget_seconds=self._plan.budget_seconds)
-        cases = measure_cases([train], self._ran)
+        cases = measure_cases(first, self._ran)
         # What is read from the disk the first time is in memory afterwards.
         next(case for case in others if case.name == scoring_name(1)).run()
         self._ran()
@@ -144,7 +147,9 @@ class _Bench:
             bars=compare(cases, scaling, self._model.stat().st_size, self._size),
         )
 
-    def _train_case(self) -> Case:
+    def _training_cases(self) -> list[Case]:
+        if self._is_given and not self._plan.train:
+            return []
         # As the authors do it, training takes hours: an epoch tells enough.
         fresh = self._settings.training.views == "fresh"
         words = setting_options(self._settings, {"training.epochs": 1} if fresh else {})

@@ -13,7 +13,7 @@ from differnet.bench.results import CaseResult
 from differnet.bench.statistics import Spread
 from differnet.settings import Settings
 
-__all__ = ["Case", "measure_cases", "scoring_name", "setting_options"]
+__all__ = ["Case", "listed", "measure_cases", "scoring_name", "setting_options"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def measure_cases(cases: Sequence[Case], ran: Callable[[], None]) -> tuple[CaseR
         MeasurementError: If one fails.
     """
     runs: dict[str, list[ProcessRun]] = {case.name: [] for case in cases}
-    for turn in range(max(case.repetitions for case in cases)):
+    for turn in range(max((case.repetitions for case in cases), default=0)):
         for case in cases:
             if turn < case.repetitions:
                 runs[case.name].append(case.run())

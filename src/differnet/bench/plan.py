@@ -9,6 +9,8 @@ from differnet.errors import SettingsError
 __all__ = ["FULL", "QUICK", "Plan", "parse_counts"]
 
 _MOST_IMAGES = 1_000_000
+# Up to so many images are scored several times.
+_OFTEN = 200
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Plan:
         measured: Images that stages and scaling are measured with.
         inner_repetitions: Repetitions within a process.
         budget_seconds: For each of the matrix products; see `differnet.bench.ceilings.measure_ceilings`.
+        train: Whether training is measured.
         quick: Whether fewer points do everywhere.
     """
 
@@ -35,9 +38,10 @@ class Plan:
     measured: int = 8
     inner_repetitions: int = 3
     budget_seconds: float = 12.0
+    train: bool = True
     quick: bool = False
 
-    def changed(self, counts: tuple[int, ...] | None, repetitions: int | None) -> Plan:
+    def changed(self, *, counts: tuple[int, ...] | None, repetitions: int | None, train: bool) -> Plan:
         """The plan with what the user asked for.
 
         Raises:
@@ -45,18 +49,13 @@ class Plan:
         """
         if repetitions is not None and repetitions < 1:
             raise SettingsError(f"Commands must be run once at least, not {repetitions} times; write --repeat 3.")
-        return replace(self, counts=counts or self.counts, repetitions=repetitions or self.repetitions)
+        return replace(self, counts=counts or self.counts, repetitions=repetitions or self.repetitions, train=train)
 
     def scoring_repetitions(self, images: int) -> int:
         """How often so many images are scored."""
         if images == 1:
             return self.repetitions
-        return min(self.repetitions, 3) if images <= self.counts_often else 1
-
-    @property
-    def counts_often(self) -> int:
-        """Up to so many images are scored several times."""
-        return 200
+        return min(self.repetitions, 3) if images <= _OFTEN else 1
 
 
 FULL = Plan()
