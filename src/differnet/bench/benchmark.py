@@ -154,12 +154,8 @@ class _Bench:
         fresh = self._settings.training.views == "fresh"
         words = setting_options(self._settings, {"training.epochs": 1} if fresh else {})
         name = "train, 1 epoch" if fresh else "train"
-        return Case(
-            name,
-            ("train", str(self._product), "-o", str(self._trained), *words, *self._options()),
-            1,
-            self._training_images,
-        )
+        words = ["train", str(self._product), "-o", str(self._trained), *words, *self._options()]
+        return [Case(name, tuple(words), 1, self._training_images)]
 
     def _cases(self) -> list[Case]:
         plan, model = self._plan, str(self._model)
