@@ -32,13 +32,13 @@ def compare(
     most = None if scored is None else max(scored.points, key=lambda point: point.x)
     views = by_quantity.get(VIEWS)
     full = None if views is None else next((point for point in views.points if point.x == _FULL_VIEWS), None)
-    trained_on = "" if train is None else f"{train.images} images of {pixels}"
+    trained_on = "" if train is None else f"{train.images} images, {pixels}"
     return (
-        BarResult("train, whole command", "s", 120, 45, None if train is None else train.seconds.median, trained_on),
+        BarResult("train", "s", 120, 45, None if train is None else train.seconds.median, trained_on),
         BarResult(
             "score, an image beyond start", "s", 0.15, 0.05, None if scored is None else scored.fit.slope, pixels
         ),
-        BarResult("score one image, whole command", "s", 4, 2, None if once is None else once.seconds.median, pixels),
+        BarResult("score one image", "s", 4, 2, None if once is None else once.seconds.median, pixels),
         BarResult("score by 64 views, an image", "s", 0.6, 0.35, None if full is None else full.seconds),
         BarResult("model file", "MB", 40, 15, model_bytes / _MEGA),
         BarResult(
@@ -50,7 +50,7 @@ def compare(
             0.8,
             0.5,
             None if most is None or most.peak_bytes is None else most.peak_bytes / _GIGA,
-            "" if most is None else f"{most.x:g} images; promised for 10,000",
+            "" if most is None else f"{most.x:g} images (promised: 10,000)",
         ),
         BarResult("--help", "s", 0.5, 0.2, by_name["--help"].seconds.median if "--help" in by_name else None),
     )

@@ -113,7 +113,7 @@ class Stage:
         megabytes: 10^6 bytes that the stage has to read and write at least for an image: its input, its output and
             the weights, once for each call.
         ceiling_share: Of the best possible: the least time for these operations and bytes at the rates of `Ceilings`,
-            whichever is longer, by the time taken.
+            whichever is longer, by the time taken. Beyond 1 where all fits into the processor's cache.
     """
 
     name: str
@@ -168,28 +168,30 @@ class Scaling:
     Attributes:
         quantity: What grows.
         unit: Of x.
-        points: The measurements.
+        points: The measurements, x ascending.
         fit: The line; its slope are the seconds of a unit of x.
-        memory: Likewise of the peak memory, in bytes; None where it was not measured.
+        memory_growth: Peak memory at the greatest x by that at the one before: 1 is flat. None where memory was not
+            measured.
     """
 
     quantity: str
     unit: str
     points: tuple[Point, ...]
     fit: LineFit
-    memory: LineFit | None = None
+    memory_growth: float | None = None
 
     @classmethod
     def of(cls, quantity: str, unit: str, points: Sequence[Point]) -> Scaling:
-        """Fit the lines; it takes points at two different x at least.
+        """Fit the line; it takes points at two different x at least.
 
         Raises:
             ValueError: If there are fewer.
         """
-        x = [point.x for point in points]
-        peaks = [point.peak_bytes for point in points if point.peak_bytes is not None]
-        memory = fit_line(x, peaks) if len(peaks) == len(points) else None
-        return cls(quantity, unit, tuple(points), fit_line(x, [point.seconds for point in points]), memory)
+        ordered = sorted(points, key=lambda point: point.x)
+        fit = fit_line([point.x for point in ordered], [point.seconds for point in ordered])
+        before, last = (point.peak_bytes for point in ordered[-2:])
+        growth = None if before is None or last is None else last / before
+        return cls(quantity, unit, tuple(ordered), fit, growth)
 
 
 @dataclass(frozen=True)

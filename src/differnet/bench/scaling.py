@@ -23,8 +23,9 @@ _SIDES = (0.5, 0.75, 1.0, 1.5, 2.0)
 _QUICK_SIDES = (0.5, 0.75, 1.0)
 # As the settings demand of the smallest scale.
 _SMALLEST_SIDE = 64
-_VIEWS = (1, 8, 16, 32, 64)
-_QUICK_VIEWS = (1, 2, 4)
+# Not from 1: a single view may share its pass of the network with the local model, further ones do not.
+_VIEWS = (2, 8, 16, 32, 64)
+_QUICK_VIEWS = (2, 4, 8)
 
 
 class Variants:

@@ -16,7 +16,7 @@ __all__ = ["print_tables", "to_document"]
 
 _MEGA = 1e6
 _COLOURS = {"aim": "green", "bar": "yellow", "missed": "red"}
-_VERDICTS = {"aim": "aim reached", "bar": "bar kept, aim missed", "missed": "missed", "not measured": "not measured"}
+_VERDICTS = {"aim": "aim", "bar": "bar", "missed": "missed", "not measured": "-"}
 
 
 def to_document(benchmark: Benchmark) -> dict[str, Any]:
@@ -42,8 +42,14 @@ def print_tables(benchmark: Benchmark, console: Console) -> None:
     width, height = benchmark.image_size
     origin = benchmark.product or "made up, since there is no --product"
     console.print(f"images: {width} x {height} px, {origin}\n", markup=False)
-    for table in (_cases(benchmark.cases), _stages(benchmark), _scaling(benchmark.scaling), _bars(benchmark)):
-        console.print(table)
+    for part in (
+        _cases(benchmark.cases),
+        _stages(benchmark),
+        _scaling(benchmark.scaling),
+        _memory(benchmark.scaling),
+        _bars(benchmark),
+    ):
+        console.print(part)
 
 
 def _rate(product: Product) -> str:
@@ -51,9 +57,9 @@ def _rate(product: Product) -> str:
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left")
+        table.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
     return table
 
 
@@ -74,8 +80,8 @@ def _cases(cases: Sequence[CaseResult]) -> Table:
 def _stages(benchmark: Benchmark) -> Table:
     report = benchmark.stages
     table = _table(
-        f"Scoring an image by {report.views} view(s), {report.precision}: {report.whole_milliseconds:.1f} ms; stages "
-        f"one after the other {report.sum_milliseconds:.1f} ms",
+        f"Scoring an image, {report.views} view(s), {report.precision}: {report.whole_milliseconds:.1f} ms, as the sum "
+        f"of its stages {report.sum_milliseconds:.1f} ms",
         ("stage", "ms", "share", "GFLOP", "GFLOP/s", "least MB", "of ceiling"),
     )
     for stage in report.stages:
@@ -86,36 +92,43 @@ def _stages(benchmark: Benchmark) -> Table:
             f"{stage.gflop:.3f}" if stage.gflop else "",
             f"{stage.gflops:.1f}" if stage.gflop else "",
             f"{stage.megabytes:.2f}",
-            f"{stage.ceiling_share:.1%}",
+            f"{stage.ceiling_share:.1%}" if stage.ceiling_share else "",
         )
     return table
 
 
 def _scaling(scaling: Sequence[Scaling]) -> Table:
-    table = _table("Cost by a straight line", ("quantity", "measured at", "s at 0", "s for one more", "R²", "peak MB"))
+    table = _table("Cost by a straight line", ("quantity", "measured at", "s at 0", "s for one more", "R²"))
     for one in scaling:
-        peaks = [point.peak_bytes / _MEGA for point in one.points if point.peak_bytes is not None]
+        unit = "" if one.quantity.endswith(one.unit) else f", {one.unit}"
         table.add_row(
-            f"{one.quantity} ({one.unit})" if one.unit not in one.quantity else one.quantity,
-            ", ".join(f"{point.x:.3g}" if point.x < 100 else f"{point.x:.0f}" for point in one.points),
-            f"{one.fit.intercept:.4f}",
+            one.quantity + unit,
+            f"{one.points[0].x:.3g} to {one.points[-1].x:.6g}",
+            f"{one.fit.intercept:.3f}",
             f"{one.fit.slope:.4f}",
             "" if one.fit.r_squared is None else f"{one.fit.r_squared:.4f}",
-            ", ".join(f"{peak:.0f}" for peak in peaks),
         )
     return table
 
 
+def _memory(scaling: Sequence[Scaling]) -> str:
+    """How peak memory goes with the number of images."""
+    for one in scaling:
+        if one.memory_growth is not None:
+            peaks = ", ".join(f"{(point.peak_bytes or 0) / _MEGA:.0f} MB at {point.x:.0f}" for point in one.points)
+            return f"peak memory by {one.quantity}: {peaks} (the last {one.memory_growth:.3f} of the one before)\n"
+    return ""
+
+
 def _bars(benchmark: Benchmark) -> Table:
-    table = _table("Promises, for two cores", ("what", "bar", "aim", "measured", "unit", "", "measured on"))
+    table = _table("Promises, for two cores", ("what", "bar", "aim", "measured", "kept", "measured on"))
     for bar in benchmark.bars:
         colour = _COLOURS.get(bar.verdict, "dim")
         table.add_row(
-            bar.what,
+            f"{bar.what}, {bar.unit}",
             f"{bar.bar:g}",
             f"{bar.aim:g}",
             "" if bar.measured is None else f"{bar.measured:.3g}",
-            bar.unit,
             f"[{colour}]{_VERDICTS[bar.verdict]}[/]",
             bar.note,
         )
