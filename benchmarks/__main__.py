@@ -1,7 +1,7 @@
 """What this version costs on this machine: ``python -m benchmarks [--product FOLDER] [--quick] [-o FILE]``.
 
-Trains with the default settings, then measures the model as ``differnet bench`` does. Without ``--product`` the solar cells
-of the demo are used, and photographs are made up where their package is not installed or with ``--quick``.
+Trains with the default settings, then measures the model as ``differnet bench`` does. Without ``--product`` the solar
+cells of the demo are used, and photographs are made up where their package is not installed or with ``--quick``.
 """
 
 from __future__ import annotations
