@@ -27,8 +27,9 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# PRODUCT=folder measures on its images instead of the demo's; BENCH='--quick' and the like are passed on.
 bench: install
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(if $(PRODUCT),--product '$(PRODUCT)') -o bench.json $(BENCH)
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

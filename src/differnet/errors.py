@@ -8,6 +8,7 @@ __all__ = [
     "DifferNetError",
     "DivergenceError",
     "ImageError",
+    "MeasurementError",
     "MissingExtraError",
     "ModelFileError",
     "NotFittedError",
@@ -59,3 +60,7 @@ class OutputError(DifferNetError):
 
 class MissingExtraError(DifferNetError):
     """An optional package is needed; the message names the extra that installs it."""
+
+
+class MeasurementError(DifferNetError):
+    """A command that a benchmark measures failed, or the system does not tell what it took."""

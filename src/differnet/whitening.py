@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor, nn
 
 __all__ = ["Whitening"]
@@ -37,7 +36,8 @@ class Whitening(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
-        self.register_buffer("basis", torch.eye(features))
+        # Not torch.eye: on the meta device, where models are loaded, that imports torch's compiler, over a second.
+        self.register_buffer("basis", torch.zeros(features, features).fill_diagonal_(1.0))
         self.register_buffer("variances", torch.ones(features))
         # Share that noise takes from the data, and the variance that it adds in every direction; see `disturb`.
         self.register_buffer("noise", torch.zeros(2))
@@ -45,6 +45,8 @@ class Whitening(nn.Module):
     @torch.no_grad()
     def fit(self, vectors: Tensor) -> None:
         """Learn from (n, d) features of good images."""
+        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 - 1.7 s of imports that scoring must not need
+
         values = vectors.double()
         mean, deviation = values.mean(0), values.std(0, correction=0) + _EPS
         standardised = ((values - mean) / deviation).cpu().numpy()

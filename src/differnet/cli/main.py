@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from differnet.cli import (
+    bench,
     calibrate,
     demo,
     doctor,
@@ -45,6 +46,7 @@ app.command("explain")(explain.explain)
 app.command("report")(report.report)
 app.command("info")(info.info)
 app.command("import-official")(import_official.import_official)
+app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, rotate
 from torch import Tensor
 from torch.nn import functional
 
@@ -65,6 +64,8 @@ def gradient_map(
     Raises:
         ValueError: If there is no view, or the image is not a square of three colours in uint8.
     """
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - 0.2 s of imports that scoring must not need
+
     _check(image, views)
     network = _in_float32(extractor)
     std = torch.tensor(extractor.std).view(1, 3, 1, 1)
@@ -177,6 +178,8 @@ def _turn_back(values: NDArray[np.float32], view: View, order: int) -> NDArray[n
     if rest == 0.0:
         turned = np.rot90(values, -int(quarter_turns) % 4, axes=(-2, -1))
     else:
+        from scipy.ndimage import rotate  # noqa: PLC0415 - as above
+
         turned = rotate(values, -view.degrees, axes=(-1, -2), reshape=False, order=order)
     # The view was flipped first, so that this comes last.
     return np.ascontiguousarray(turned[..., ::-1] if view.mirrored else turned)

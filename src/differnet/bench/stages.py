@@ -1,0 +1,237 @@
+"""The stages of scoring an image, one after the other: the time of each, and its share of what the machine can do."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from differnet.bench.ceilings import synchronize
+from differnet.bench.results import Ceilings, Stage, StageReport
+from differnet.cells import CellGrids
+from differnet.detector import DifferNet
+from differnet.errors import ImageError
+from differnet.features import Failure
+from differnet.images import load_image
+from differnet.scoring import local_score, score_features
+from differnet.views import View, apply_views, apply_views_batch, fixed_views, resize
+
+__all__ = ["measure_stages", "seconds_per_image"]
+
+_GIGA = 1e9
+# Views that go through the network together, as in scoring.
+_VIEWS_PER_CALL = {"cpu": 8, "cuda": 64}
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Totals over all images."""
+
+    name: str
+    seconds: float
+    operations: int
+    traffic: float
+    dtype: torch.dtype
+
+
+class _Clock:
+    """Times stages, and counts their operations."""
+
+    def __init__(self, device: torch.device, repetitions: int) -> None:
+        self._device = device
+        self._repetitions = repetitions
+        self._rows: list[_Row] = []
+
+    def __call__(
+        self,
+        name: str,
+        work: Callable[[], _Result],
+        traffic: Callable[[_Result], float],
+        dtype: torch.dtype = torch.float32,
+    ) -> _Result:
+        """Measure a stage of all images and return what it gave.
+
+        Args:
+            name: Of the stage.
+            work: The stage.
+            traffic: From what the stage gave to the least bytes that it moves.
+            dtype: What its products are computed in.
+        """
+        with FlopCounterMode(display=False) as counter:
+            result = work()
+        seconds = []
+        for _ in range(self._repetitions):
+            synchronize(self._device)
+            started = time.perf_counter()
+            work()
+            synchronize(self._device)
+            seconds.append(time.perf_counter() - started)
+        self._rows.append(_Row(name, statistics.median(seconds), counter.get_total_flops(), traffic(result), dtype))
+        return result
+
+    def stages(self, images: int, ceilings: Ceilings) -> tuple[Stage, ...]:
+        """What was measured, for one of so many images."""
+        total = sum(row.seconds for row in self._rows)
+        stages = []
+        for row in self._rows:
+            product = ceilings.bfloat16 if row.dtype == torch.bfloat16 else ceilings.float32
+            least = max(row.operations / (product.gflops * _GIGA), row.traffic / (ceilings.copy_gbytes * _GIGA))
+            stages.append(
+                Stage(
+                    name=row.name,
+                    milliseconds=1e3 * row.seconds / images,
+                    share=row.seconds / total,
+                    gflop=row.operations / images / _GIGA,
+                    gflops=row.operations / row.seconds / _GIGA,
+                    megabytes=row.traffic / images / 1e6,
+                    ceiling_share=least / row.seconds,
+                )
+            )
+        return tuple(stages)
+
+
+@torch.no_grad()
+def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, repetitions: int) -> StageReport:
+    """Measure what scoring images is made of.
+
+    Args:
+        model: A fitted model.
+        paths: Images of the model; every stage does all of them.
+        ceilings: The best rates of the model's device.
+        repetitions: Medians are over so many, after one that does not count.
+
+    Raises:
+        ImageError: If an image cannot be read.
+    """
+    extraction, settings, flow = model.extraction, model.settings, model.flow
+    views = fixed_views(settings.views)
+    clock = _Clock(model.device, repetitions)
+
+    decoded = clock("decode", lambda: [_decode(model, path) for path in paths], _bytes)
+    resized = clock(
+        "resize",
+        lambda: [resize(image, settings.views.size) for image in decoded],
+        # Images of that size already are left as they are.
+        lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
+    )
+    if model.device.type == "cpu":
+        turned = clock(
+            "views",
+            lambda: _as_tensor(np.concatenate([apply_views(image, views) for image in resized]), model.device),
+            lambda made: _bytes(resized) + _bytes([made]),
+        )
+    else:
+        whole = _as_tensor(np.stack(resized), model.device).float() / 255
+        turned = clock(
+            "views",
+            lambda: apply_views_batch(whole, [views] * len(whole)),
+            lambda made: _bytes([whole, made]),
+        )
+    parts = turned.split(_VIEWS_PER_CALL[model.device.type])
+    network = extraction.extractor
+    features = clock(
+        "extract",
+        lambda: torch.cat([extraction.pool(network, _as_float(part)).cpu() for part in parts]),
+        lambda made: _bytes([turned, made]) + len(parts) * _bytes(network.state_dict().values()),
+        extraction.dtype,
+    ).unflatten(0, (len(paths), -1))
+    if settings.scoring.local:
+        _measure_local(model, clock, resized, views)
+    clock(
+        "flow",
+        # One image after the other, as they come.
+        lambda: [score_features(flow, of_image[None], settings.scoring.aggregation) for of_image in features],
+        lambda _: _bytes([features]) + len(features) * _bytes(flow.state_dict().values()),
+    )
+    stages = clock.stages(len(paths), ceilings)
+    return StageReport(
+        stages=stages,
+        images=len(paths),
+        views=len(views),
+        precision=str(extraction.dtype).removeprefix("torch."),
+        sum_milliseconds=sum(stage.milliseconds for stage in stages),
+        whole_milliseconds=1e3 * seconds_per_image(model, paths, repetitions),
+    )
+
+
+def _measure_local(
+    model: DifferNet, clock: _Clock, resized: Sequence[NDArray[np.uint8]], views: Sequence[View]
+) -> None:
+    """Describing the cells of images, and comparing them with good ones."""
+    extraction, localizer = model.extraction, model._prepared_localizer()
+    network, projection = extraction.extractor, localizer.projection
+    images = _as_tensor(np.stack(resized), model.device)
+    parts = images.split(_VIEWS_PER_CALL[model.device.type])
+    if extraction.scales == 1 and tuple(views) == (View(),):
+        # The pass of the network that gives the features gives the cells' maps too, so that it is not paid again.
+        before_last = len(network.stage_channels)
+        maps = [network.forward_stages(_as_float(part))[:before_last] for part in parts]
+        grids = clock(
+            "cells",
+            lambda: [grid for of_part in maps for grid in projection.describe(of_part, extraction.size)],
+            lambda made: sum(_bytes(of_part) for of_part in maps) + _cell_bytes(made),
+        )
+    else:
+        grids = clock(
+            "cells",
+            lambda: [grid for part in parts for grid in projection(_as_float(part))],
+            lambda made: _bytes([images]) + len(parts) * _bytes(network.state_dict().values()) + _cell_bytes(made),
+            extraction.dtype,
+        )
+    local = model._local
+    good = 0 if local is None else _bytes(local.state().values())
+    clock(
+        "local model",
+        lambda: [local_score(localizer.anomaly(grid), model.settings.scoring.hottest) for grid in grids],
+        lambda made: len(made) * good + _cell_bytes(grids),
+    )
+
+
+def seconds_per_image(model: DifferNet, paths: Sequence[Path], repetitions: int) -> float:
+    """Time scoring as it is done, images being read while the network computes; median, after one unmeasured run.
+
+    Raises:
+        ImageError: If an image cannot be read.
+    """
+    seconds = []
+    for repetition in range(repetitions + 1):
+        started = time.perf_counter()
+        for result in model.inspect_stream(paths):
+            if isinstance(result, Failure):
+                raise ImageError(result.reason)
+        if repetition:
+            seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds) / len(paths)
+
+
+def _decode(model: DifferNet, path: Path) -> NDArray[np.uint8]:
+    image = load_image(path)
+    return image if model.region is None else model.region.crop(image)
+
+
+def _as_tensor(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    # NHWC bytes seen as NCHW are channels_last already.
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+
+
+def _as_float(pixels: Tensor) -> Tensor:
+    return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+
+
+def _bytes(values: Iterable[Tensor | NDArray[np.uint8]]) -> int:
+    return sum(value.nbytes for value in values)
+
+
+def _cell_bytes(grids: Iterable[CellGrids]) -> int:
+    return sum(_bytes([grid.fine, grid.coarse]) for grid in grids)
