@@ -19,8 +19,9 @@ $(VENV)/.installed: pyproject.toml Makefile
 demo: install
 	$(BIN)/differnet demo --out demo
 
+# A process for each core, each with one thread: threads of several processes would wait for one another.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: install
 	$(BIN)/ruff check .

@@ -89,4 +89,4 @@ def test_bad_input_is_told_in_a_sentence(model_file: Path, arguments: list[str],
 
 
 def test_without_a_model_it_is_wrong_usage() -> None:
-    assert "MODEL" in run("bench", code=2).stderr
+    assert "model" in run("bench", code=2).stderr.lower()

@@ -98,7 +98,7 @@ def test_a_model_with_a_local_score_has_its_stages_too(
 
 def test_an_image_that_cannot_be_read_is_named(fitted: DifferNet, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not an image")
-    with pytest.raises(ImageError, match="text.png"):
+    with pytest.raises(ImageError, match=r"text\.png"):
         seconds_per_image(fitted, [tmp_path / "text.png"], 1)
 
 

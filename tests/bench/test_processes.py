@@ -35,7 +35,7 @@ def test_peak_memory_is_that_of_the_command_whatever_its_parent_holds() -> None:
 
 
 def test_a_command_that_fails_is_an_error_that_quotes_it() -> None:
-    with pytest.raises(MeasurementError, match="exit code 3.*no such thing"):
+    with pytest.raises(MeasurementError, match=r"exit code 3.*no such thing"):
         run_process([sys.executable, "-c", "import sys; print('no such thing', file=sys.stderr); sys.exit(3)"])
     with pytest.raises(MeasurementError, match=r"'differnet info nowhere' failed.*no such model file"):
         run_process([*DIFFERNET, "info", "nowhere"])

@@ -31,7 +31,7 @@ def test_growth_of_memory_is_told_from_the_largest_two() -> None:
 
 
 def test_measurements_find_their_promises() -> None:
-    images = Scaling.of(IMAGES, "images", [Point(1, 3.1, 4e8), Point(11, 4.1, 6e8)])
+    images = Scaling.of(IMAGES, "images", [Point(1, 3.1, 400_000_000), Point(11, 4.1, 600_000_000)])
     views = Scaling.of(VIEWS, "views", [Point(2, 0.1), Point(64, 0.5)])
     cases = [case("--help", 0.3, 2e7), case("train", 30, 1.2e9, 209), case("score 1 image", 3.1, 4e8, 1)]
     bars = {bar.what: bar for bar in compare(cases, [images, views], 14_000_000, (448, 448))}
