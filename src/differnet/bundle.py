@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord", "read_bundle", "read_manifest", "write_bundle"]
 
 # 2: pooled stages are a list, the local score joins the flow's.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _FORMAT_NAME = "differnet"
 _METADATA_FORMAT = "format"
 _METADATA_MANIFEST = "manifest"

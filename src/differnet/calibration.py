@@ -235,6 +235,11 @@ class Calibration:
             value = _on_its_side(value, score, self.review_rate, self.review_threshold)
         return value
 
+    @property
+    def cuts(self) -> list[float]:
+        """The scores at which the decision changes."""
+        return [self.threshold] if self.review_threshold is None else [self.review_threshold, self.threshold]
+
     def decide(self, score: float) -> Decision:
         """What to do with a part.
 

@@ -61,6 +61,7 @@ class CellProjection:
 
     def __init__(self, extractor: Extractor, dimensions: int) -> None:
         self._extractor = extractor
+        self.dimensions = dimensions
         # NumPy's legacy generator never changes, so that the projection needs no place in the model file.
         random = np.random.RandomState(0)
         device = next(extractor.parameters()).device

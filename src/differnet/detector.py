@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,7 @@ from differnet.errors import (
 )
 from differnet.extractors import build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
+from differnet.feature_cache import FeatureCache
 from differnet.features import Failure, FeatureExtraction, ImageFeatures
 from differnet.fitting import Fitted, Fitting, build_flow, build_flows
 from differnet.flow import FlowEnsemble, NormalizingFlow
@@ -39,10 +42,11 @@ from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer
 from differnet.localization.regions import find_regions
 from differnet.official import read_official_flow
 from differnet.scoring import CommonScale, local_score, score_features
+from differnet.sequential import SequentialTest, spread_out
 from differnet.settings import Settings, preset
 from differnet.training import EpochReport
 from differnet.verdict import Verdict, give_verdict
-from differnet.views import fixed_views
+from differnet.views import View, fixed_views
 
 __all__ = ["DifferNet", "GoodImages", "Listener"]
 
@@ -81,6 +85,8 @@ class DifferNet:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``.
         weights: File or folder with the extractor's pretrained weights; None searches for them, see
             `differnet.extractors.weights`.
+        cache: Folder where features are kept from one training to the next, see `differnet.feature_cache`; None keeps
+            none.
 
     Attributes:
         settings: All settings.
@@ -105,7 +111,9 @@ class DifferNet:
         region: RegionOfInterest | None = None,
         device: str = "auto",
         weights: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
+        self._cache = None if cache is None else FeatureCache(cache)
         self.settings = preset(settings) if isinstance(settings, str) else settings
         self.region = region
         self.device = choose_device(device)
@@ -149,6 +157,8 @@ class DifferNet:
                 region=self.region,
                 stages=chosen.stages,
                 deviation=chosen.deviation,
+                cache=self._cache,
+                fingerprint=weights.fingerprint,
             )
         return self._extraction
 
@@ -254,7 +264,7 @@ class DifferNet:
         return self.calibration
 
     def score(self, images: ImageSource | Iterable[ImageSource]) -> NDArray[np.float32]:
-        """Score images.
+        """Score images by all their views.
 
         Args:
             images: Paths and arrays, or a single one.
@@ -266,7 +276,8 @@ class DifferNet:
             ImageError: If an image cannot be used; `inspect_stream` goes on instead.
         """
         single = isinstance(images, (str, os.PathLike, np.ndarray))
-        results = self.inspect_stream([images] if single else images)  # type: ignore[list-item,arg-type]
+        several: Iterable[ImageSource] = [images] if single else images  # type: ignore[list-item,assignment]
+        results = self.inspect_stream(several, all_views=True)
         return np.array([_usable(result).score for result in results], np.float32)
 
     def inspect(self, image: ImageSource) -> Verdict:
@@ -280,17 +291,33 @@ class DifferNet:
         """
         return _usable(next(iter(self.inspect_stream([image]))))
 
-    def inspect_stream(self, images: Iterable[ImageSource]) -> Iterator[Verdict | Failure]:
+    def inspect_stream(self, images: Iterable[ImageSource], *, all_views: bool = False) -> Iterator[Verdict | Failure]:
         """Give the verdicts on images one after the other, as they come.
 
         Args:
             images: Paths and arrays; consumed as needed.
+            all_views: Score by all views; else no more of them are computed than settle the decision, see
+                `differnet.sequential`.
 
         Yields:
             In the order of the input, the verdict on an image or why there is none.
         """
-        for result, milliseconds in self._features(images, described=self._scale is not None):
-            yield result if isinstance(result, Failure) else self._verdict(result, milliseconds())
+        views = fixed_views(self.settings.views)
+        sequential = None
+        chosen = self.settings.scoring
+        if self.calibration is not None and len(views) > 1 and chosen.error_probability > 0.0 and not all_views:
+            sequential = SequentialTest(len(views), chosen.error_probability, chosen.aggregation)
+            views = tuple(spread_out(views))
+        first = views if sequential is None else views[: sequential.group]
+        for result, milliseconds in self._features(images, described=self._scale is not None, views=first):
+            if isinstance(result, Failure):
+                yield result
+            elif sequential is None:
+                yield self._verdict(result, milliseconds())
+            else:
+                anomaly = self._anomaly(result)
+                settled = self._take_views(result, anomaly, sequential, views)
+                yield self._verdict(settled, milliseconds(), anomaly)
 
     def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
         """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
@@ -352,7 +379,11 @@ class DifferNet:
         flow = self.flow
         if self.manifest is None:
             raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
-        tensors = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
+        halved = self.settings.flow.stored == "float16"
+        tensors = {
+            f"{_FLOW_PREFIX}{name}": tensor.half() if halved and tensor.dim() == 2 else tensor
+            for name, tensor in flow.state_dict().items()
+        }
         tensors |= {_SCORES: self.held_out_scores, _PEAKS: self._peaks}
         if self._local is not None:
             tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in self._local.state().items()}
@@ -385,11 +416,14 @@ class DifferNet:
         with torch.device("meta"):
             flow = build_flows(manifest.features, manifest.settings.flow, manifest.training.members)
         needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
+        halved = manifest.settings.flow.stored == "float16"
         for name, expected in needed.items():
             found = tensors.get(name)
-            if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+            dtype = torch.float16 if halved and expected.dim() == 2 else expected.dtype
+            if found is None or found.shape != expected.shape or found.dtype != dtype:
                 raise ModelFileError(f"{path}: the tensor '{name}' is missing or not as expected; train again.")
-        flow.load_state_dict({name.removeprefix(_FLOW_PREFIX): tensors[name] for name in needed}, assign=True)
+        state = {name.removeprefix(_FLOW_PREFIX): tensors[name].to(kind.dtype) for name, kind in needed.items()}
+        flow.load_state_dict(state, assign=True)
         model._flow = flow.to(model.device).eval()
         model.held_out_scores = tensors.get(_SCORES, torch.empty(0))
         model._peaks = tensors.get(_PEAKS, torch.empty(0))
@@ -457,7 +491,7 @@ class DifferNet:
         return self.manifest is not None and self.manifest.training.origin == "official"
 
     def _features(
-        self, images: Iterable[ImageSource], described: bool
+        self, images: Iterable[ImageSource], described: bool, views: Sequence[View] = ()
     ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float]]]:
         """Features of images, and their cells if asked for, with a clock of the milliseconds since the one before."""
         self.flow.eval()
@@ -470,7 +504,8 @@ class DifferNet:
             return round(elapsed * 1000, 3)
 
         cells = self._prepared_localizer().projection if described else None
-        for result in self.extraction.stream(images, fixed_views(self.settings.views), cells=cells):
+        chosen = views or fixed_views(self.settings.views)
+        for result in self.extraction.stream(images, chosen, cells=cells):
             yield result, clock
 
     def _verdict(self, image: ImageFeatures, milliseconds: float, anomaly: Tensor | None = None) -> Verdict:
@@ -482,7 +517,25 @@ class DifferNet:
             height=image.height,
             model_id=self.manifest.model_id if self.manifest is not None else "",
             milliseconds=milliseconds,
+            views=len(image.features),
         )
+
+    def _take_views(
+        self, image: ImageFeatures, anomaly: Tensor | None, sequential: SequentialTest, views: Sequence[View]
+    ) -> ImageFeatures:
+        """Add groups of views to an image's first ones until the decision is settled."""
+        cuts = [] if self.calibration is None else self.calibration.cuts
+        if self._scale is not None and anomaly is not None:
+            local = local_score(anomaly, self.settings.scoring.hottest)
+            cuts = [self._scale.flow_cut(cut, local) for cut in cuts]
+        features = image.features
+        while True:
+            with torch.no_grad():
+                scores = self.flow.energy(features.to(self.device)).cpu()
+            if all(sequential.settled(scores, cut) for cut in cuts if cut > -math.inf):
+                return replace(image, features=features)
+            group = views[len(features) : len(features) + sequential.group]
+            features = torch.cat([features, self.extraction.extract([image.pixels], [group])[0]])
 
     def _measure(self, sources: list[ImageSource], listener: Listener) -> tuple[Tensor, Tensor]:
         """Scores of good images, and the hottest raw value of their maps."""
@@ -515,15 +568,23 @@ class DifferNet:
             )
         return self._localizer
 
+    def _anomaly(self, image: ImageFeatures) -> Tensor | None:
+        """The local anomaly of an image's cells, for models whose score counts it."""
+        if self._scale is None:
+            return None
+        localizer, cells = self._prepared_localizer(), image.cells
+        if cells is None:  # a map by gradient was asked for; the verdict is the model's all the same
+            cells = localizer.projection(self.extraction.as_tensor(image.pixels))[0]
+        return localizer.anomaly(cells)
+
     def _score(self, image: ImageFeatures, anomaly: Tensor | None) -> float:
         score = score_features(self.flow, image.features.unsqueeze(0), self.settings.scoring.aggregation)
         if self._scale is None:
             return score.item()
         if anomaly is None:
-            localizer, cells = self._prepared_localizer(), image.cells
-            if cells is None:  # a map by gradient was asked for; the verdict is the model's all the same
-                cells = localizer.projection(self.extraction.as_tensor(image.pixels))[0]
-            anomaly = localizer.anomaly(cells)
+            anomaly = self._anomaly(image)
+        if anomaly is None:
+            return score.item()
         return self._scale.join(score, torch.tensor([local_score(anomaly, self.settings.scoring.hottest)])).item()
 
     def _describe(self, sources: list[ImageSource], fitted: Fitted, seconds: float) -> None:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from differnet.cells import CellGrids, CellProjection
 from differnet.errors import ImageError
 from differnet.extractors import Extractor
+from differnet.feature_cache import CachedImage, FeatureCache
 from differnet.images import ImageSource, RegionOfInterest, load_image
 from differnet.views import View, apply_views, apply_views_batch, resize
 
@@ -143,6 +144,8 @@ class FeatureExtraction:
         region: Region of interest that images are cropped to; None for whole images.
         stages: See `pool_scales`.
         deviation: See `pool_scales`.
+        cache: Keeps features from one run to the next; None computes them anew.
+        fingerprint: Of the extractor's weights, by which the cache tells features apart.
     """
 
     def __init__(
@@ -156,7 +159,11 @@ class FeatureExtraction:
         region: RegionOfInterest | None = None,
         stages: Sequence[int] = (-1,),
         deviation: bool = False,
+        cache: FeatureCache | None = None,
+        fingerprint: str = "",
     ) -> None:
+        self._cache = cache
+        self._fingerprint = fingerprint
         self.stages = tuple(stages)
         self.deviation = deviation
         self.device = torch.device(device)
@@ -193,7 +200,7 @@ class FeatureExtraction:
 
         def prepare(item: tuple[int, ImageSource]) -> _Prepared | Failure:
             index, source = item
-            return self._prepare(index, source, names[index] if names else describe(source, index), views)
+            return self._prepare(index, source, names[index] if names else describe(source, index), views, cells)
 
         for prepared in _read_ahead(prepare, enumerate(sources)):
             if isinstance(prepared, Failure):
@@ -309,7 +316,9 @@ class FeatureExtraction:
             grids += cells.describe(maps[:before_last], self.size)
         return torch.cat(features).unsqueeze(1), grids
 
-    def _prepare(self, index: int, source: ImageSource, name: str, views: ViewChoice) -> _Prepared | Failure:
+    def _prepare(
+        self, index: int, source: ImageSource, name: str, views: ViewChoice, cells: CellProjection | None
+    ) -> _Prepared | Failure:
         try:
             image = load_image(source)
             cropped = image if self.region is None else self.region.crop(image)
@@ -318,6 +327,8 @@ class FeatureExtraction:
         chosen = views(index) if callable(views) else views
         resized = resize(cropped, self.size)
         on_cpu = self.device.type == "cpu"
+        key = "" if self._cache is None else self._cache.key(resized, self._description(chosen, cells))
+        cached = None if self._cache is None else self._cache.get(key)
         return _Prepared(
             index,
             name,
@@ -325,14 +336,30 @@ class FeatureExtraction:
             height=image.shape[0],
             views=chosen,
             pixels=resized,
-            turned=apply_views(resized, chosen) if on_cpu else None,
+            turned=apply_views(resized, chosen) if on_cpu and cached is None else None,
+            key=key,
+            cached=cached,
         )
 
     def _flush(self, waiting: list[_Prepared], cells: CellProjection | None) -> Iterator[ImageFeatures]:
         if not waiting:
             return
-        batch = waiting.copy()
+        every = waiting.copy()
         waiting.clear()
+        batch = [image for image in every if image.cached is None]
+        computed = iter(self._compute(batch, cells) if batch else ())
+        for image in every:
+            found = image.cached
+            if found is None:
+                found = next(computed)
+                if self._cache is not None:
+                    self._cache.put(image.key, found)
+            grids = None if found.cells is None else found.cells.to(self.device)
+            yield ImageFeatures(
+                image.index, image.source, image.width, image.height, found.features, image.pixels, grids
+            )
+
+    def _compute(self, batch: Sequence[_Prepared], cells: CellProjection | None) -> list[CachedImage]:
         grids: Sequence[CellGrids | None] = [None] * len(batch)
         if cells is not None and self.scales == 1 and all(tuple(image.views) == (View(),) for image in batch):
             features, grids = self.extract_with_cells([image.pixels for image in batch], cells)
@@ -342,8 +369,22 @@ class FeatureExtraction:
             features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
         if cells is not None and grids[0] is None:
             grids = [cells(self.as_tensor(image.pixels))[0] for image in batch]
-        for image, of_image, grid in zip(batch, features, grids, strict=True):
-            yield ImageFeatures(image.index, image.source, image.width, image.height, of_image, image.pixels, grid)
+        return [CachedImage(of_image, grid) for of_image, grid in zip(features, grids, strict=True)]
+
+    def _description(self, views: Sequence[View], cells: CellProjection | None) -> str:
+        """All that features depend on beside the pixels."""
+        parts = (
+            self._fingerprint,
+            type(self.extractor).__name__,
+            self.scales,
+            self.stages,
+            self.deviation,
+            str(self.dtype),
+            self.device.type,
+            tuple(views),
+            None if cells is None else cells.dimensions,
+        )
+        return repr(parts)
 
 
 @dataclass(frozen=True)
@@ -357,6 +398,8 @@ class _Prepared:
     views: Sequence[View]
     pixels: NDArray[np.uint8]
     turned: NDArray[np.uint8] | None
+    key: str = ""
+    cached: CachedImage | None = None
 
 
 def describe(source: ImageSource, index: int) -> str:

@@ -341,7 +341,10 @@ def fit_one(
         flow = build_flow(features, settings.flow).to(device)
         if flow.whitening is not None:
             flow.whitening.fit(torch.cat([*vectors.epoch(0)]).to(device))
-        return flow, train_flow(flow, vectors, watched, settings.training, report)
+        result = train_flow(flow, vectors, watched, settings.training, report)
+        if settings.flow.stored == "float16":
+            flow.round_matrices()
+        return flow, result
 
 
 def fit_folds(

@@ -165,6 +165,13 @@ class NormalizingFlow(nn.Module):
         return negative_log_likelihood(*self(y))
 
     @torch.no_grad()
+    def round_matrices(self) -> None:
+        """Round all matrices to half precision, as they are stored; vectors and the whitening's variances stay."""
+        for tensor in self.state_dict().values():
+            if tensor.dim() == 2:
+                tensor.copy_(tensor.half())
+
+    @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw (count, d) feature vectors from the learnt density, by the inverse."""
         z = torch.randn(count, self.features, generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,6 +88,14 @@ class CommonScale:
         both = torch.stack([flow, local]).double()
         deviation = both.std(dim=1, correction=0).clamp_min(_EPS)
         return cls(torch.stack([both.mean(dim=1), deviation], dim=1))
+
+    def flow_cut(self, cut: float, local: float) -> float:
+        """The flow score at which an image of this local score reaches a joined score; -inf where any does."""
+        (mean, deviation), (local_mean, local_deviation) = self.usual.tolist()
+        standardised = (local - local_mean) / local_deviation
+        if standardised >= cut:
+            return -math.inf
+        return mean + deviation * (cut + math.log(-math.expm1(standardised - cut)))
 
     def join(self, flow: Tensor, local: Tensor) -> Tensor:
         """Join (N,) flow scores and (N,) local scores to (N,) float32 scores, higher is more anomalous."""

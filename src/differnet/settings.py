@@ -86,6 +86,8 @@ class FlowSettings(_Section):
         hidden: Width of the subnets' hidden layers.
         clamp: The a of the soft clamp.
         official_clamp_factor: Use the official code's 0.636 for 2 / pi.
+        stored: Precision of the matrices in the model file; a trained flow is rounded to it before anything is scored,
+            so that a saved model scores as the one in memory.
         whiten: Begin with a whitening layer, and with blocks that are the identity; see `differnet.whitening`.
     """
 
@@ -94,6 +96,7 @@ class FlowSettings(_Section):
     hidden: int = Field(64, ge=1, le=8192)
     clamp: float = Field(3.0, gt=0.0, le=100.0)
     official_clamp_factor: bool = False
+    stored: Literal["float32", "float16"] = "float16"
 
 
 class TrainingSettings(_Section):
@@ -142,11 +145,14 @@ class ScoringSettings(_Section):
         aggregation: ``mean`` over the views, as the paper, or ``median``, which outlier views do not pull.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
         hottest: Share of an image's cells that its local score is the mean of.
+        error_probability: Of sequential scoring: how often the verdict by the first views may differ from that by all,
+            see `differnet.sequential`; 0 always takes all views.
     """
 
     aggregation: Literal["mean", "median"] = "median"
     local: bool = True
     hottest: float = Field(0.03, gt=0.0, le=1.0)
+    error_probability: float = Field(0.001, ge=0.0, lt=0.5)
 
 
 class LocalizationSettings(_Section):
@@ -282,7 +288,7 @@ PRESETS: Mapping[str, Settings] = {
     "paper": Settings(
         views=ViewSettings(size=448, kind="rotations", count=64, training_count=4),
         extractor=ExtractorSettings(name="alexnet", scales=3, stages=(-1,), deviation=False, precision="float32"),
-        flow=FlowSettings(whiten=False, blocks=8, hidden=2048, official_clamp_factor=True),
+        flow=FlowSettings(whiten=False, blocks=8, hidden=2048, official_clamp_factor=True, stored="float32"),
         training=TrainingSettings(
             epochs=24 * 8,
             batch_images=24,
@@ -296,7 +302,7 @@ PRESETS: Mapping[str, Settings] = {
             eps=1e-4,
             weight_decay=1e-5,
         ),
-        scoring=ScoringSettings(aggregation="mean", local=False),
+        scoring=ScoringSettings(aggregation="mean", local=False, error_probability=0.0),
         localization=LocalizationSettings(method="gradient"),
         calibration=CalibrationSettings(method="none"),
     ),

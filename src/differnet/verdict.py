@@ -26,6 +26,7 @@ class Verdict:
         height: Height of the image, in pixels.
         model_id: Tells models apart that could score differently: 12 hexadecimal digits.
         milliseconds: Time from the verdict before it (or from the start) to this one, reading included.
+        views: Number of views that were scored; see `differnet.sequential`.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Verdict:
     height: int
     model_id: str
     milliseconds: float
+    views: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values, the source under the name ``path``."""

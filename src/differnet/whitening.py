@@ -67,12 +67,15 @@ class Whitening(nn.Module):
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, d) features to (B, d) whitened ones and the (B,) log-determinants of the Jacobian."""
         z = ((y - self.mean) / self.deviation) @ self.basis / self.variances.sqrt()
+        # The basis is a rotation: its determinant is 1 (up to 1e-3 where it was rounded to be stored).
         log_det = -self.deviation.log().sum() - 0.5 * self.variances.log().sum()
         return z, log_det.expand(len(y))
 
     def inverse(self, z: Tensor) -> Tensor:
         """Map (B, d) whitened features back."""
-        return (z * self.variances.sqrt()) @ self.basis.T * self.deviation + self.mean
+        # Solved, not transposed: a basis that was rounded to be stored is not quite orthogonal.
+        standardised = torch.linalg.solve(self.basis.T, (z * self.variances.sqrt()).T).T
+        return standardised * self.deviation + self.mean
 
     def disturb(self, y: Tensor) -> Tensor:
         """Draw noisy copies of (B, d) training features whose covariance is the shrunk one.

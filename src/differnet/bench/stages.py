@@ -207,7 +207,7 @@ def seconds_per_image(model: DifferNet, paths: Sequence[Path], repetitions: int)
     seconds = []
     for repetition in range(repetitions + 1):
         started = time.perf_counter()
-        for result in model.inspect_stream(paths):
+        for result in model.inspect_stream(paths, all_views=True):
             if isinstance(result, Failure):
                 raise ImageError(result.reason)
         if repetition:

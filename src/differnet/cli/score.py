@@ -34,6 +34,10 @@ def score(
     ],
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write CSV, '-' for stdout.")] = None,
     jsonl: Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON Lines, '-' for stdout.")] = None,
+    views: Annotated[
+        str,
+        typer.Option(help="sequential: no more views than settle the decision; all: the full score."),
+    ] = "sequential",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
@@ -44,6 +48,8 @@ def score(
     from differnet.images import collect_images  # noqa: PLC0415
     from differnet.verdict import Verdict  # noqa: PLC0415
 
+    if views not in ("sequential", "all"):
+        raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
     if as_json and "-" in (csv, jsonl):
         raise typer.BadParameter("--json has stdout for itself; write CSV or JSON Lines to a file.")
     found = collect_images(images)
@@ -63,7 +69,7 @@ def score(
         if not sinks:
             sinks.append(_print_line)
         listener = stack.enter_context(progress())
-        for done, result in enumerate(detector.inspect_stream(found.paths), start=1):
+        for done, result in enumerate(detector.inspect_stream(found.paths, all_views=views == "all"), start=1):
             listener.images("scores", done, len(found.paths))
             if isinstance(result, Failure):
                 failures.append(result)

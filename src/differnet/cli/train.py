@@ -48,6 +48,10 @@ def train(
             help="What counts of the images: a box x,y,width,height in pixels, or a mask image, white inside."
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder where features are kept, so that training again with other settings is faster."),
+    ] = None,
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
@@ -72,7 +76,7 @@ def train(
     if images.passed_over:
         say(f"{product}: {images.passed_over}.")
     interest = None if region is None else read_region(region, images.paths)
-    model = DifferNet(chosen, region=interest, device=device, weights=weights)
+    model = DifferNet(chosen, region=interest, device=device, weights=weights, cache=cache)
     with progress() as listener:
         model.fit(images.paths, listener)  # type: ignore[arg-type]
     model.save(output)

@@ -145,7 +145,7 @@ def evaluate(
         chosen = method or model.settings.localization.method
         maps = chosen == "neighbours" and any(image.mask is not None for image in images)
     paths = (image.path for image in images)
-    results = model.explain_stream(paths, method) if maps else model.inspect_stream(paths)
+    results = model.explain_stream(paths, method) if maps else model.inspect_stream(paths, all_views=True)
     for done, (image, result) in enumerate(zip(images, results, strict=True), start=1):
         if isinstance(result, Failure):
             failures.append(result)
