@@ -173,3 +173,13 @@ def test_cells_of_turned_images_are_those_of_the_image_as_it_is(extraction: Feat
     assert turned.cells is not None
     [expected] = projection(extraction.as_tensor(turned.pixels))
     assert torch.allclose(turned.cells.fine, expected.fine, rtol=1e-4, atol=1e-5)
+
+
+def test_a_large_bank_is_kept_on_disk_with_the_same_features(images: list[NDArray[np.uint8]]) -> None:
+    network = build_extractor("alexnet", find_weights("alexnet"))
+    small, large = (FeatureExtraction(network, size=64, scales=1, most_bytes=most) for most in (10**9, 1))
+    sources = [*images[:2], np.zeros((4, 4), np.uint8), images[2]]
+    in_memory, on_disk = small.bank(sources, VIEWS), large.bank(sources, VIEWS)
+    assert torch.equal(in_memory.features, on_disk.features)
+    assert on_disk.features.shape == (3, 3, 256)
+    assert len(on_disk.failures) == 1

@@ -52,6 +52,7 @@ def distance_from_centre(size: int) -> NDArray[np.float64]:
         ("rotations", 5, [(0, False), (72, False), (144, False), (216, False), (288, False)]),
         ("right-angles", 4, [(0, False), (90, False), (180, False), (270, False)]),
         ("right-angles", 2, [(0, False), (90, False)]),
+        ("flips", 4, [(0, False), (0, True), (180, False), (180, True)]),
         ("symmetries", 8, [(90 * i, mirrored) for mirrored in (False, True) for i in range(4)]),
         ("symmetries", 5, [(0, False), (90, False), (180, False), (270, False), (0, True)]),
     ],

@@ -46,6 +46,7 @@ from differnet.sequential import SequentialTest, spread_out
 from differnet.settings import Settings, preset
 from differnet.training import EpochReport
 from differnet.verdict import Verdict, give_verdict
+from differnet.view_choice import ViewDecision, choose_views
 from differnet.views import View, fixed_views
 
 __all__ = ["DifferNet", "GoodImages", "Listener"]
@@ -95,6 +96,7 @@ class DifferNet:
         manifest: What the model file says of this model; None until fitted.
         calibration: The threshold; None until there is one.
         failures: Images of the last `fit` or `calibrate` that could not be used.
+        view_decision: How `fit` chose the views; None unless it was asked to, by ``views.kind=auto``.
         held_out_scores: float32 (n,) scores of good images that the flow which gave them was not trained on, in the
             order of the images.
 
@@ -120,6 +122,7 @@ class DifferNet:
         self.manifest: Manifest | None = None
         self.calibration: Calibration | None = None
         self.failures: list[Failure] = []
+        self.view_decision: ViewDecision | None = None
         self.held_out_scores = torch.empty(0)
         self._peaks = torch.empty(0)
         self._source: Source = "held-out"
@@ -196,6 +199,10 @@ class DifferNet:
         sources = _as_sources(images)
         self.manifest = self._flow = self._local = self._scale = self._localizer = self.calibration = None
         self.failures = []
+        self.view_decision = None
+        if self.settings.views.kind == "auto":
+            self.view_decision = choose_views(self.extraction, sources, self.settings.views, self.settings.seed)
+            self.settings = self.settings.model_copy(update={"views": self.view_decision.views})
         fitted = Fitting(self.settings, self.extraction, listener or Listener()).run(sources)
         self._flow, self._local, self._scale = fitted.flow, fitted.local, fitted.scale
         self.failures = fitted.failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,6 +39,7 @@ _READ_AHEAD = 4
 _CPU_BATCH = 8
 _GPU_BATCH = 256
 _GPU_NETWORK_BATCH = 64
+_MOST_BYTES = 500_000_000
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -146,6 +148,7 @@ class FeatureExtraction:
         deviation: See `pool_scales`.
         cache: Keeps features from one run to the next; None computes them anew.
         fingerprint: Of the extractor's weights, by which the cache tells features apart.
+        most_bytes: A bank of more than this is kept in a temporary file, mapped into memory.
     """
 
     def __init__(
@@ -161,9 +164,11 @@ class FeatureExtraction:
         deviation: bool = False,
         cache: FeatureCache | None = None,
         fingerprint: str = "",
+        most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._cache = cache
         self._fingerprint = fingerprint
+        self._most_bytes = most_bytes
         self.stages = tuple(stages)
         self.deviation = deviation
         self.device = torch.device(device)
@@ -234,6 +239,7 @@ class FeatureExtraction:
             cells: As in `stream`.
         """
         features: list[Tensor] = []
+        spooled: Tensor | None = None
         kept: list[str] = []
         failures: list[Failure] = []
         for done, result in enumerate(self.stream(sources, views, names, cells), start=1):
@@ -241,9 +247,16 @@ class FeatureExtraction:
                 failures.append(result)
             else:
                 visit(result)
-                features.append(result.features)
+                if spooled is None and len(sources) * result.features.nbytes > self._most_bytes:
+                    spooled = _on_disk((len(sources), *result.features.shape))
+                if spooled is None:
+                    features.append(result.features)
+                else:
+                    spooled[len(kept)] = result.features
                 kept.append(result.source)
             progress(done)
+        if spooled is not None:
+            return FeatureBank(spooled[: len(kept)], kept, failures)
         stacked = torch.stack(features) if features else torch.empty(0, 0, self.features)
         return FeatureBank(stacked, kept, failures)
 
@@ -405,6 +418,12 @@ class _Prepared:
 def describe(source: ImageSource, index: int) -> str:
     """Name an image for a message or a table: its path, or its place among the arrays."""
     return f"array[{index}]" if isinstance(source, np.ndarray) else str(source)
+
+
+def _on_disk(shape: tuple[int, ...]) -> Tensor:
+    """An array in a temporary file, which is gone once nothing refers to the array any more."""
+    with tempfile.TemporaryFile(prefix="differnet-features-") as file:
+        return torch.from_numpy(np.memmap(file, np.float32, "w+", shape=shape))
 
 
 def _read_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:

@@ -32,8 +32,9 @@ class ViewSettings(_Section):
 
     Attributes:
         size: Side that images are resized to, in pixels.
-        kind: ``rotations`` by any angle, ``right-angles`` (4), ``symmetries`` of the square (right angles with
-            and without flips, 8), or ``none``.
+        kind: ``rotations`` by any angle, ``right-angles`` (4), ``flips`` (left to right, top to bottom, both: 4),
+            ``symmetries`` of the square (right angles with and without flips, 8), or ``none``. ``auto`` lets training
+            choose from the good images, see `differnet.view_choice`.
         count: Number of fixed views of an image that is scored.
         training_count: Number of views of an image in training: in each epoch if they are drawn afresh, else in
             the feature bank.
@@ -44,7 +45,7 @@ class ViewSettings(_Section):
     """
 
     size: int = Field(320, ge=64, le=4096)
-    kind: Literal["rotations", "right-angles", "symmetries", "none"] = "none"
+    kind: Literal["rotations", "right-angles", "flips", "symmetries", "none", "auto"] = "none"
     count: int = Field(1, ge=1, le=4096)
     training_count: int = Field(1, ge=1, le=4096)
     max_degrees: float = Field(180.0, ge=0.0, le=180.0)
@@ -54,7 +55,7 @@ class ViewSettings(_Section):
 
     @model_validator(mode="after")
     def _check_count(self) -> ViewSettings:
-        available = {"right-angles": 4, "symmetries": 8, "none": 1}.get(self.kind)
+        available = {"right-angles": 4, "flips": 4, "symmetries": 8, "none": 1}.get(self.kind)
         if available is not None and self.count > available:
             raise ValueError(f"views of kind '{self.kind}' number {available}, count must not exceed that")
         return self

@@ -20,7 +20,16 @@ from differnet.settings import ViewSettings
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["View", "apply_view", "apply_views", "apply_views_batch", "fixed_views", "random_views", "resize"]
+__all__ = [
+    "View",
+    "apply_view",
+    "apply_views",
+    "apply_views_batch",
+    "exact_views",
+    "fixed_views",
+    "random_views",
+    "resize",
+]
 
 # Weights of red, green and blue in brightness (ITU-R 601-2, as Pillow's "L").
 _LUMA = (0.299, 0.587, 0.114)
@@ -53,13 +62,13 @@ class View:
 def fixed_views(settings: ViewSettings) -> tuple[View, ...]:
     """The views of a test image, the same for every image.
 
-    ``rotations``: i * 360 / n degrees for i = 0..n-1 (paper, section 4.2). ``right-angles`` and ``symmetries``: the
-    exact symmetries of the square, 4 without and 8 with flips; a smaller count takes the first ones. ``none``: the
+    ``rotations``: i * 360 / n degrees for i = 0..n-1 (paper, section 4.2). ``right-angles``, ``flips`` and
+    ``symmetries``: exact symmetries of the square, 4, 4 and 8; a smaller count takes the first ones. ``none``: the
     image as it is.
     """
     if settings.kind == "rotations":
         return tuple(View(degrees=i * 360.0 / settings.count) for i in range(settings.count))
-    return _exact_views(settings.kind)[: settings.count]
+    return exact_views(settings.kind)[: settings.count]
 
 
 def random_views(settings: ViewSettings, count: int, rng: np.random.Generator) -> tuple[View, ...]:
@@ -72,7 +81,7 @@ def random_views(settings: ViewSettings, count: int, rng: np.random.Generator) -
         angles = rng.uniform(-settings.max_degrees, settings.max_degrees, count)
         geometry = [(float(angle), False) for angle in angles]
     else:
-        exact = _exact_views(settings.kind)
+        exact = exact_views(settings.kind)
         drawn = rng.choice(len(exact), count, replace=count > len(exact))
         geometry = [(exact[i].degrees, exact[i].mirrored) for i in drawn]
     return tuple(
@@ -184,10 +193,14 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
     return (grey + (turned - grey) * saturation).clamp(0, 1)
 
 
-def _exact_views(kind: str) -> tuple[View, ...]:
+def exact_views(kind: str) -> tuple[View, ...]:
+    """All views of a kind that move every pixel exactly, the image as it is first."""
     right_angles = tuple(View(degrees=90.0 * i) for i in range(4))
     if kind == "right-angles":
         return right_angles
+    if kind == "flips":
+        # Flipped from top to bottom is turned by 180 degrees and flipped from left to right.
+        return tuple(View(degrees=degrees, mirrored=mirrored) for degrees in (0.0, 180.0) for mirrored in (False, True))
     if kind == "symmetries":
         return right_angles + tuple(View(degrees=90.0 * i, mirrored=True) for i in range(4))
     return (View(),)

@@ -11,6 +11,7 @@ __all__ = ["Whitening"]
 _EPS = 1e-6
 # Where features are uncorrelated already the shrinkage comes near 1; as noise it would drown all that is left to learn.
 _MOST_NOISE = 0.2
+_MOST_VECTORS = 50_000
 
 
 class Whitening(nn.Module):
@@ -47,7 +48,8 @@ class Whitening(nn.Module):
         """Learn from (n, d) features of good images."""
         from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 - 1.7 s of imports that scoring must not need
 
-        values = vectors.double()
+        # Evenly spread over many, which tell a covariance of hundreds of features as well as all of them.
+        values = vectors[:: -(-len(vectors) // _MOST_VECTORS)].double()
         mean, deviation = values.mean(0), values.std(0, correction=0) + _EPS
         standardised = ((values - mean) / deviation).cpu().numpy()
         covariance, shrinkage = ledoit_wolf(standardised, assume_centered=True)

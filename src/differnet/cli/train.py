@@ -80,6 +80,9 @@ def train(
     with progress() as listener:
         model.fit(images.paths, listener)  # type: ignore[arg-type]
     model.save(output)
+    if model.view_decision is not None:
+        apart = ", ".join(f"{kind} {auroc:.2f}" for kind, auroc in model.view_decision.told_apart.items())
+        say(f"views: {model.settings.views.kind}, since transformed good images are told apart with AUROC {apart}.")
     record = model.manifest.training  # type: ignore[union-attr]
     if as_json:
         print_json(
