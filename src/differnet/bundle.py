@@ -83,6 +83,7 @@ class Manifest(_Record):
         model_id: Fingerprint of all that a raw score depends on, 12 hexadecimal digits.
         training: How the model came about.
         calibration: The threshold, None for a model without one.
+        recipe: Text of the recipe that the model was made by, None if it was made without.
     """
 
     format_version: int = Field(FORMAT_VERSION, ge=1)
@@ -94,6 +95,7 @@ class Manifest(_Record):
     model_id: str = Field(pattern=r"^[0-9a-f]{12}$")
     training: TrainingRecord
     calibration: CalibrationRecord | None = None
+    recipe: str | None = None
 
 
 def write_bundle(path: str | os.PathLike[str], manifest: Manifest, tensors: Mapping[str, Tensor]) -> None:

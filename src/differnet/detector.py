@@ -88,6 +88,7 @@ class DifferNet:
             `differnet.extractors.weights`.
         cache: Folder where features are kept from one training to the next, see `differnet.feature_cache`; None keeps
             none.
+        recipe: Text of the recipe that the settings come from, kept in the model file.
 
     Attributes:
         settings: All settings.
@@ -114,7 +115,9 @@ class DifferNet:
         device: str = "auto",
         weights: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
+        recipe: str | None = None,
     ) -> None:
+        self._recipe = recipe
         self._cache = None if cache is None else FeatureCache(cache)
         self.settings = preset(settings) if isinstance(settings, str) else settings
         self.region = region
@@ -623,6 +626,7 @@ class DifferNet:
             extractor_sha256=self._extractor_sha256,
             model_id=self._fingerprint(),
             training=record,
+            recipe=self._recipe,
         )
 
     def _update_manifest(self, calibration: CalibrationRecord) -> None:

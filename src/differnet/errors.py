@@ -13,6 +13,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "OutputError",
+    "RecipeError",
     "SettingsError",
     "WeightsError",
 ]
@@ -56,6 +57,10 @@ class NotFittedError(DifferNetError):
 
 class OutputError(DifferNetError):
     """A result cannot be written where the user asked for it."""
+
+
+class RecipeError(DifferNetError):
+    """A recipe cannot be read, or says something that cannot be done."""
 
 
 class MissingExtraError(DifferNetError):

@@ -19,6 +19,7 @@ from differnet.cli import (
     explain,
     import_official,
     info,
+    recipe,
     report,
     score,
     train,
@@ -49,6 +50,7 @@ app.command("import-official")(import_official.import_official)
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(recipe.app, name="recipe")
 app.add_typer(weights.app, name="weights")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,16 +22,22 @@ from differnet.cli.console import (
 from differnet.cli.describe import calibration_sentence, calibration_summary, read_region
 from differnet.cli.sinks import check_writable
 
+if TYPE_CHECKING:
+    from differnet.recipe import Recipe
+
 __all__ = ["train"]
 
 
 def train(
-    product: Annotated[
-        Path,
-        typer.Argument(help="Folder in the MVTec layout (train/good), plain folder of good images, or list file."),
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
-    preset: Annotated[str, typer.Option(help="default, or paper: the authors' settings step for step.")] = "default",
+    product: Annotated[
+        Path | None,
+        typer.Argument(help="Folder in the MVTec layout (train/good), plain folder of good images, or list file."),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe that says images and settings; see 'differnet recipe new'.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="default, or paper: the authors' settings step for step.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; short for --set training.epochs=N.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random; short for --set seed=N.")] = None,
     settings: Annotated[
@@ -62,6 +68,7 @@ def train(
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.images import read_good_images  # noqa: PLC0415
+    from differnet.recipe import read_recipe  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
 
     shortcuts = {
@@ -70,13 +77,25 @@ def train(
         "calibration.false_reject_rate": false_reject_rate,
     }
     named = {name: value for name, value in shortcuts.items() if value is not None}
-    chosen = find_preset(preset).with_overrides(parse_assignments(settings or []) | named)
+    changes = parse_assignments(settings or []) | named
+    given = None if recipe is None else read_recipe(recipe)
+    if given is None:
+        if product is None:
+            raise typer.BadParameter("give a folder of good images, or --recipe FILE.", param_hint="PRODUCT")
+        start = find_preset(preset or "default")
+    else:
+        if preset is not None:
+            raise typer.BadParameter("the recipe says the preset; change it there.", param_hint="--preset")
+        start, product, region = given.settings(), product or given.images, region or given.region
+    chosen = start.with_overrides(changes)
     check_writable(output)
     images = read_good_images(product)
     if images.passed_over:
         say(f"{product}: {images.passed_over}.")
     interest = None if region is None else read_region(region, images.paths)
-    model = DifferNet(chosen, region=interest, device=device, weights=weights, cache=cache)
+    model = DifferNet(
+        chosen, region=interest, device=device, weights=weights, cache=cache, recipe=_as_done(given, changes)
+    )
     with progress() as listener:
         model.fit(images.paths, listener)  # type: ignore[arg-type]
     model.save(output)
@@ -89,7 +108,7 @@ def train(
             {
                 "model": str(output),
                 "product": str(product),
-                "preset": preset,
+                "preset": preset or ("default" if given is None else given.preset),
                 **record.model_dump(),
                 "model_id": model.manifest.model_id,  # type: ignore[union-attr]
                 "calibration": calibration_summary(model),
@@ -108,3 +127,11 @@ def train(
         warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
         raise typer.Exit(EXIT_INTERRUPTED)
     fail_if_skipped(model.failures)
+
+
+def _as_done(recipe: Recipe | None, changes: dict[str, Any]) -> str | None:
+    """The recipe's text, with what the command line changed as a comment."""
+    if recipe is None:
+        return None
+    changed = "".join(f"# Changed on the command line: --set {name}={value}\n" for name, value in changes.items())
+    return recipe.text + changed
