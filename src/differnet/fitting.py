@@ -26,7 +26,7 @@ from differnet.training import EpochReport, TrainingResult, split_held_out, trai
 from differnet.training_vectors import BankVectors, FreshVectors, VectorSource
 from differnet.views import View, fixed_views, random_views
 
-__all__ = ["Fitted", "Fitting", "Progress", "build_flow", "build_flows", "fit_folds", "fit_one"]
+__all__ = ["Fitted", "Fitting", "Progress", "build_flow", "build_flows", "fit_folds", "fit_one", "fold_places"]
 
 
 class Progress(Protocol):
@@ -220,7 +220,7 @@ class Fitting:
         same; the mean of several spreads a little less, which keeps the rate on the safe side in practice. No
         theorem promises the stated rate itself (Vovk, "Cross-conformal predictors", 2015; Barber et al., "Predictive
         inference with the jackknife+", Annals of Statistics 2021: at most twice the rate, for a related procedure).
-        An image's cells are compared with those of all others.
+        An image's cells are compared with good cells chosen without its fold.
         """
         collector = self._collector(len(sources))
         shared = self._settings.views.kind == "none" and not any(
@@ -247,10 +247,8 @@ class Fitting:
             count = len(bank.sources)
             _check_enough(count, len(sources), bank.failures)
             local = None if collector is None else collector.fit()
-            localizer = self._localizer(local)
-            for number, place in enumerate(places):
-                self._measure(localizer, spool[number], measured, without_image=place)
-                self._progress.images("heat maps", number + 1, count)
+            if collector is not None:
+                measured = self._measure_folds(collector, spool, places)
         watched = bank.features[:, trained_views:]
         trained = watched if shared else bank.features[:, :trained_views]
         folds = min(self._settings.calibration.folds, count)
@@ -274,6 +272,26 @@ class Fitting:
             failures=bank.failures,
         )
 
+    def _measure_folds(self, collector: CellCollector, spool: CellSpool, places: Sequence[int]) -> _Measured:
+        """Measure every image by good cells that were chosen without its fold.
+
+        Leaving an image's cells out of the cells of all would not do: they stand in for cells of others that were not
+        chosen because of them, so that the image would score higher than a new one like it.
+        """
+        count = len(places)
+        scores, peaks = [0.0] * count, [0.0] * count
+        done = 0
+        for fold in fold_places(count, self._settings):
+            unseen = {places[number] for number in fold}
+            localizer = self._localizer(collector.fit(unseen))
+            for number in fold:
+                measured = _Measured()
+                self._measure(localizer, spool[number], measured)
+                [scores[number]], [peaks[number]] = measured.scores, measured.peaks
+                done += 1
+                self._progress.images("heat maps", done, count)
+        return _Measured(scores, peaks)
+
     def _join(self, scores: Tensor | None, local_scores: Tensor) -> tuple[CommonScale | None, Tensor]:
         if scores is None or not len(scores):
             return None, torch.empty(0)
@@ -287,11 +305,10 @@ class Fitting:
         localizer: Localizer | None,
         cells: CellGrids | None,
         measured: _Measured,
-        without_image: int | None = None,
     ) -> None:
         if localizer is None or cells is None:
             return
-        anomaly = localizer.anomaly(cells.to(self._extraction.device), without_image)
+        anomaly = localizer.anomaly(cells.to(self._extraction.device))
         measured.scores.append(local_score(anomaly, self._settings.scoring.hottest))
         measured.peaks.append(localizer.peak(localizer.smooth(anomaly)))
 
@@ -347,6 +364,13 @@ def fit_one(
         return flow, result
 
 
+def fold_places(count: int, settings: Settings) -> list[list[int]]:
+    """Divide images into the folds of the cross-fitting; the places of each are sorted."""
+    folds = min(settings.calibration.folds, count)
+    order = np.random.default_rng([settings.seed, 0]).permutation(count)
+    return [sorted(order[fold::folds].tolist()) for fold in range(folds)]
+
+
 def fit_folds(
     settings: Settings,
     trained: Tensor,
@@ -368,13 +392,13 @@ def fit_folds(
         them. After Ctrl-C the last finished or interrupted flow alone, with NaN for the scores of all but its own fold.
     """
     training, count = settings.training, len(trained)
-    folds = min(settings.calibration.folds, count)
-    order = np.random.default_rng([settings.seed, 0]).permutation(count)
+    places = fold_places(count, settings)
+    folds = len(places)
     scores = torch.full((count,), torch.nan)
     members: list[NormalizingFlow] = []
     result = TrainingResult()
     for fold in range(folds):
-        unseen = torch.from_numpy(np.sort(order[fold::folds]))
+        unseen = torch.tensor(places[fold])
         seen = torch.ones(count, dtype=torch.bool)
         seen[unseen] = False
 
@@ -401,7 +425,7 @@ def fit_folds(
         if result.interrupted:
             previous = fold if len(members) > fold else fold - 1
             of_others = torch.ones(count, dtype=torch.bool)
-            of_others[torch.from_numpy(order[previous::folds].copy())] = False
+            of_others[torch.tensor(places[previous])] = False
             return flow, result, scores.masked_fill(of_others, torch.nan)
     return (members[0] if folds == 1 else FlowEnsemble(members)).eval(), result, scores
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,15 +154,20 @@ class CellCollector:
             kept.append(flat[torch.from_numpy(np.sort(chosen)).to(flat.device)].cpu())
         self._places.append(place)
 
-    def fit(self) -> LocalModel:
-        """Choose the cells of the model and measure what distance from them is usual."""
-        return LocalModel(self._fit(self._fine), self._fit(self._coarse))
+    def fit(self, without: Collection[int] = ()) -> LocalModel:
+        """Choose the cells of the model and measure what distance from them is usual.
 
-    def _fit(self, of_images: Sequence[Tensor]) -> GoodCells:
-        cells = torch.cat([*of_images])
-        places = torch.cat(
-            [torch.full((len(flat),), place) for flat, place in zip(of_images, self._places, strict=True)]
-        )
+        Args:
+            without: Places of images to leave out, as if they had never been added; not all.
+        """
+        return LocalModel(self._fit(self._fine, without), self._fit(self._coarse, without))
+
+    def _fit(self, of_images: Sequence[Tensor], without: Collection[int]) -> GoodCells:
+        kept_images = [
+            (flat, place) for flat, place in zip(of_images, self._places, strict=True) if place not in without
+        ]
+        cells = torch.cat([flat for flat, _ in kept_images])
+        places = torch.cat([torch.full((len(flat),), place) for flat, place in kept_images])
         chosen = _spread_out(cells, self._cells)
         # In the precision in which they are stored.
         kept, kept_places = cells[chosen].half(), places[chosen]
