@@ -45,6 +45,7 @@ class TrainingRecord(_Record):
         held_out_images: Number of good images held out.
         members: Number of flows in the ensemble.
         data_sha256: Fingerprint of all these images, empty for imported weights.
+        region_sha256: Fingerprint of the region of interest, empty for whole images.
         epochs: Finished epochs.
         kept_epoch: The epoch whose weights are kept.
         loss: Training loss of the kept epoch.
@@ -60,6 +61,7 @@ class TrainingRecord(_Record):
     held_out_images: int = Field(0, ge=0)
     members: int = Field(1, ge=1, le=50)
     data_sha256: str = ""
+    region_sha256: str = ""
     epochs: int = Field(0, ge=0)
     kept_epoch: int = Field(0, ge=0)
     loss: float | None = None

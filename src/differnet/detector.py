@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -29,13 +28,19 @@ from differnet.errors import (
     SettingsError,
     WeightsError,
 )
-from differnet.extractors import build_extractor, find_weights
+from differnet.extractors import Weights, build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
 from differnet.feature_cache import FeatureCache
 from differnet.features import Failure, FeatureExtraction, ImageFeatures
 from differnet.fitting import Fitted, Fitting, build_flow, build_flows
 from differnet.flow import FlowEnsemble, NormalizingFlow
-from differnet.images import ImageSource, RegionOfInterest, read_good_images
+from differnet.images import (
+    ImageSource,
+    RegionOfInterest,
+    data_fingerprint,
+    read_good_images,
+    region_fingerprint,
+)
 from differnet.localization.explanation import Explanation
 from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
@@ -84,8 +89,8 @@ class DifferNet:
         settings: A preset's name (``default`` or ``paper``) or settings of your own.
         region: Which pixels count; scores, maps and training see nothing else. All images must have its size.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``.
-        weights: File or folder with the extractor's pretrained weights; None searches for them, see
-            `differnet.extractors.weights`.
+        weights: The extractor's pretrained weights, or the file or folder that holds them; None searches for them,
+            see `differnet.extractors.weights`.
         cache: Folder where features are kept from one training to the next, see `differnet.feature_cache`; None keeps
             none.
         recipe: Text of the recipe that the settings come from, kept in the model file.
@@ -113,7 +118,7 @@ class DifferNet:
         *,
         region: RegionOfInterest | None = None,
         device: str = "auto",
-        weights: str | os.PathLike[str] | None = None,
+        weights: str | os.PathLike[str] | Weights | None = None,
         cache: str | os.PathLike[str] | None = None,
         recipe: str | None = None,
     ) -> None:
@@ -129,7 +134,7 @@ class DifferNet:
         self.held_out_scores = torch.empty(0)
         self._peaks = torch.empty(0)
         self._source: Source = "held-out"
-        self._weights_path = weights
+        self._weights = weights
         self._extraction: FeatureExtraction | None = None
         self._extractor_sha256 = ""
         self._flow: NormalizingFlow | FlowEnsemble | None = None
@@ -146,7 +151,8 @@ class DifferNet:
         """
         if self._extraction is None:
             chosen = self.settings.extractor
-            weights = find_weights(chosen.name, path=self._weights_path)
+            given = self._weights
+            weights = given if isinstance(given, Weights) else find_weights(chosen.name, path=given)
             if self.manifest is not None and weights.fingerprint != self.manifest.extractor_sha256:
                 raise WeightsError(
                     f"The model was trained with other {chosen.name} weights (SHA-256 "
@@ -285,7 +291,7 @@ class DifferNet:
         Raises:
             ImageError: If an image cannot be used; `inspect_stream` goes on instead.
         """
-        single = isinstance(images, (str, os.PathLike, np.ndarray))
+        single = isinstance(images, (str, os.PathLike, bytes, np.ndarray))
         several: Iterable[ImageSource] = [images] if single else images  # type: ignore[list-item,assignment]
         results = self.inspect_stream(several, all_views=True)
         return np.array([_usable(result).score for result in results], np.float32)
@@ -409,7 +415,7 @@ class DifferNet:
         path: str | os.PathLike[str],
         *,
         device: str = "auto",
-        weights: str | os.PathLike[str] | None = None,
+        weights: str | os.PathLike[str] | Weights | None = None,
     ) -> DifferNet:
         """Read a model file; nothing in it is executed.
 
@@ -467,7 +473,7 @@ class DifferNet:
         *,
         views: int = 64,
         device: str = "auto",
-        weights: str | os.PathLike[str] | None = None,
+        weights: str | os.PathLike[str] | Weights | None = None,
     ) -> DifferNet:
         """Take over a model that the authors' code trained, from its saved state dict.
 
@@ -604,7 +610,8 @@ class DifferNet:
             origin="trained",
             images=fitted.images,
             held_out_images=fitted.held_out_images,
-            data_sha256=_data_fingerprint(sources),
+            data_sha256=data_fingerprint(sources),
+            region_sha256=region_fingerprint(self.region),
             members=len(fitted.flow.members) if isinstance(fitted.flow, FlowEnsemble) else 1,
             epochs=len(result.history),
             kept_epoch=result.kept_epoch,
@@ -676,21 +683,6 @@ def _read_scale(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> Com
 def _as_sources(images: GoodImages) -> list[ImageSource]:
     if isinstance(images, (str, os.PathLike)):
         return list(read_good_images(images).paths)
-    if isinstance(images, np.ndarray):
-        raise DatasetError("Several good images are needed, not one array; give a list of arrays, a folder or paths.")
+    if isinstance(images, (bytes, np.ndarray)):
+        raise DatasetError("Several good images are needed, not one; give a list of arrays, a folder or paths.")
     return list(images)
-
-
-def _data_fingerprint(sources: Iterable[ImageSource]) -> str:
-    """SHA-256 over the contents of all images, whatever their names and order."""
-    digests = []
-    for source in sources:
-        if isinstance(source, np.ndarray):
-            content = str((source.shape, source.dtype)).encode() + source.tobytes()
-        else:
-            try:
-                content = Path(source).read_bytes()
-            except OSError:
-                continue
-        digests.append(hashlib.sha256(content).digest())
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "CalibrationError",
+    "ClusterError",
     "DatasetError",
     "DifferNetError",
     "DivergenceError",
@@ -25,6 +26,10 @@ class DifferNetError(Exception):
 
 class ImageError(DifferNetError):
     """An image cannot be read, or its size or values are not usable."""
+
+
+class ClusterError(DifferNetError):
+    """A Ray cluster cannot be reached, or lacks what a task needs."""
 
 
 class DatasetError(DifferNetError):

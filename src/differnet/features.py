@@ -416,8 +416,10 @@ class _Prepared:
 
 
 def describe(source: ImageSource, index: int) -> str:
-    """Name an image for a message or a table: its path, or its place among the arrays."""
-    return f"array[{index}]" if isinstance(source, np.ndarray) else str(source)
+    """Name an image for a message or a table: its path, or its place in the input."""
+    if isinstance(source, np.ndarray):
+        return f"array[{index}]"
+    return f"image[{index}]" if isinstance(source, bytes) else str(source)
 
 
 def _on_disk(shape: tuple[int, ...]) -> Tensor:

@@ -58,6 +58,12 @@ class Recipe(BaseModel):
         }
         return {**changes, "seed": self.seed}
 
+    def text_with(self, changes: Mapping[str, Any]) -> str:
+        """The text, with what was changed beside it as comments."""
+        return self.text + "".join(
+            f"# Changed on the command line: --set {name}={value}\n" for name, value in changes.items()
+        )
+
     def settings(self) -> Settings:
         """All settings.
 

@@ -66,7 +66,8 @@ class StubModel(DifferNet):
     ) -> Iterator[Explanation | Failure]:
         self.method = method
         for path in images:
-            if not Path(str(path)).exists():
+            assert isinstance(path, Path)
+            if not path.exists():
                 yield Failure(str(path), f"{path}: no such file; check the path.")
                 continue
             height, width = load_image(path).shape[:2]

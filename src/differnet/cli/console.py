@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from differnet.cluster.training import TrainingRow
     from differnet.features import Failure
     from differnet.training import EpochReport
 
@@ -30,6 +31,7 @@ __all__ = [
     "ProgressListener",
     "WeightsOption",
     "fail_if_skipped",
+    "fleet_progress",
     "parse_assignments",
     "print_json",
     "progress",
@@ -125,6 +127,50 @@ def progress() -> Iterator[ProgressListener]:
     )
     with bar:
         yield ProgressListener(bar)
+
+
+@contextmanager
+def fleet_progress(products: int) -> Iterator[FleetProgress]:
+    """Bars for a fleet and for each product that is running; a line for each that is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=_errors(),
+        disable=not _errors().is_terminal,
+        transient=True,
+    )
+    with bar:
+        yield FleetProgress(bar, products)
+
+
+class FleetProgress:
+    """Shows how a fleet comes along; see `differnet.cluster.fleet_training.Board`."""
+
+    def __init__(self, bar: Progress, products: int) -> None:
+        self._bar = bar
+        self._done = 0
+        self._products = products
+        self._whole = bar.add_task("products", total=products)
+        self._tasks: dict[str, TaskID] = {}
+
+    def running(self, product: str, stage: str, done: int, total: int) -> None:
+        """A product has come so far in a stage."""
+        if product not in self._tasks:
+            self._tasks[product] = self._bar.add_task(product, total=total)
+        self._bar.update(self._tasks[product], description=f"  {product}: {stage}", completed=done, total=total)
+
+    def finished(self, row: TrainingRow) -> None:
+        """A product is done."""
+        if row.product in self._tasks:
+            self._bar.remove_task(self._tasks.pop(row.product))
+        self._done += 1
+        self._bar.update(self._whole, completed=self._done)
+        seconds = f", {row.seconds:.0f} s" if row.seconds is not None else ""
+        remark = f": {row.reason}" if row.reason else ""
+        say(f"[{self._done}/{self._products}] {row.product} {row.status}{seconds}{remark}")
 
 
 class ProgressListener:

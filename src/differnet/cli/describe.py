@@ -1,17 +1,13 @@
-"""What several commands say of a calibration, and how they take a region of interest."""
+"""What several commands say of a calibration."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from differnet.detector import DifferNet
-    from differnet.images import RegionOfInterest
 
-__all__ = ["calibration_sentence", "calibration_summary", "read_region"]
+__all__ = ["calibration_sentence", "calibration_summary"]
 
 _SOURCES = {
     "held-out": "good images held out of training",
@@ -48,35 +44,3 @@ def calibration_sentence(model: DifferNet) -> str:
         return f"{sentence}, on average."
     low, high = summary["rate_interval95"]
     return f"{sentence}, on average; with so many images the true rate lies in {low:.3f} to {high:.3f} (95 %)."
-
-
-def read_region(text: str, images: Sequence[str | os.PathLike[str]]) -> RegionOfInterest:
-    """Read a region of interest: a box ``x,y,width,height``, or the path of a mask image.
-
-    Args:
-        text: What the user gave.
-        images: The first one that can be read tells the size of the images.
-
-    Raises:
-        SettingsError: If a box is not one, or not within the images.
-        ImageError: If the mask cannot be used, or has not the images' size.
-    """
-    from differnet.errors import ImageError  # noqa: PLC0415
-    from differnet.images import RegionOfInterest, load_image, parse_box  # noqa: PLC0415
-
-    first = None
-    for path in images:
-        try:
-            first = load_image(path)
-            break
-        except ImageError:
-            continue
-    if first is None:
-        raise ImageError(f"None of the {len(images)} images can be read; give PNG, JPEG, BMP, TIFF or WebP files.")
-    if Path(text).is_file():
-        region = RegionOfInterest.from_file(text)
-        region.crop(first)
-        return region
-    if not any(character.isdigit() for character in text) or Path(text).suffix:
-        raise ImageError(f"{text}: no such mask image, and not a box x,y,width,height; check the path.")
-    return RegionOfInterest.from_box(parse_box(text), (first.shape[1], first.shape[0]))

@@ -17,6 +17,7 @@ from differnet.cli import (
     doctor,
     evaluate,
     explain,
+    fleet,
     import_official,
     info,
     recipe,
@@ -50,6 +51,7 @@ app.command("import-official")(import_official.import_official)
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(weights.app, name="weights")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,11 +19,8 @@ from differnet.cli.console import (
     say,
     warn,
 )
-from differnet.cli.describe import calibration_sentence, calibration_summary, read_region
+from differnet.cli.describe import calibration_sentence, calibration_summary
 from differnet.cli.sinks import check_writable
-
-if TYPE_CHECKING:
-    from differnet.recipe import Recipe
 
 __all__ = ["train"]
 
@@ -67,7 +64,7 @@ def train(
     Ctrl-C ends the training early and keeps the best state so far.
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
-    from differnet.images import read_good_images  # noqa: PLC0415
+    from differnet.images import read_good_images, read_region  # noqa: PLC0415
     from differnet.recipe import read_recipe  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
 
@@ -94,7 +91,12 @@ def train(
         say(f"{product}: {images.passed_over}.")
     interest = None if region is None else read_region(region, images.paths)
     model = DifferNet(
-        chosen, region=interest, device=device, weights=weights, cache=cache, recipe=_as_done(given, changes)
+        chosen,
+        region=interest,
+        device=device,
+        weights=weights,
+        cache=cache,
+        recipe=None if given is None else given.text_with(changes),
     )
     with progress() as listener:
         model.fit(images.paths, listener)  # type: ignore[arg-type]
@@ -127,11 +129,3 @@ def train(
         warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
         raise typer.Exit(EXIT_INTERRUPTED)
     fail_if_skipped(model.failures)
-
-
-def _as_done(recipe: Recipe | None, changes: dict[str, Any]) -> str | None:
-    """The recipe's text, with what the command line changed as a comment."""
-    if recipe is None:
-        return None
-    changed = "".join(f"# Changed on the command line: --set {name}={value}\n" for name, value in changes.items())
-    return recipe.text + changed

@@ -2,5 +2,6 @@
 
 from differnet.extractors.base import Extractor
 from differnet.extractors.build import EXTRACTORS, build_extractor, find_weights
+from differnet.extractors.weights import Weights
 
-__all__ = ["EXTRACTORS", "Extractor", "build_extractor", "find_weights"]
+__all__ = ["EXTRACTORS", "Extractor", "Weights", "build_extractor", "find_weights"]

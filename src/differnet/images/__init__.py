@@ -1,9 +1,10 @@
 """From files, folders and arrays to HWC uint8 RGB images."""
 
 from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
+from differnet.images.fingerprint import data_fingerprint, region_fingerprint
 from differnet.images.layouts import GOOD, LabelledImage, read_good_images, read_test_images
 from differnet.images.read import DEFAULT_MAX_PIXELS, MIN_SIDE, ImageSource, as_rgb, load_image, read_image
-from differnet.images.region_of_interest import RegionOfInterest, parse_box
+from differnet.images.region_of_interest import RegionOfInterest, parse_box, read_region
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -16,9 +17,12 @@ __all__ = [
     "RegionOfInterest",
     "as_rgb",
     "collect_images",
+    "data_fingerprint",
     "load_image",
     "parse_box",
     "read_good_images",
     "read_image",
+    "read_region",
     "read_test_images",
+    "region_fingerprint",
 ]

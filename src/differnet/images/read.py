@@ -1,7 +1,8 @@
-"""Reading one image, from a file or an array, into HWC uint8 RGB."""
+"""Reading one image, from a file, its content or an array, into HWC uint8 RGB."""
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -15,8 +16,8 @@ from differnet.errors import ImageError
 
 __all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "ImageSource", "as_rgb", "load_image", "read_image"]
 
-ImageSource: TypeAlias = str | os.PathLike[str] | NDArray[Any]
-"""What an image can be given as: a path, or an array (see `as_rgb`)."""
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any]
+"""What an image can be given as: a path, the content of a file, or an array (see `as_rgb`)."""
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Largest image decoded by default, in pixels: a 100 MP camera passes, a decompression bomb does not."""
@@ -32,10 +33,10 @@ _SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
 def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read an image given as a path or as an array.
+    """Read an image given as a path, as the content of a file, or as an array.
 
     Args:
-        source: A path (see `read_image`) or an array (see `as_rgb`).
+        source: A path (see `read_image`), the content of such a file, or an array (see `as_rgb`).
         max_pixels: Refuse images with more pixels than this.
 
     Returns:
@@ -46,6 +47,8 @@ def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
     """
     if isinstance(source, np.ndarray):
         return as_rgb(source, max_pixels=max_pixels)
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), "the image", max_pixels)
     return read_image(source, max_pixels=max_pixels)
 
 
@@ -68,9 +71,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     """
     file = Path(path)
     try:
-        with _open_header(file) as image:
-            _check_size(image.width, image.height, max_pixels, name=str(file))
-            return _to_rgb(image)
+        return _decode(file, str(file), max_pixels)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file; check the path.") from None
     except IsADirectoryError:
@@ -79,10 +80,6 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         raise ImageError(f"{file}: no such file; a part of the path is not a folder.") from None
     except PermissionError:
         raise ImageError(f"{file}: permission denied; make the file readable.") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{file}: is not a {_FORMAT_NAMES} image; remove it or convert it.") from None
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError) as error:
-        raise ImageError(f"{file}: the image is damaged or truncated ({error}); replace the file.") from None
 
 
 def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
@@ -123,7 +120,21 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     return np.ascontiguousarray(array)
 
 
-def _open_header(file: Path) -> Image.Image:
+def _decode(file: Path | io.BytesIO, name: str, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode a file; errors of its path are left to the caller."""
+    try:
+        with _open_header(file) as image:
+            _check_size(image.width, image.height, max_pixels, name=name)
+            return _to_rgb(image)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: is not a {_FORMAT_NAMES} image; remove it or convert it.") from None
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError) as error:
+        raise ImageError(f"{name}: the image is damaged or truncated ({error}); replace the file.") from None
+
+
+def _open_header(file: Path | io.BytesIO) -> Image.Image:
     """Open an image without decoding it, and without Pillow's own limit on pixels, which ours replaces."""
     with _PILLOW_LIMIT:
         limit = Image.MAX_IMAGE_PIXELS

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from differnet.errors import ImageError, SettingsError
-from differnet.images.read import DEFAULT_MAX_PIXELS, MIN_SIDE, read_image
+from differnet.images.read import DEFAULT_MAX_PIXELS, MIN_SIDE, load_image, read_image
 
-__all__ = ["NEUTRAL_RGB", "Box", "RegionOfInterest", "parse_box"]
+__all__ = ["NEUTRAL_RGB", "Box", "RegionOfInterest", "parse_box", "read_region"]
 
 Box: TypeAlias = tuple[int, int, int, int]
 """x and y of the upper left corner, width and height, in pixels."""
@@ -217,3 +219,32 @@ def _check_box(box: Box) -> None:
 
 def _name(box: Box) -> str:
     return ",".join(str(number) for number in box)
+
+
+def read_region(text: str, images: Sequence[str | os.PathLike[str]]) -> RegionOfInterest:
+    """Read a region of interest: a box ``x,y,width,height``, or the path of a mask image.
+
+    Args:
+        text: What the user gave.
+        images: The first one that can be read tells the size of the images.
+
+    Raises:
+        SettingsError: If a box is not one, or not within the images.
+        ImageError: If the mask cannot be used, or has not the images' size.
+    """
+    first = None
+    for path in images:
+        try:
+            first = load_image(path)
+            break
+        except ImageError:
+            continue
+    if first is None:
+        raise ImageError(f"None of the {len(images)} images can be read; give PNG, JPEG, BMP, TIFF or WebP files.")
+    if Path(text).is_file():
+        region = RegionOfInterest.from_file(text)
+        region.crop(first)
+        return region
+    if not any(character.isdigit() for character in text) or Path(text).suffix:
+        raise ImageError(f"{text}: no such mask image, and not a box x,y,width,height; check the path.")
+    return RegionOfInterest.from_box(parse_box(text), (first.shape[1], first.shape[0]))

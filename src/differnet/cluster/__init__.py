@@ -1,0 +1,1 @@
+"""Many products and large archives: in the calling process, or on a Ray cluster."""

@@ -1,0 +1,235 @@
+"""What is to be scored: the images of a folder or of Parquet files, here or on a remote file system."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from differnet.errors import DatasetError, MissingExtraError
+from differnet.images import IMAGE_SUFFIXES, collect_images
+
+__all__ = ["Archive", "ArchiveImage", "FileArchive", "ParquetArchive", "is_remote", "open_archive"]
+
+_PARQUET_SUFFIX = ".parquet"
+_PATH, _BYTES, _PRODUCT = "path", "bytes", "product"
+# Images that come as bytes are handed on in portions of about this size.
+_PORTION_BYTES = 16_000_000
+_MOST_ROWS = 256
+
+
+@dataclass(frozen=True)
+class ArchiveImage:
+    """An image of an archive.
+
+    Attributes:
+        path: What it is called in the results; of a folder's images relative to the folder.
+        product: Which product it shows; None where one model scores everything.
+        location: Where to read it.
+        content: The file's content, where the archive holds it.
+    """
+
+    path: str
+    product: str | None
+    location: str
+    content: bytes | None = None
+
+
+class Archive(Protocol):
+    """Images to be scored.
+
+    Attributes:
+        total: Number of images.
+    """
+
+    total: int
+
+    def images(self) -> Iterator[ArchiveImage]:
+        """All images, as they are needed."""
+        ...
+
+
+def is_remote(location: str) -> bool:
+    """Whether a location belongs to a file system other than this machine's."""
+    return "://" in location
+
+
+def open_archive(source: str, *, with_products: bool) -> Archive:
+    """Find the images to be scored.
+
+    Args:
+        source: A folder, an image, a list file; a Parquet file, or a folder of them; or the address of any of these
+            (but a list) in a file system of fsspec, such as ``s3://bucket/folder``.
+        with_products: Whether the images must tell their product: by the first folder below the source, or by the
+            column ``product``.
+
+    Raises:
+        DatasetError: If there is nothing, or products are not told.
+        MissingExtraError: If a package is needed that is not installed.
+    """
+    if is_remote(source):
+        return _open_remote(source, with_products)
+    path = Path(source)
+    if path.suffix == _PARQUET_SUFFIX or (path.is_dir() and next(path.rglob(f"*{_PARQUET_SUFFIX}"), None) is not None):
+        return ParquetArchive(source, with_products=with_products)
+    found = collect_images(path).paths
+    if not path.is_dir():
+        return FileArchive([(str(file), str(file.resolve())) for file in found], with_products=with_products)
+    root = path.resolve()
+    # Not resolved one by one: a link is read where it lies.
+    pairs = [(file.relative_to(path).as_posix(), str(root / file.relative_to(path))) for file in found]
+    return FileArchive(pairs, with_products=with_products)
+
+
+class FileArchive:
+    """Image files. The names of all are held in memory: some hundred bytes each.
+
+    Args:
+        files: Names in the results, and locations.
+        with_products: Whether the first part of each name is its product.
+
+    Raises:
+        DatasetError: If a name has no such part.
+    """
+
+    def __init__(self, files: Sequence[tuple[str, str]], *, with_products: bool) -> None:
+        self._files = files
+        self._with_products = with_products
+        self.total = len(files)
+        if with_products:
+            bare = next((name for name, _ in files if len(PurePosixPath(name).parts) < 2), None)
+            if bare is not None:
+                raise DatasetError(
+                    f"{bare}: lies in no product's folder; with a folder of models, give a folder that has one for "
+                    f"each product, or give one model file."
+                )
+
+    def images(self) -> Iterator[ArchiveImage]:
+        """All images, in order."""
+        for name, location in self._files:
+            product = PurePosixPath(name).parts[0] if self._with_products else None
+            yield ArchiveImage(name, product, location)
+
+
+class ParquetArchive:
+    """Rows of Parquet files: a column ``path``, and where the images lie in them, a column ``bytes``.
+
+    Args:
+        source: A file or a folder, or their address.
+        with_products: Whether the column ``product`` is needed.
+
+    Attributes:
+        rows: Number of rows to hand on at a time.
+        has_bytes: Whether the rows hold the images' bytes.
+
+    Raises:
+        DatasetError: If it cannot be read, or a column is missing.
+        MissingExtraError: If pyarrow is not installed.
+    """
+
+    def __init__(self, source: str, *, with_products: bool) -> None:
+        if importlib.util.find_spec("pyarrow") is None:
+            raise MissingExtraError(f"{source}: Parquet needs pyarrow. Run: pip install 'differnet[cluster]'")
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.dataset as pads  # noqa: PLC0415
+
+        self.filesystem, self.location = _file_system(source)
+        self._base = _base(source)
+        try:
+            self._dataset = pads.dataset(self.location, format="parquet", filesystem=self.filesystem)
+            names = self._dataset.schema.names
+            self.total = self._dataset.count_rows()
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"{source}: cannot be read as Parquet ({error}); give a file with rows.") from None
+        needed = [_PATH, *([_PRODUCT] if with_products else [])]
+        missing = [name for name in needed if name not in names]
+        if missing:
+            raise DatasetError(
+                f"{source}: has no column '{missing[0]}' but {', '.join(names)}; the columns are 'path', 'product' "
+                f"where there are several models, and 'bytes' where the images themselves are in it."
+            )
+        if not self.total:
+            raise DatasetError(f"{source}: has no rows; give a file with images.")
+        self.has_bytes = _BYTES in names
+        self.columns = [*needed, *([_BYTES] if self.has_bytes else [])]
+        self.rows = self._portion() if self.has_bytes else _MOST_ROWS
+
+    def images(self) -> Iterator[ArchiveImage]:
+        """All images, read as they are needed."""
+        batches = self._dataset.to_batches(columns=self.columns, batch_size=self.rows, batch_readahead=1)
+        for batch in batches:
+            yield from self.of_rows(batch.to_pylist())
+
+    def of_rows(self, rows: Sequence[dict[str, Any]]) -> Iterator[ArchiveImage]:
+        """Rows, as they are in the files, as images."""
+        yield from images_of_rows(rows, self._base)
+
+    @property
+    def base(self) -> str:
+        """Where paths that are not absolute count from."""
+        return self._base
+
+    def _portion(self) -> int:
+        first = next(iter(self._dataset.to_batches(columns=[_BYTES], batch_size=8)), None)
+        mean = 1 if first is None or not first.num_rows else max(1, first.nbytes // first.num_rows)
+        return max(8, min(_MOST_ROWS, _PORTION_BYTES // mean))
+
+
+def images_of_rows(rows: Sequence[dict[str, Any]], base: str) -> Iterator[ArchiveImage]:
+    """Rows of a Parquet file as images; paths without a file system count from ``base``."""
+    for row in rows:
+        path = str(row[_PATH])
+        product = row.get(_PRODUCT)
+        absolute = is_remote(path) or Path(path).is_absolute()
+        location = path if absolute else f"{base}/{path}"
+        yield ArchiveImage(path, None if product is None else str(product), location, row.get(_BYTES))
+
+
+def portions(images: Iterator[ArchiveImage], size: int) -> Iterator[list[ArchiveImage]]:
+    """Cut a stream into lists."""
+    while portion := list(itertools.islice(images, size)):
+        yield portion
+
+
+def _open_remote(source: str, with_products: bool) -> Archive:
+    if importlib.util.find_spec("fsspec") is None:
+        raise MissingExtraError(f"{source}: needs fsspec. Run: pip install 'differnet[cluster]'")
+    filesystem, root = _file_system(source)
+    try:
+        files = sorted(filesystem.find(root))
+    except Exception as error:  # every file system has its own
+        raise DatasetError(f"{source}: cannot be listed ({error}); check address and access.") from None
+    if any(file.endswith(_PARQUET_SUFFIX) for file in files):
+        return ParquetArchive(source, with_products=with_products)
+    images = [file for file in files if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        raise DatasetError(f"{source}: no images found; give PNG, JPEG, BMP, TIFF or WebP files.")
+    prefix = f"{root.rstrip('/')}/"
+    return FileArchive(
+        [(file.removeprefix(prefix), filesystem.unstrip_protocol(file)) for file in images],
+        with_products=with_products,
+    )
+
+
+def _file_system(source: str) -> tuple[Any, str]:
+    if not is_remote(source):
+        return None, source
+    if importlib.util.find_spec("fsspec") is None:
+        raise MissingExtraError(f"{source}: needs fsspec. Run: pip install 'differnet[cluster]'")
+    import fsspec  # noqa: PLC0415
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(source)
+    except (ValueError, ImportError, OSError) as error:
+        raise DatasetError(f"{source}: there is no such file system here ({error}); install what it needs.") from None
+    return filesystem, root
+
+
+def _base(source: str) -> str:
+    if is_remote(source):
+        return source.rpartition("/")[0] if source.endswith(_PARQUET_SUFFIX) else source.rstrip("/")
+    path = Path(source).resolve()
+    return str(path.parent if path.is_file() else path)

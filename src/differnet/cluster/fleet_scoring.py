@@ -1,0 +1,276 @@
+"""Scoring an archive: here, or streamed through a pool of actors of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from differnet.bundle import Manifest, read_manifest
+from differnet.cluster.archive import Archive, ArchiveImage, ParquetArchive, images_of_rows, portions
+from differnet.cluster.fleet_training import Resources, check_resources
+from differnet.cluster.results import RESULT_COLUMNS, Done, Results
+from differnet.cluster.scoring import ModelShelf, score_images
+from differnet.cluster.tables import arrow_table
+from differnet.errors import DatasetError
+from differnet.extractors import Weights, find_weights
+
+__all__ = ["FleetModels", "ScoringSummary", "find_models", "score_archive", "score_archive_on_ray"]
+
+_PORTION = 64
+_IN_FLIGHT = 2
+_ROW_COLUMNS = {"product": str, **RESULT_COLUMNS}
+
+
+@dataclass(frozen=True)
+class FleetModels:
+    """The models that score an archive.
+
+    Attributes:
+        files: Model files by product.
+        manifests: What they say of themselves.
+        only: The product of all images, where one model file was given.
+    """
+
+    files: Mapping[str, Path]
+    manifests: Mapping[str, Manifest]
+    only: str | None = None
+
+    @property
+    def model_ids(self) -> dict[str, str]:
+        """Ids of the models by product."""
+        return {name: manifest.model_id for name, manifest in self.manifests.items()}
+
+    def weights(self, path: str | None = None) -> dict[str, Weights]:
+        """The pretrained weights that the models need, by the name of the extractor."""
+        names = {manifest.settings.extractor.name for manifest in self.manifests.values()}
+        return {name: find_weights(name, path=path) for name in sorted(names)}
+
+
+@dataclass
+class ScoringSummary:
+    """What a run did.
+
+    Attributes:
+        scored: Images that got a verdict.
+        errors: Images that got an error.
+        already_done: Images that had a row before.
+        decisions: Number of verdicts by decision.
+    """
+
+    scored: int = 0
+    errors: int = 0
+    already_done: int = 0
+    decisions: dict[str, int] | None = None
+
+    def count(self, row: Mapping[str, Any]) -> None:
+        """Count a row."""
+        if row.get("error"):
+            self.errors += 1
+            return
+        self.scored += 1
+        if row.get("decision"):
+            self.decisions = self.decisions or {}
+            self.decisions[row["decision"]] = self.decisions.get(row["decision"], 0) + 1
+
+
+def find_models(source: str | os.PathLike[str]) -> FleetModels:
+    """Find models: one file, which scores everything, or a folder with a file for each product.
+
+    Raises:
+        DatasetError: If the folder has none.
+        ModelFileError: If a file is missing or not a model.
+    """
+    path = Path(source)
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    if not files:
+        raise DatasetError(f"{source}: holds no model files (*.safetensors); 'differnet fleet train' makes them.")
+    found = {file.stem: file for file in files}
+    manifests = {name: read_manifest(file) for name, file in found.items()}
+    return FleetModels(found, manifests, None if path.is_dir() else path.stem)
+
+
+def score_archive(
+    models: FleetModels,
+    archive: Archive,
+    results: Results,
+    *,
+    progress: Callable[[int, int], None],
+    weights_path: str | None = None,
+    device: str = "auto",
+    all_views: bool = False,
+) -> ScoringSummary:
+    """Score an archive in this process. What has a row in the results is left out.
+
+    Args:
+        models: From `find_models`.
+        archive: What to score.
+        results: Where the rows go.
+        progress: Hears how many images have a row, and how many there are.
+        weights_path: File or folder of pretrained weights; None searches.
+        device: Where the networks run.
+        all_views: Score by all views.
+
+    Raises:
+        OutputError: If the results hold verdicts of other models, or cannot be written.
+        WeightsError: If pretrained weights are not found.
+    """
+    done = results.done(models.model_ids)
+    summary = ScoringSummary(already_done=len(done))
+    shelf = ModelShelf(models.files.get, models.weights(weights_path), device)
+    remaining = (image for image in archive.images() if _key(image, models.only) not in done)
+    with results:
+        for row in score_images(shelf, remaining, models.only, all_views=all_views):
+            results.add([row])
+            summary.count(row)
+            progress(len(done) + summary.scored + summary.errors, archive.total)
+    return summary
+
+
+def score_archive_on_ray(
+    models: FleetModels,
+    archive: Archive,
+    results: Results,
+    *,
+    progress: Callable[[int, int], None],
+    resources: Resources,
+    workers: int | None = None,
+    weights_path: str | None = None,
+    device: str = "auto",
+    all_views: bool = False,
+) -> ScoringSummary:
+    """Score an archive by a pool of actors of the connected Ray cluster.
+
+    Ray Data streams the images: no more of them are on the way than the actors can take. Models and weights lie once
+    in the object store of each node, and each actor loads a model once. Rows come back here and are written here. An
+    actor that dies is started again, and what it had not handed back is computed again.
+
+    Args:
+        models: As for `score_archive`, as are all that are not named here.
+        archive: What to score.
+        results: Where the rows go.
+        progress: Hears of the progress.
+        resources: What each actor needs.
+        workers: Number of actors; None for as many as the cluster has room for.
+        weights_path: File or folder of pretrained weights.
+        device: Where the networks run.
+        all_views: Score by all views.
+
+    Raises:
+        ClusterError: If no node has what an actor needs.
+        OutputError: If the results hold verdicts of other models, or cannot be written.
+        WeightsError: If pretrained weights are not found.
+    """
+    import ray  # noqa: PLC0415
+    from ray.data import ActorPoolStrategy, DataContext  # noqa: PLC0415
+
+    check_resources(resources)
+    done = results.done(models.model_ids)
+    summary = ScoringSummary(already_done=len(done))
+    if workers is None:
+        workers = max(1, int(ray.cluster_resources().get("CPU", 1) // resources.cpus))
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    dataset = _dataset(archive, done, models.only, workers)
+    if dataset is None:
+        return summary
+    rows = dataset.map_batches(
+        _Scorer,
+        fn_constructor_kwargs={
+            "models": {name: ray.put(file.read_bytes()) for name, file in models.files.items()},
+            "weights": ray.put(models.weights(weights_path)),
+            "done": ray.put(done.hashes),
+            "base": archive.base if isinstance(archive, ParquetArchive) else "",
+            "only": models.only,
+            "device": device,
+            "all_views": all_views,
+            "threads": resources.cpus,
+        },
+        batch_size=min(_PORTION, archive.rows) if isinstance(archive, ParquetArchive) else _PORTION,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=_IN_FLIGHT),
+        num_cpus=resources.cpus,
+        num_gpus=resources.gpus,
+    )
+    with results:
+        for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+            found = block.to_pylist()
+            results.add(found)
+            for row in found:
+                summary.count(row)
+            progress(len(done) + summary.scored + summary.errors, archive.total)
+    return summary
+
+
+def _key(image: ArchiveImage, only: str | None) -> tuple[str, str]:
+    return only or image.product or "", image.path
+
+
+def _dataset(archive: Archive, done: Done, only: str | None, workers: int) -> Any:  # noqa: ANN401 - Ray's type
+    """The images as a Ray dataset; None if none remain. Rows of Parquet files are left out by the actors."""
+    import pyarrow as pa  # noqa: PLC0415
+    import ray  # noqa: PLC0415
+
+    if isinstance(archive, ParquetArchive):
+        blocks = max(2 * workers, archive.total // (16 * archive.rows))
+        return ray.data.read_parquet(
+            archive.location,
+            filesystem=archive.filesystem,
+            columns=archive.columns,
+            override_num_blocks=min(blocks, archive.total),
+            ray_remote_args={"num_cpus": 0},  # the actors may have all cores; readers wait for disks
+        )
+    remaining = (image for image in archive.images() if _key(image, only) not in done)
+    size = max(8, min(16 * _PORTION, archive.total // (8 * workers)))
+    tables = [
+        pa.table(
+            {
+                "path": [image.path for image in portion],
+                "product": pa.array([image.product for image in portion], pa.string()),
+                "location": [image.location for image in portion],
+            }
+        )
+        for portion in portions(remaining, size)
+    ]
+    return ray.data.from_arrow(tables) if tables else None
+
+
+class _Scorer:
+    """An actor that scores portions of an archive."""
+
+    def __init__(
+        self,
+        *,
+        models: Mapping[str, Any],
+        weights: Any,  # noqa: ANN401 - a reference
+        done: Any,  # noqa: ANN401 - a reference
+        base: str,
+        only: str | None,
+        device: str,
+        all_views: bool,
+        threads: int,
+    ) -> None:
+        import ray  # noqa: PLC0415
+        import torch  # noqa: PLC0415
+
+        torch.set_num_threads(threads)
+
+        def fetch(product: str) -> bytes | None:
+            return ray.get(models[product]) if product in models else None
+
+        self._shelf = ModelShelf(fetch, ray.get(weights), device)
+        self._done = Done(ray.get(done))
+        self._base = base
+        self._only = only
+        self._all_views = all_views
+
+    def __call__(self, batch: Any) -> Any:  # noqa: ANN401 - pyarrow's tables
+        rows = batch.to_pylist()
+        if "location" in batch.column_names:
+            images = [ArchiveImage(**row) for row in rows]
+        else:
+            images = [image for image in images_of_rows(rows, self._base) if _key(image, self._only) not in self._done]
+        scored = list(score_images(self._shelf, images, self._only, all_views=self._all_views))
+        return arrow_table(_ROW_COLUMNS, scored)

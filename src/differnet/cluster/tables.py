@@ -1,0 +1,99 @@
+"""Tables of rows: Parquet where pyarrow is installed (extra ``cluster``), else CSV with the same columns."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from differnet.errors import OutputError
+
+__all__ = ["Columns", "arrow_table", "has_parquet", "read_columns", "table_suffix", "write_table"]
+
+Columns = Mapping[str, type]
+"""Names of columns and what their values are: str, int or float; each may be None too."""
+
+
+def has_parquet() -> bool:
+    """Whether Parquet can be written here."""
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def table_suffix() -> str:
+    """What names of tables end with here."""
+    return ".parquet" if has_parquet() else ".csv"
+
+
+def write_table(path: Path, columns: Columns, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table; it appears under its name only once it is complete.
+
+    Args:
+        path: ``*.parquet`` or ``*.csv``; an existing file is replaced.
+        columns: What the table has; other keys of the rows are left out.
+        rows: By column; what is absent is None.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    part: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        os.close(handle)
+        part = Path(name)
+        if path.suffix == ".parquet":
+            _write_parquet(part, columns, rows)
+        else:
+            with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+                writer = csv.DictWriter(stream, list(columns), extrasaction="ignore", lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a writable folder.") from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def read_columns(path: Path, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    """Read some columns of a table, row by row; empty cells of CSV are None.
+
+    Raises:
+        OutputError: If it is damaged or another table.
+    """
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq  # noqa: PLC0415
+
+            table = pq.ParquetFile(path).read(columns=list(names))
+            return list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [tuple(row[name] or None for name in names) for row in csv.DictReader(stream)]
+    except (OSError, KeyError, ValueError) as error:
+        raise OutputError(f"{path}: is not a table of results ({error}); choose another --out.") from None
+
+
+def arrow_table(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - pyarrow's table
+    """Rows as a pyarrow table; what is absent is null."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    return pa.table({name: [_text(row.get(name)) for row in rows] for name in columns}, schema)
+
+
+def _write_parquet(path: Path, columns: Columns, rows: Sequence[Mapping[str, Any]]) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    pq.write_table(arrow_table(columns, rows), path)
+
+
+def _text(value: Any) -> Any:  # noqa: ANN401 - any cell
+    # File names that are not valid UTF-8 hold lone surrogates, which Parquet's strings cannot.
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -1,0 +1,38 @@
+"""Fingerprints of images: tell whether a model was trained on these, and within this region."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from differnet.images.read import ImageSource
+from differnet.images.region_of_interest import RegionOfInterest
+
+__all__ = ["data_fingerprint", "region_fingerprint"]
+
+
+def data_fingerprint(sources: Iterable[ImageSource]) -> str:
+    """SHA-256 over the contents of all images, whatever their names and order, but for files that cannot be read."""
+    digests = []
+    for source in sources:
+        if isinstance(source, np.ndarray):
+            content = str((source.shape, source.dtype)).encode() + source.tobytes()
+        elif isinstance(source, bytes):
+            content = source
+        else:
+            try:
+                content = Path(source).read_bytes()
+            except OSError:
+                continue
+        digests.append(hashlib.sha256(content).digest())
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
+def region_fingerprint(region: RegionOfInterest | None) -> str:
+    """SHA-256 of a region of interest, empty for whole images."""
+    if region is None:
+        return ""
+    return hashlib.sha256(str(region.size).encode() + np.packbits(region.mask).tobytes()).hexdigest()
