@@ -24,6 +24,7 @@ from differnet.cli import (
     report,
     score,
     train,
+    watch,
     weights,
 )
 from differnet.cli.console import EXIT_FAILED, exit_with_error
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("score")(score.score)
+app.command("watch")(watch.watch)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("explain")(explain.explain)

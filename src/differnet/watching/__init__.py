@@ -1,0 +1,21 @@
+"""Inspecting the files of a folder as they come, each exactly once, across restarts."""
+
+from differnet.watching.current_model import CurrentModel
+from differnet.watching.journal import Journal
+from differnet.watching.outputs import OutputFile
+from differnet.watching.photograph import Photograph, Stamp, is_image_name
+from differnet.watching.recorder import Recorder
+from differnet.watching.watcher import FolderWatch
+from differnet.watching.webhook import WebhookSender
+
+__all__ = [
+    "CurrentModel",
+    "FolderWatch",
+    "Journal",
+    "OutputFile",
+    "Photograph",
+    "Recorder",
+    "Stamp",
+    "WebhookSender",
+    "is_image_name",
+]
