@@ -30,6 +30,7 @@ __all__ = [
     "ImageFeatures",
     "ViewChoice",
     "describe",
+    "pool_maps",
     "pool_scales",
 ]
 
@@ -120,11 +121,12 @@ def pool_scales(
     for scale in range(scales):
         scaled = images if scale == 0 else functional.interpolate(images, size=size >> scale)
         maps = extractor.forward_stages(scaled, max(stages))
-        pooled.append(_pool(extractor, maps, stages, deviation))
+        pooled.append(pool_maps(extractor, maps, stages, deviation))
     return torch.cat(pooled, dim=1)
 
 
-def _pool(extractor: Extractor, maps: Sequence[Tensor], stages: Sequence[int], deviation: bool) -> Tensor:
+def pool_maps(extractor: Extractor, maps: Sequence[Tensor], stages: Sequence[int], deviation: bool) -> Tensor:
+    """Pool what the extractor's `forward_stages` gave for B images, as `pool_scales` does at each scale."""
     pooled = []
     for stage in stages:
         of_stage = maps[len(extractor.stage_channels) + 1 + stage].float()
@@ -325,7 +327,7 @@ class FeatureExtraction:
             stacked = torch.from_numpy(np.stack(images[start : start + self._batch])).to(self.device)
             pixels = stacked.permute(0, 3, 1, 2).float() / 255
             maps = self.extractor.forward_stages(pixels, max(-2, *self.stages))
-            features.append(_pool(self.extractor, maps, self.stages, self.deviation).cpu())
+            features.append(pool_maps(self.extractor, maps, self.stages, self.deviation).cpu())
             grids += cells.describe(maps[:before_last], self.size)
         return torch.cat(features).unsqueeze(1), grids
 
