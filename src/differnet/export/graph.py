@@ -1,0 +1,219 @@
+"""A fitted model as one module: from the pixels of an image to score, p-value, margin, decision and map."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from differnet.cells import CellGrids, CellProjection
+from differnet.detector import DifferNet
+from differnet.errors import NotFittedError, SettingsError
+from differnet.export.heat import HeatMap
+from differnet.export.judge import Judge
+from differnet.export.resize import PillowResize
+from differnet.features import pool_maps
+from differnet.images.region_of_interest import NEUTRAL_RGB
+from differnet.localization.localizer import display_scale
+from differnet.views import View, apply_view, fixed_views
+
+__all__ = ["InspectionGraph", "in_float32"]
+
+# Views per pass of the network, so that the memory that it takes does not grow with their number.
+_BATCH = 8
+# The side of a raw map is this fraction of the image's that the extractor sees.
+_REDUCTION = 4
+
+
+def in_float32(model: DifferNet) -> DifferNet:
+    """A model that computes in float32 on the CPU, as exported ones do, whatever its settings say."""
+    twin = copy.copy(model)
+    twin.settings = model.settings.with_overrides({"extractor.precision": "float32"})
+    twin.device = torch.device("cpu")
+    twin._extraction = None
+    twin._localizer = None
+    twin._flow = copy.deepcopy(model.flow).to(twin.device)
+    return twin
+
+
+class InspectionGraph(nn.Module):
+    """All that a model does with an image, as a module that can be exported.
+
+    Args:
+        model: A fitted model.
+        with_map: Whether to compute the heat map too.
+
+    Raises:
+        NotFittedError: If the model has learnt nothing.
+        SettingsError: If its maps are made by gradient, which a graph for inference has not.
+    """
+
+    def __init__(self, model: DifferNet, *, with_map: bool = False) -> None:
+        super().__init__()
+        if with_map and model.settings.localization.method != "neighbours":
+            raise SettingsError(
+                "Maps by gradient cannot be exported: export without --map, or train a model with "
+                "localization.method=neighbours."
+            )
+        model = in_float32(model)
+        extraction = model.extraction
+        size = model.settings.views.size
+        self._extractor = extraction.extractor
+        self._scales = extraction.scales
+        self._stages = extraction.stages
+        self._deviation = extraction.deviation
+        self._flow = model.flow.eval()
+        self._aggregation = model.settings.scoring.aggregation
+        self._hottest = model.settings.scoring.hottest
+        self._local, self._scale = model._local, model._scale
+        self.region = model.region
+        box = None if self.region is None else (self.region.box[3], self.region.box[2])
+        self._resize = PillowResize(size, box)
+        self._crop = None if self.region is None else _Crop(self.region.mask, self.region.box)
+        self.views = fixed_views(model.settings.views)
+        self._views = _Views(self.views, size)
+        self.judge = None if model.calibration is None else Judge(model.calibration)
+        self._cells: CellProjection | None = None
+        self._heat: HeatMap | None = None
+        self.scale_is_fixed = False
+        if self._scale is not None or with_map:
+            if self._local is None:
+                raise NotFittedError("The model has no cells of good parts; train it again.")
+            self._cells = CellProjection(self._extractor, model.settings.localization.dimensions)
+        if with_map:
+            self.scale_is_fixed = bool(len(model._peaks)) and model.calibration is not None
+            scale = None
+            if self.scale_is_fixed and model.calibration is not None:
+                scale = display_scale(model._peaks.double().numpy(), model.calibration.false_reject_rate)
+            cells = self._describe(self._network(torch.zeros(1, 3, size, size)), size).fine.shape[0]
+            self._heat = HeatMap(cells, size // _REDUCTION, scale, self.region)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what `forward` returns, in order."""
+        judged = () if self.judge is None else ("p_value", "margin", "decision")
+        return ("score", *judged, *(() if self._heat is None else ("map",)))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Inspect a uint8 (height, width, 3) RGB image."""
+        pixels = self._resize(image if self._crop is None else self._crop(image))
+        features, cells = self._features(pixels)
+        score = self._aggregate(self._flow.energy(features))
+        anomaly = None
+        if cells is not None and self._local is not None:
+            anomaly = self._local.anomaly(cells)
+        if self._scale is not None and anomaly is not None:
+            count = max(1, int(self._hottest * anomaly.numel()))
+            local = anomaly.flatten().topk(count).values.mean()
+            score = self._scale.join(score.view(1), local.view(1)).view(())
+        results = [score]
+        if self.judge is not None:
+            results += self.judge(score)
+        if self._heat is not None and anomaly is not None:
+            results.append(self._heat(anomaly, image))
+        return tuple(results)
+
+    def _features(self, pixels: Tensor) -> tuple[Tensor, CellGrids | None]:
+        """(V, d) features of the views, and the cells of the image as it is, which is the first view."""
+        size = pixels.shape[-1]
+        cells = None
+        features = []
+        for start in range(0, len(self.views), _BATCH):
+            views = self._views(pixels, start, _BATCH)
+            pooled = []
+            for scale in range(self._scales):
+                described = self._cells is not None and start == scale == 0
+                maps = self._network(_halved(views, scale), described)
+                pooled.append(pool_maps(self._extractor, maps, self._stages, self._deviation))
+                if described:
+                    cells = self._describe([of_stage[:1] for of_stage in maps], size)
+            features.append(torch.cat(pooled, dim=1))
+        return torch.cat(features), cells
+
+    def _network(self, levels: Tensor, described: bool = True) -> list[Tensor]:
+        last = max(-2, *self._stages) if described else max(self._stages)
+        return self._extractor.forward_stages(levels / 255, last)
+
+    def _describe(self, maps: Sequence[Tensor], size: int) -> CellGrids:
+        if self._cells is None:
+            raise NotFittedError("The model has no cells of good parts; train it again.")
+        return self._cells.describe(maps[: len(self._extractor.stage_channels)], size)[0]
+
+    def _aggregate(self, view_scores: Tensor) -> Tensor:
+        """What `differnet.scoring.aggregate` does, by operations that every runtime has."""
+        count = len(self.views)
+        if self._aggregation == "mean" or count == 1:
+            return view_scores.mean()
+        upper = view_scores.topk(count // 2 + 1).values
+        return upper[-1] if count % 2 else (upper[-1] + upper[-2]) / 2
+
+
+def _halved(images: Tensor, times: int) -> Tensor:
+    """What `functional.interpolate` picks for each scale, by constant places, since runtimes round them differently."""
+    if times == 0:
+        return images
+    size = images.shape[-1]
+    places = functional.interpolate(torch.arange(size, dtype=torch.float32)[None, None], size=size >> times)
+    chosen = places.flatten().to(torch.int64)
+    return images.index_select(2, chosen).index_select(3, chosen)
+
+
+class _Crop(nn.Module):
+    """What `RegionOfInterest.crop` does."""
+
+    _mask: Tensor
+    _neutral: Tensor
+
+    def __init__(self, mask: np.ndarray, box: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        x, y, width, height = box
+        self._window = (slice(y, y + height), slice(x, x + width))
+        inside = mask[self._window]
+        self._whole = bool(inside.all())
+        self.register_buffer("_mask", torch.from_numpy(inside.copy()).unsqueeze(2))
+        self.register_buffer("_neutral", torch.tensor(NEUTRAL_RGB, dtype=torch.uint8))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Cut the box out of a uint8 (height, width, 3) image, grey outside the mask."""
+        rows, columns = self._window
+        crop = image[rows, columns].contiguous()
+        return crop if self._whole else torch.where(self._mask, crop, self._neutral)
+
+
+class _Views(nn.Module):
+    """What `apply_views` does: each view takes every pixel from one place of the image, or black."""
+
+    def __init__(self, views: Sequence[View], size: int) -> None:
+        super().__init__()
+        self._size = size
+        self._turned = [view != View() for view in views]
+        for i, view in enumerate(views):
+            if self._turned[i]:
+                self.register_buffer(f"_places{i}", torch.from_numpy(_places(view, size)))
+
+    def forward(self, pixels: Tensor, start: int, count: int) -> Tensor:
+        """Make some of the views of (3, size, size) pixels, (count, 3, size, size)."""
+        # One pixel more, black, for what comes from outside.
+        flat = functional.pad(pixels.flatten(1), (0, 1))
+        views = []
+        for i, turned in enumerate(self._turned[start : start + count], start=start):
+            places = getattr(self, f"_places{i}") if turned else None
+            views.append(pixels if places is None else flat.index_select(1, places).view_as(pixels))
+        return torch.stack(views)
+
+
+def _places(view: View, size: int) -> np.ndarray:
+    """Where each pixel of a view comes from: int32 (size * size,), ``size * size`` for outside.
+
+    Found by applying the view to images that hold the digits of the places, counted from 1, since 0 means outside.
+    """
+    numbers = np.arange(1, size * size + 1, dtype=np.int32).reshape(size, size, 1)
+    found = np.zeros((size, size), np.int32)
+    for shift in (0, 8, 16, 24):
+        digits = np.repeat((numbers >> shift & 0xFF).astype(np.uint8), 3, axis=2)
+        found |= apply_view(digits, view)[:, :, 0].astype(np.int32) << shift
+    return np.where(found == 0, size * size, found - 1).astype(np.int32).ravel()

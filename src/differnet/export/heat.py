@@ -1,0 +1,81 @@
+"""The heat map as a graph: from the anomaly of cells to a map in the image's own size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from differnet.images import RegionOfInterest
+
+__all__ = ["HeatMap"]
+
+
+class HeatMap(nn.Module):
+    """What `Localizer.smooth` and `Localizer.heat` do for a map by ``neighbours``.
+
+    Args:
+        cells: Number of cells along a side, g.
+        side: Of the raw map.
+        scale: The raw value that becomes 1; None takes each image's own hottest.
+        region: The region of interest, if any.
+    """
+
+    _blur: Tensor
+    _seen: Tensor
+    _rows: Tensor
+    _columns: Tensor
+    _inside: Tensor
+
+    def __init__(self, cells: int, side: int, scale: float | None, region: RegionOfInterest | None) -> None:
+        super().__init__()
+        self._side = side
+        self._scale = None if scale is None else float(np.logaddexp(np.float32(0.0), np.float32(scale)))
+        self._region = region
+        self.register_buffer("_blur", torch.from_numpy(_blur_matrix(side, side / cells)))
+        if region is not None:
+            x, y, width, height = region.box
+            inside = region.mask[y : y + height, x : x + width]
+            seen = cv2.resize(inside.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.0
+            self.register_buffer("_seen", torch.from_numpy(seen))
+            self.register_buffer("_inside", torch.from_numpy(inside))
+            self.register_buffer("_rows", _hat_matrix(height, side))
+            self.register_buffer("_columns", _hat_matrix(width, side))
+
+    def forward(self, anomaly: Tensor, image: Tensor) -> Tensor:
+        """Make the map of (g, g) anomaly, (height, width) float32 in the size of the image (height, width, 3)."""
+        finer = functional.interpolate(
+            anomaly[None, None], size=(self._side, self._side), mode="bilinear", align_corners=False
+        )[0, 0]
+        raw = self._blur @ finer @ self._blur.T
+        heat = functional.softplus(raw)
+        if self._scale is None:
+            hottest = raw if self._region is None else raw.masked_fill(~self._seen, -torch.inf)
+            heat = heat / functional.softplus(hottest.amax())
+        else:
+            heat = heat / self._scale
+        height, width = image.shape[:2]
+        if self._region is None:
+            return _hat_matrix(height, self._side) @ heat @ _hat_matrix(width, self._side).T
+        placed = torch.where(self._inside, self._rows @ heat @ self._columns.T, 0.0)
+        x, y, box_width, box_height = self._region.box
+        return functional.pad(placed, (x, width - x - box_width, y, height - y - box_height))
+
+
+def _blur_matrix(side: int, sigma: float) -> np.ndarray:
+    """The matrix that a blur multiplies either axis with, found by blurring images of which one row is 1."""
+    rows = np.eye(side, dtype=np.float32)
+    blurred = [
+        cv2.GaussianBlur(np.repeat(row[:, None], side, axis=1), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)[:, 0]
+        for row in rows
+    ]
+    return np.stack(blurred, axis=1)
+
+
+def _hat_matrix(length: int, side: int) -> Tensor:
+    """The (length, side) weights of a bilinear interpolation, as OpenCV's INTER_LINEAR has them."""
+    places = (torch.arange(length, dtype=torch.float32) + 0.5) * (side / length) - 0.5
+    places = places.clamp(0, side - 1).unsqueeze(1)
+    return functional.relu(1.0 - (places - torch.arange(side, dtype=torch.float32)).abs())
