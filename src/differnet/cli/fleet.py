@@ -69,7 +69,7 @@ def train(
 
     changes = parse_assignments(settings or [])
     find_preset(preset).with_overrides(changes)  # a wrong name is one error, not one per product
-    found = find_products(products)
+    found = find_products(products, without=output)
     _make_folder(output)
     jobs = jobs_of(found, output, preset, changes, device)
     try:

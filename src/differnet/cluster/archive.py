@@ -12,7 +12,16 @@ from typing import Any, Protocol
 from differnet.errors import DatasetError, MissingExtraError
 from differnet.images import IMAGE_SUFFIXES, collect_images
 
-__all__ = ["Archive", "ArchiveImage", "FileArchive", "ParquetArchive", "is_remote", "open_archive"]
+__all__ = [
+    "Archive",
+    "ArchiveImage",
+    "FileArchive",
+    "ParquetArchive",
+    "images_of_rows",
+    "is_remote",
+    "open_archive",
+    "portions",
+]
 
 _PARQUET_SUFFIX = ".parquet"
 _PATH, _BYTES, _PRODUCT = "path", "bytes", "product"
@@ -61,8 +70,8 @@ def open_archive(source: str, *, with_products: bool) -> Archive:
     """Find the images to be scored.
 
     Args:
-        source: A folder, an image, a list file; a Parquet file, or a folder of them; or the address of any of these
-            (but a list) in a file system of fsspec, such as ``s3://bucket/folder``.
+        source: A folder, an image, a list file; a Parquet file, or a folder of them without images; or the address of
+            any of these (but a list) in a file system of fsspec, such as ``s3://bucket/folder``.
         with_products: Whether the images must tell their product: by the first folder below the source, or by the
             column ``product``.
 
@@ -73,15 +82,9 @@ def open_archive(source: str, *, with_products: bool) -> Archive:
     if is_remote(source):
         return _open_remote(source, with_products)
     path = Path(source)
-    if path.suffix == _PARQUET_SUFFIX or (path.is_dir() and next(path.rglob(f"*{_PARQUET_SUFFIX}"), None) is not None):
+    if path.suffix == _PARQUET_SUFFIX or (path.is_dir() and _is_parquet(path)):
         return ParquetArchive(source, with_products=with_products)
-    found = collect_images(path).paths
-    if not path.is_dir():
-        return FileArchive([(str(file), str(file.resolve())) for file in found], with_products=with_products)
-    root = path.resolve()
-    # Not resolved one by one: a link is read where it lies.
-    pairs = [(file.relative_to(path).as_posix(), str(root / file.relative_to(path))) for file in found]
-    return FileArchive(pairs, with_products=with_products)
+    return FileArchive(_named(path, collect_images(path).paths), with_products=with_products)
 
 
 class FileArchive:
@@ -100,7 +103,7 @@ class FileArchive:
         self._with_products = with_products
         self.total = len(files)
         if with_products:
-            bare = next((name for name, _ in files if len(PurePosixPath(name).parts) < 2), None)
+            bare = next((name for name, _ in files if name.find("/") < 1 or name.startswith("../")), None)
             if bare is not None:
                 raise DatasetError(
                     f"{bare}: lies in no product's folder; with a folder of models, give a folder that has one for "
@@ -194,6 +197,29 @@ def portions(images: Iterator[ArchiveImage], size: int) -> Iterator[list[Archive
         yield portion
 
 
+def _named(source: Path, files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Names and locations. A name is the same whatever the working folder, so that a run goes on from anywhere."""
+    given = source if source.is_dir() else source.parent
+    # Files are not resolved one by one: a link is read where it lies.
+    root = given.resolve()
+    pairs = []
+    for file in files:
+        location = root / (file.relative_to(given) if file.is_relative_to(given) else file.absolute())
+        name = location.relative_to(root) if location.is_relative_to(root) else location
+        pairs.append((name.as_posix(), str(location)))
+    return pairs
+
+
+def _is_parquet(folder: Path) -> bool:
+    """Whether a folder holds Parquet files; one with images counts as theirs, whatever else lies there."""
+    parquet = False
+    for file in folder.rglob("*"):
+        if file.suffix.lower() in IMAGE_SUFFIXES:
+            return False
+        parquet = parquet or file.suffix == _PARQUET_SUFFIX
+    return parquet
+
+
 def _open_remote(source: str, with_products: bool) -> Archive:
     if importlib.util.find_spec("fsspec") is None:
         raise MissingExtraError(f"{source}: needs fsspec. Run: pip install 'differnet[cluster]'")
@@ -202,9 +228,9 @@ def _open_remote(source: str, with_products: bool) -> Archive:
         files = sorted(filesystem.find(root))
     except Exception as error:  # every file system has its own
         raise DatasetError(f"{source}: cannot be listed ({error}); check address and access.") from None
-    if any(file.endswith(_PARQUET_SUFFIX) for file in files):
-        return ParquetArchive(source, with_products=with_products)
     images = [file for file in files if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES]
+    if not images and any(file.endswith(_PARQUET_SUFFIX) for file in files):
+        return ParquetArchive(source, with_products=with_products)
     if not images:
         raise DatasetError(f"{source}: no images found; give PNG, JPEG, BMP, TIFF or WebP files.")
     prefix = f"{root.rstrip('/')}/"
@@ -216,7 +242,7 @@ def _open_remote(source: str, with_products: bool) -> Archive:
 
 def _file_system(source: str) -> tuple[Any, str]:
     if not is_remote(source):
-        return None, source
+        return None, str(Path(source).absolute())  # a worker may have another working folder
     if importlib.util.find_spec("fsspec") is None:
         raise MissingExtraError(f"{source}: needs fsspec. Run: pip install 'differnet[cluster]'")
     import fsspec  # noqa: PLC0415

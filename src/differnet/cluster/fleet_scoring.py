@@ -39,6 +39,14 @@ class FleetModels:
     only: str | None = None
 
     @property
+    def thresholds(self) -> dict[str, float | None]:
+        """Their thresholds by product, None for those without."""
+        return {
+            name: None if manifest.calibration is None else manifest.calibration.threshold
+            for name, manifest in self.manifests.items()
+        }
+
+    @property
     def model_ids(self) -> dict[str, str]:
         """Ids of the models by product."""
         return {name: manifest.model_id for name, manifest in self.manifests.items()}
@@ -117,7 +125,7 @@ def score_archive(
         OutputError: If the results hold verdicts of other models, or cannot be written.
         WeightsError: If pretrained weights are not found.
     """
-    done = results.done(models.model_ids)
+    done = results.done(models.model_ids, models.thresholds)
     summary = ScoringSummary(already_done=len(done))
     shelf = ModelShelf(models.files.get, models.weights(weights_path), device)
     remaining = (image for image in archive.images() if _key(image, models.only) not in done)
@@ -167,7 +175,7 @@ def score_archive_on_ray(
     from ray.data import ActorPoolStrategy, DataContext  # noqa: PLC0415
 
     check_resources(resources)
-    done = results.done(models.model_ids)
+    done = results.done(models.model_ids, models.thresholds)
     summary = ScoringSummary(already_done=len(done))
     if workers is None:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1) // resources.cpus))

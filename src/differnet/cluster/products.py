@@ -31,19 +31,26 @@ class Product:
         return self.source.suffix in _RECIPE_SUFFIXES and not self.source.is_dir()
 
 
-def find_products(root: str | os.PathLike[str]) -> list[Product]:
+def find_products(root: str | os.PathLike[str], *, without: str | os.PathLike[str] | None = None) -> list[Product]:
     """Find the products in a folder, sorted by name. A recipe goes before the folder of the same name.
 
     Nothing is read yet: a product whose images or recipe are broken is found too.
 
+    Args:
+        root: The folder.
+        without: A folder in it that is no product, such as that of the models.
+
     Raises:
         DatasetError: If there is no such folder, no product in it, or two recipes of the same name.
     """
-    folder = Path(root)
+    folder = Path(root).absolute()  # a worker may have another working folder
     if not folder.is_dir():
         raise DatasetError(f"{root}: no such folder; give a folder with a folder or a recipe for each product.")
     found: dict[str, Product] = {}
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    passed_over = None if without is None else Path(without).resolve()
+    entries = sorted(
+        entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.resolve() != passed_over
+    )
     for entry in entries:
         if entry.is_dir():
             found[entry.name] = Product(entry.name, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from differnet.cluster.tables import Columns, read_columns, table_suffix, write_table
 from differnet.errors import OutputError
 
-__all__ = ["RESULT_COLUMNS", "Done", "Results"]
+__all__ = ["RESULT_COLUMNS", "Done", "Results", "hash_of"]
 
 RESULT_COLUMNS: Columns = {
     "path": str,
@@ -40,6 +41,7 @@ _HASH_BYTES = 16
 # Files are written when they are worth it, or when this much work would be lost.
 _ROWS = 10_000
 _SECONDS = 20.0
+_REMEDY = "choose another --out, or remove the folder."
 
 
 class Done:
@@ -64,6 +66,17 @@ class Done:
         high, low = np.frombuffer(hash_of(*image), np.uint64)
         start, end = np.searchsorted(self.hashes[:, 0], [high, high + np.uint64(1)]) if len(self.hashes) else (0, 0)
         return bool((self.hashes[start:end, 1] == low).any())
+
+
+def _same(found: float | str | None, wanted: float | None) -> bool:
+    """Whether a cell, of CSV a text, is a threshold; an extrapolated one may differ by how a processor rounds."""
+    if found is None or wanted is None:
+        return found is wanted
+    return math.isclose(float(found), wanted, rel_tol=1e-6)
+
+
+def _named(threshold: float | str | None) -> str:
+    return "no threshold" if threshold is None else f"the threshold {float(threshold):.6g}"
 
 
 def hash_of(product: str, path: str) -> bytes:
@@ -98,23 +111,30 @@ class Results:
         except OSError as error:
             raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another --out.") from None
 
-    def done(self, model_ids: Mapping[str, str]) -> Done:
+    def done(self, model_ids: Mapping[str, str], thresholds: Mapping[str, float | None] | None = None) -> Done:
         """Find out what an earlier run has done.
 
         Args:
             model_ids: Of each product, the model that is to score it.
+            thresholds: Of each product, the threshold that is to decide; None does not compare them.
 
         Raises:
-            OutputError: If the folder holds verdicts of other models.
+            OutputError: If the folder holds verdicts of other models or thresholds.
         """
         hashes = bytearray()
         for file in sorted(self._folder.glob(f"{_PARTITION}*/part-*")):
             product = unquote(file.parent.name.removeprefix(_PARTITION))
-            for path, model_id in read_columns(file, ["path", "model_id"]):
-                if model_id and model_ids.get(product) != model_id:
+            for path, model_id, threshold, error in read_columns(file, ["path", "model_id", "threshold", "error"]):
+                wanted = model_ids.get(product)
+                if model_id and wanted != model_id:
                     raise OutputError(
-                        f"{file}: holds verdicts of the model {model_id}, not of {model_ids.get(product, 'any')} that "
-                        f"is given for '{product}'; choose another --out, or remove the folder."
+                        f"{file}: holds verdicts of the model {model_id}, not of {wanted or 'any'} that is given for "
+                        f"'{product}'; {_REMEDY}"
+                    )
+                if thresholds is not None and not error and not _same(threshold, thresholds.get(product)):
+                    raise OutputError(
+                        f"{file}: holds verdicts by {_named(threshold)}, and the model of '{product}' decides by "
+                        f"{_named(thresholds.get(product))} now; {_REMEDY}"
                     )
                 hashes += hash_of(product, path)
         return Done.of(bytes(hashes))
