@@ -28,6 +28,7 @@ class Arrivals:
         folder: The folder, searched through with everything below it. Links to folders are not followed.
         settle: Seconds for which a file must not change.
         is_done: Tells whether a file with this stamp was inspected already.
+        gone: Called with a file that was noticed and went away before it was taken.
         clock: Seconds, from any beginning; must not go back.
     """
 
@@ -36,11 +37,13 @@ class Arrivals:
         folder: Path,
         settle: float,
         is_done: Callable[[str, Stamp], bool],
+        gone: Callable[[str], None] = lambda relative: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._settle = settle
         self._is_done = is_done
+        self._gone = gone
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}
 
@@ -59,7 +62,8 @@ class Arrivals:
         try:
             status = (self._folder / relative).stat()
         except OSError:
-            self._waiting.pop(relative, None)
+            if self._waiting.pop(relative, None) is not None:
+                self._gone(relative)
             return
         if stat.S_ISREG(status.st_mode):
             self._consider(relative, Stamp.of(status), complete)

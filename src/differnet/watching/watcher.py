@@ -107,7 +107,7 @@ class FolderWatch:
         self._poll = poll
         self._say = say
         self._warn = warn
-        self._arrivals = Arrivals(folder, settle, self._is_done)
+        self._arrivals = Arrivals(folder, settle, self._is_done, self._gone)
         self._known: dict[str, Stamp] = {}
         self._inbox: queue.SimpleQueue[_Hint | DifferNetError | None] = queue.SimpleQueue()
         self._stopping = False
@@ -234,6 +234,9 @@ class FolderWatch:
             else:
                 self._arrivals.note(item.relative, complete=item.renamed)
 
+    def _gone(self, relative: str) -> None:
+        self._say(f"{self._folder / relative}: went away before it could be inspected.")
+
     def _is_done(self, relative: str, stamp: Stamp) -> bool:
         known = self._known.get(relative)
         if known is None:
@@ -264,7 +267,10 @@ class FolderWatch:
                 return
             photograph = read_photograph(self._folder, relative, stamp)
             if photograph is None:
-                self._arrivals.note(relative)
+                if (self._folder / relative).exists():
+                    self._arrivals.note(relative)
+                else:
+                    self._gone(relative)
                 continue
             before = self._journal.latest(relative)
             if before is not None and before.sha256 == photograph.sha256:
