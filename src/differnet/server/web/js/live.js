@@ -1,0 +1,221 @@
+/** Live: what was inspected lately, counts, estimate of false rejects, control chart. Refreshes by itself. */
+import { api } from "./api.js";
+import { announce, field, fill, h, notice } from "./dom.js";
+import { icon } from "./icons.js";
+import { controlChart, estimateChart } from "./line_charts.js";
+import { modelSelect, noModels, usable } from "./model_select.js";
+import { thumbnail } from "./picture.js";
+import { badge, reviewBadge } from "./verdict.js";
+import { count, fileNameOf, moment, clock, number, percent, plural } from "./words.js";
+
+const EVERY = 3000;
+const PAGE = 30;
+const SPANS = [[1, "last hour"], [8, "last 8 hours"], [24, "last 24 hours"], [168, "last 7 days"]];
+const DECISIONS = [["", "All"], ["accept", "Accept"], ["review", "Review"], ["reject", "Reject"]];
+
+export async function openLive(place, { signal }) {
+  const models = usable(await api.models(signal));
+  if (!models.length) {
+    fill(place, h("div", { class: "view-head" }, h("h1", {}, "Live")), noModels());
+    return;
+  }
+  new Live(place, models, signal).start();
+}
+
+class Live {
+  constructor(place, models, signal) {
+    this.models = models;
+    this.signal = signal;
+    this.paused = false;
+    this.decision = "";
+    this.rows = new Map();
+    this.older = [];
+    this.newestSeen = null;
+    this.model = modelSelect(models, { all: true, onchange: () => this.restart() });
+    this.span = h("select", { class: "select", onchange: () => void this.refresh() }, SPANS.map(([hours, word]) => h("option", { value: hours }, word)));
+    this.span.value = "24";
+    this.chips = DECISIONS.map(([decision, word]) => h("button", { class: "chip", type: "button", "aria-pressed": String(decision === ""), onclick: () => this.filter(decision) }, decision && icon(decision), word));
+    this.pauseButton = h("button", { class: "button", type: "button", onclick: () => this.togglePause() });
+    this.state = h("p", { class: "small muted live-state" });
+    this.problem = h("div");
+    this.tiles = h("dl", { class: "tiles" });
+    this.estimate = h("div");
+    this.control = h("div");
+    this.drift = h("div");
+    this.list = h("ol", { class: "feed", "aria-label": "Recent inspections, newest first" });
+    this.total = h("span", { class: "small muted number" });
+    this.more = h("button", { class: "button", type: "button", hidden: true, onclick: () => void this.loadMore() }, "Show older ones");
+    this.showPause();
+    fill(place, this.layout());
+  }
+
+  layout() {
+    return [
+      h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Live"), this.state), this.pauseButton),
+      this.problem,
+      h("div", { class: "live-fields" }, field("Model", this.model), field("Counts and charts of the", this.span)),
+      this.tiles,
+      this.drift,
+      h(
+        "div", { class: "charts" },
+        h("section", { class: "panel" }, h("h2", {}, "Scores against calibration"), this.control),
+        h("section", { class: "panel" }, h("h2", {}, "False rejects, estimated"), this.estimate),
+      ),
+      h(
+        "section", { class: "panel feed-panel" },
+        h("div", { class: "panel-head" }, h("h2", {}, "Inspections"), this.total),
+        h("div", { class: "chips", role: "group", "aria-label": "Filter by decision" }, this.chips),
+        this.list, h("div", { class: "row feed-more" }, this.more),
+      ),
+    ];
+  }
+
+  start() {
+    const timer = setInterval(() => { if (!this.paused && !document.hidden) void this.refresh(); }, EVERY);
+    this.signal.addEventListener("abort", () => clearInterval(timer));
+    void this.refresh();
+  }
+
+  restart() {
+    this.older = [];
+    this.newestSeen = null;
+    void this.refresh();
+  }
+
+  filter(decision) {
+    this.decision = decision;
+    this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(DECISIONS[i][0] === decision)));
+    this.restart();
+  }
+
+  togglePause() {
+    this.paused = !this.paused;
+    this.showPause();
+    if (!this.paused) void this.refresh();
+  }
+
+  showPause() {
+    fill(this.pauseButton, icon(this.paused ? "play" : "pause"), this.paused ? "Go on" : "Pause");
+    if (this.paused) fill(this.state, "Paused. Nothing is refreshed.");
+  }
+
+  async refresh() {
+    // A slow answer must not overwrite that of a later request.
+    this.turn = (this.turn ?? 0) + 1;
+    const { turn } = this;
+    try {
+      const [page, statistics] = await Promise.all([this.page(), this.statistics()]);
+      if (this.signal.aborted || turn !== this.turn) return;
+      this.showFeed(page);
+      this.showStatistics(statistics);
+      fill(this.problem);
+      if (!this.paused) fill(this.state, `Refreshes by itself; last at ${clock(new Date())}.`);
+    } catch (error) {
+      if (!this.signal.aborted && turn === this.turn) fill(this.problem, notice("error", error.message));
+    }
+  }
+
+  page(before = null) {
+    return api.inspections({ model: this.model.value, decision: this.decision, limit: PAGE, before }, this.signal);
+  }
+
+  statistics() {
+    const names = this.model.value ? [this.model.value] : this.models.map((model) => model.name);
+    return Promise.all(names.map((name) => api.statistics(name, this.span.value, this.signal)));
+  }
+
+  async loadMore() {
+    try {
+      const page = await this.page(this.last);
+      this.older.push(...page.inspections);
+      this.last = page.next;
+      this.more.hidden = !page.next;
+      this.list.append(...page.inspections.map((inspection) => this.row(inspection)));
+    } catch (error) {
+      if (!this.signal.aborted) fill(this.problem, notice("error", error.message));
+    }
+  }
+
+  showFeed({ inspections, next, total }) {
+    const shown = [...inspections];
+    const ids = new Set(shown.map((inspection) => inspection.id));
+    shown.push(...this.older.filter((inspection) => !ids.has(inspection.id)));
+    if (!this.older.length) {
+      this.last = next;
+      this.more.hidden = !next;
+    }
+    fill(this.total, plural(total, "inspection"));
+    if (!shown.length) {
+      fill(this.list, h("li", { class: "empty" }, h("strong", {}, "No inspections"), this.decision ? "None with this decision." : "They appear here as soon as images come in."));
+      return;
+    }
+    this.announceNew(inspections);
+    const rows = shown.map((inspection) => this.row(inspection));
+    // Rows that stay are left alone, so that the focus and loaded thumbnails stay.
+    rows.forEach((row, i) => { if (this.list.children[i] !== row) this.list.insertBefore(row, this.list.children[i] ?? null); });
+    while (this.list.children.length > rows.length) this.list.lastElementChild.remove();
+  }
+
+  announceNew(inspections) {
+    const index = inspections.findIndex((inspection) => inspection.id === this.newestSeen);
+    const fresh = index === -1 ? inspections.length : index;
+    if (this.newestSeen && fresh) {
+      const rejected = inspections.slice(0, fresh).filter((inspection) => inspection.decision === "reject").length;
+      announce(`${plural(fresh, "new inspection")}, ${rejected} rejected.`);
+    }
+    this.newestSeen = inspections[0]?.id ?? this.newestSeen;
+  }
+
+  row(inspection) {
+    const state = `${inspection.review}/${inspection.image_url}`;
+    const known = this.rows.get(inspection.id);
+    if (known?.state === state) return known.row;
+    const row = h(
+      "li", {},
+      h(
+        "a", { class: "feed-row", href: `#/inspection/${encodeURIComponent(inspection.id)}` },
+        thumbnail(inspection),
+        h("span", { class: "feed-name break" }, fileNameOf(inspection)),
+        h("span", { class: "feed-badges" }, badge(inspection.decision), reviewBadge(inspection.review)),
+        h("span", { class: "feed-score number small" }, `score ${number(inspection.score)}`),
+        h("span", { class: "feed-about small muted" }, `${moment(inspection.created)}, ${inspection.model}`),
+      ),
+    );
+    this.rows.set(inspection.id, { row, state });
+    if (this.rows.size > 2000) this.rows.delete(this.rows.keys().next().value);
+    return row;
+  }
+
+  showStatistics(all) {
+    const sum = (read) => all.reduce((total, one) => total + read(one), 0);
+    const total = sum((one) => one.counts.total);
+    const share = (n) => (total ? percent(n / total) : "–");
+    const tile = (word, value, about, kind) => h("div", { class: `tile ${kind ? `tile-${kind}` : ""}` }, h("dt", {}, kind && icon(kind), word), h("dd", {}, h("span", { class: "tile-value number" }, count(value)), h("span", { class: "small muted" }, about)));
+    const reviewed = { good: sum((one) => one.reviewed.good), defective: sum((one) => one.reviewed.defective), unsure: sum((one) => one.reviewed.unsure) };
+    fill(
+      this.tiles,
+      tile("Inspected", total, SPANS.find(([hours]) => String(hours) === this.span.value)[1]),
+      ...["accept", "review", "reject"].map((decision) => {
+        const n = sum((one) => one.counts[decision]);
+        return tile(DECISIONS.find(([name]) => name === decision)[1], n, share(n), decision);
+      }),
+      tile("Reviewed", reviewed.good + reviewed.defective + reviewed.unsure, `${count(reviewed.good)} good, ${count(reviewed.defective)} defective`),
+    );
+    const drifts = all.map((one) => one.drift).filter(Boolean);
+    fill(this.drift, drifts.map((sentence) => notice("warning", sentence)));
+    this.redraw("estimate", all.map((one) => one.false_reject_estimate), () => estimateChart(all[0].false_reject_estimate, this.stated()));
+    this.redraw("control", all.map((one) => one.control_chart), () => (all[0].control_chart ? controlChart(all[0].control_chart) : h("p", { class: "muted small" }, "The model has no calibration to compare with.")));
+  }
+
+  /** Draw a chart anew only when its numbers changed. */
+  redraw(name, numbers, draw) {
+    const now = JSON.stringify([this.model.value, numbers]);
+    if (this[`${name}Drawn`] === now) return;
+    this[`${name}Drawn`] = now;
+    fill(this[name], numbers.length > 1 ? h("p", { class: "muted small" }, "Choose one model to see its chart.") : draw());
+  }
+
+  stated() {
+    return this.models.find((model) => model.name === this.model.value)?.calibration?.false_reject_rate ?? null;
+  }
+}

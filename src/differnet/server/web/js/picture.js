@@ -1,0 +1,156 @@
+/** Images: thumbnails, and the large picture with heat map, slider and regions. All are fetched with the key and drawn on canvases. */
+import { api } from "./api.js";
+import { fill, freshId, h, s } from "./dom.js";
+import { icon } from "./icons.js";
+import { fileNameOf, number, plural } from "./words.js";
+
+const LONGEST = 2400;
+const KEPT = 8;
+const ZOOMS = [1, 2, 4];
+// What the user last chose holds for the next picture too.
+const chosen = { opacity: 80, regions: true };
+const bitmaps = new Map();
+
+/** Decode a blob, no larger than a screen needs. */
+async function decode(blob) {
+  const whole = await createImageBitmap(blob);
+  const long = Math.max(whole.width, whole.height);
+  if (long <= LONGEST) return whole;
+  const scale = LONGEST / long;
+  const smaller = await createImageBitmap(whole, { resizeWidth: Math.max(1, Math.round(whole.width * scale)), resizeHeight: Math.max(1, Math.round(whole.height * scale)), resizeQuality: "high" });
+  whole.close();
+  return smaller;
+}
+
+/** Fetch and decode once; the last few are kept, so that going back is immediate. */
+function bitmap(url) {
+  if (!bitmaps.has(url)) {
+    const loading = api.picture(url).then(decode);
+    loading.catch(() => bitmaps.delete(url));
+    bitmaps.set(url, loading);
+    if (bitmaps.size > 2 * KEPT) bitmaps.delete(bitmaps.keys().next().value);
+  }
+  return bitmaps.get(url);
+}
+
+/** Load what `picture` will ask for. */
+export function prefetch(inspection) {
+  if (!inspection?.image_url) return;
+  bitmap(inspection.image_url).catch(() => {});
+  bitmap(api.heatUrl(inspection)).catch(() => {});
+}
+
+function paint(target, image) {
+  target.width = image.width;
+  target.height = image.height;
+  target.getContext("2d").drawImage(image, 0, 0);
+}
+
+/** A small picture, fetched when it comes into sight. The name beside it says what it is, so it is silent itself. */
+export function thumbnail(inspection) {
+  const target = h("canvas", { class: "thumb", width: 1, height: 1, "aria-hidden": "true" });
+  if (!inspection.thumbnail_url) {
+    target.classList.add("thumb-gone");
+    return target;
+  }
+  const watcher = new IntersectionObserver(async ([entry]) => {
+    if (!entry.isIntersecting) return;
+    watcher.disconnect();
+    try {
+      paint(target, await decode(await api.picture(inspection.thumbnail_url)));
+    } catch {
+      target.classList.add("thumb-gone");
+    }
+  }, { rootMargin: "200px" });
+  watcher.observe(target);
+  return target;
+}
+
+/** The picture of an inspection with all that is laid over it. */
+export function picture(inspection, signal) {
+  const ratio = inspection.width / inspection.height;
+  const image = h("canvas", { class: "layer", role: "img", "aria-label": `Image ${fileNameOf(inspection)}` });
+  const heat = h("canvas", { class: "layer layer-heat", "aria-hidden": "true" });
+  const boxes = s("svg", { class: "layer layer-boxes", viewBox: `0 0 ${inspection.width} ${inspection.height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const frame = h("div", { class: "frame" }, image, heat, boxes);
+  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Picture; scrolls when enlarged" }, frame);
+  frame.style.setProperty("--ratio", String(ratio));
+  const status = h("p", { class: "stage-status small muted" }, "Loading the image …");
+  const words = h("div", { class: "regions small" });
+  const root = h("div", { class: "picture" }, stage, controls({ heat, boxes, frame }), status, words);
+  if (!inspection.image_url) {
+    fill(status, "The image is no longer kept; only the verdict is.");
+    root.classList.add("picture-gone");
+    return root;
+  }
+  void load(inspection, { image, heat, boxes, status, words, root }, signal);
+  return root;
+}
+
+async function load(inspection, { image, heat, boxes, status, words, root }, signal) {
+  try {
+    paint(image, await bitmap(inspection.image_url).catch(() => bitmap(inspection.thumbnail_url)));
+  } catch (error) {
+    fill(status, `The image cannot be shown. ${error.message}`);
+    return;
+  }
+  if (signal?.aborted) return;
+  root.dataset.image = "shown";
+  fill(status, "Working out the heat map …");
+  try {
+    const [warmth, explanation] = await Promise.all([bitmap(api.heatUrl(inspection)), api.explanation(inspection.id, signal)]);
+    if (signal?.aborted) return;
+    paint(heat, warmth);
+    fill(boxes, explanation.regions.map(box));
+    fill(words, inWords(explanation));
+    status.hidden = true;
+    root.dataset.heat = "shown";
+  } catch (error) {
+    if (error.name !== "AbortError") fill(status, `There is no heat map. ${error.message}`);
+  }
+}
+
+function box({ x, y, width, height }) {
+  return s("g", {}, s("rect", { x, y, width, height, class: "rim" }), s("rect", { x, y, width, height, class: "box" }));
+}
+
+function controls({ heat, boxes, frame }) {
+  const id = freshId("heat");
+  const shown = h("output", { for: id, class: "number" }, `${chosen.opacity} %`);
+  const slider = h("input", { class: "slider", id, type: "range", min: 0, max: 100, step: 5, value: chosen.opacity });
+  const set = () => {
+    chosen.opacity = Number(slider.value);
+    heat.style.opacity = String(chosen.opacity / 100);
+    fill(shown, `${chosen.opacity} %`);
+  };
+  slider.addEventListener("input", set);
+  set();
+  const regions = h("button", { class: "chip", type: "button" }, icon("frame"), "Regions");
+  const mark = () => {
+    regions.setAttribute("aria-pressed", String(chosen.regions));
+    boxes.toggleAttribute("hidden", !chosen.regions);
+  };
+  regions.addEventListener("click", () => {
+    chosen.regions = !chosen.regions;
+    mark();
+  });
+  mark();
+  let zoom = 0;
+  const times = h("span", {}, "1 ×");
+  const enlarge = h("button", { class: "chip", type: "button", onclick: () => {
+    zoom = (zoom + 1) % ZOOMS.length;
+    frame.style.setProperty("--zoom", String(ZOOMS[zoom]));
+    fill(times, `${ZOOMS[zoom]} ×`);
+    const stage = frame.parentElement;
+    stage.scrollTo((frame.offsetWidth - stage.clientWidth) / 2, (frame.offsetHeight - stage.clientHeight) / 2);
+  } }, icon("zoom"), h("span", { class: "unseen" }, "Enlarge, now"), times);
+  return h("div", { class: "picture-controls" }, h("div", { class: "heat-control" }, h("label", { for: id }, "Heat map"), slider, shown), h("div", { class: "row" }, regions, enlarge));
+}
+
+function inWords({ regions, scale, hottest }) {
+  if (scale !== "fixed") return h("p", { class: "muted" }, "This model has no common heat scale: the map is relative to this image, and no regions are marked.");
+  const peak = `The hottest spot reaches ${number(hottest)} times the hottest that good parts get.`;
+  if (!regions.length) return h("p", { class: "muted" }, `No region is hotter than good parts get. ${peak}`);
+  const items = regions.map((region, i) => h("li", {}, `Region ${i + 1}: ${region.width} × ${region.height} px at ${region.x}, ${region.y}; peak ${number(region.peak)}`));
+  return h("details", {}, h("summary", {}, `${plural(regions.length, "region")} hotter than good parts get. ${peak}`), h("ol", {}, items));
+}

@@ -1,0 +1,174 @@
+/** Recalibrate: another threshold from parts reviewed as good; first a preview, then into use. */
+import { api } from "./api.js";
+import { announce, field, fill, h, notice } from "./dom.js";
+import { icon } from "./icons.js";
+import { modelSelect, noModels, usable } from "./model_select.js";
+import { scoreScale } from "./score_scale.js";
+import { may, refusal } from "./session.js";
+import { forgetModels } from "./verdict.js";
+import { count, number, percent, plural } from "./words.js";
+
+export async function openRecalibrate(place, { signal, parameters }) {
+  const models = usable(await api.models(signal));
+  const head = h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Recalibrate"), h("p", {}, "Sets another threshold from the parts that were reviewed as good. The model itself stays as it is.")), h("a", { class: "button", href: "#/review" }, icon("left"), "Back to review"));
+  if (!models.length) {
+    fill(place, head, noModels());
+    return;
+  }
+  const preview = h("div", { class: "stack", "aria-live": "polite" });
+  const form = new Wish(models, parameters.get("model"), preview, signal);
+  fill(place, head, h("div", { class: "calibrate-grid" }, form.element, preview));
+  form.explain();
+}
+
+/** What is asked for, and the preview of it. */
+class Wish {
+  constructor(models, wanted, preview, signal) {
+    this.models = models;
+    this.preview = preview;
+    this.signal = signal;
+    const changed = () => this.explain();
+    this.model = modelSelect(models, { wanted, onchange: () => this.takeOver() });
+    this.rejectRate = percentInput({ required: true, onchange: changed, oninput: changed });
+    this.reviewRate = percentInput({ onchange: changed, oninput: changed });
+    this.training = h("input", { type: "checkbox", onchange: changed });
+    this.ask = h("button", { class: "button button-primary", type: "submit", disabled: !may("admin") }, "Preview");
+    this.element = h(
+      "form", { class: "panel stack", novalidate: true, onsubmit: (event) => { event.preventDefault(); void this.showPreview(); } },
+      field("Model", this.model),
+      field("False rejects", withUnit(this.rejectRate), "Share of good parts that may be rejected."),
+      field("Review", withUnit(this.reviewRate), "Share of good parts that may be rejected or sent to review, above the first; empty for no review."),
+      h("label", { class: "check" }, this.training, h("span", {}, "Use the held-out training images too")),
+      this.ask,
+      !may("admin") && notice("info", refusal("admin")),
+    );
+    this.takeOver();
+  }
+
+  card() {
+    return this.models.find((model) => model.name === this.model.value);
+  }
+
+  /** Start from the rates that the model has. */
+  takeOver() {
+    const { calibration } = this.card();
+    this.rejectRate.value = calibration ? asPercent(calibration.false_reject_rate) : "5";
+    this.reviewRate.value = calibration?.review_rate ? asPercent(calibration.review_rate) : "";
+    this.explain();
+  }
+
+  /** A preview holds for what it was asked with, and goes when that changes. */
+  explain() {
+    fill(this.preview, h("div", { class: "empty" }, h("strong", {}, "Nothing is changed yet"), h("p", {}, "The preview shows the new threshold and how past decisions would change. It goes into use only when you confirm it.")));
+  }
+
+  wish(dryRun) {
+    const share = (input) => (input.value.trim() === "" ? null : Number((Number(input.value.replace(",", ".")) / 100).toPrecision(12)));
+    return { false_reject_rate: share(this.rejectRate), review_rate: share(this.reviewRate), dry_run: dryRun, include_training: this.training.checked };
+  }
+
+  complaint({ false_reject_rate: reject, review_rate: review }) {
+    const within = (rate) => rate > 0 && rate < 1;
+    if (!within(reject)) return "The share of false rejects must lie between 0 and 100 %, for instance 5.";
+    if (review !== null && !within(review)) return "The review share must lie between 0 and 100 %, or be left empty.";
+    if (review !== null && review <= reject) return "The review share must exceed that of false rejects, for it includes them.";
+    return null;
+  }
+
+  async showPreview() {
+    const wish = this.wish(true);
+    const complaint = this.complaint(wish);
+    if (complaint) {
+      fill(this.preview, notice("error", complaint));
+      return;
+    }
+    this.ask.disabled = true;
+    fill(this.preview, h("p", { class: "waiting" }, "Working out the preview …"));
+    try {
+      const name = this.model.value;
+      const [answer, card] = await Promise.all([api.calibrate(name, wish), api.model(name, this.signal)]);
+      if (this.signal.aborted) return;
+      const confirm = h("button", { class: "button button-primary", type: "button", onclick: () => void this.confirm(name, confirm) }, `Put the new threshold into use for ${name}`);
+      fill(this.preview, result(answer, card), h("div", { class: "row" }, confirm, h("button", { class: "button", type: "button", onclick: () => this.explain() }, "Discard")));
+    } catch (error) {
+      if (error.name !== "AbortError") fill(this.preview, notice("error", error.message));
+    } finally {
+      this.ask.disabled = !may("admin");
+    }
+  }
+
+  async confirm(name, button) {
+    button.disabled = true;
+    try {
+      const answer = await api.calibrate(name, this.wish(false));
+      forgetModels();
+      const said = `The new threshold, ${number(answer.new.threshold)}, is in use for ${name}.`;
+      fill(this.preview, notice("good", said), result(answer, null));
+      announce(said);
+    } catch (error) {
+      button.disabled = false;
+      this.preview.prepend(notice("error", error.message));
+    }
+  }
+}
+
+function percentInput(attributes) {
+  return h("input", { class: "input", type: "text", inputmode: "decimal", autocomplete: "off", ...attributes });
+}
+
+function withUnit(input) {
+  h("div", { class: "unit" }, input, h("span", { "aria-hidden": "true" }, "%"));
+  return input;
+}
+
+function asPercent(rate) {
+  return String(Number((100 * rate).toPrecision(6)));
+}
+
+function result(answer, card) {
+  const { old, new: fresh, decisions } = answer;
+  const marks = [];
+  if (old) marks.push({ value: old.threshold, label: `old ${number(old.threshold)}`, kind: "old" });
+  if (fresh.review_threshold !== null && fresh.review_threshold !== undefined && fresh.review_threshold < fresh.threshold) marks.push({ value: fresh.review_threshold, label: `new review ${number(fresh.review_threshold)}`, kind: "review" });
+  marks.push({ value: fresh.threshold, label: `new ${number(fresh.threshold)}`, kind: "reject" });
+  return h(
+    "section", { class: "panel stack", "aria-label": answer.dry_run ? "Preview" : "Result" },
+    h("h2", {}, answer.dry_run ? "Preview" : "What has changed"),
+    h("p", {}, `From ${plural(answer.images, "good image")}. ${comparison(old, fresh)}`),
+    answer.warning && notice("warning", answer.warning),
+    scoreScale({ held: card?.held_out_scores ?? [], calibration: fresh, marks }),
+    card && h("p", { class: "small muted" }, "Bars: scores that the present threshold comes from."),
+    h("p", { class: "small muted" }, certainty(fresh)),
+    changes(decisions),
+  );
+}
+
+function comparison(old, fresh) {
+  if (!old) return `The model gets the threshold ${number(fresh.threshold)}.`;
+  const way = fresh.threshold > old.threshold ? "rises: fewer parts are rejected" : fresh.threshold < old.threshold ? "falls: more parts are rejected" : "stays";
+  return `The threshold ${way} (${number(old.threshold)} → ${number(fresh.threshold)}).`;
+}
+
+function certainty(fresh) {
+  if (!fresh.rate_interval) return `Stated rate of false rejects: ${percent(fresh.false_reject_rate)}.`;
+  const [low, high] = fresh.rate_interval;
+  return `Stated rate of false rejects: ${percent(fresh.false_reject_rate)}. With so many images the true rate lies between ${percent(low)} and ${percent(high)} (95 % interval), if they are a random sample.`;
+}
+
+/** Past decisions, before and after. */
+function changes({ before, after, changed }) {
+  const kinds = [["accept", "Accept"], ["review", "Review"], ["reject", "Reject"]];
+  const difference = (kind) => {
+    const d = after[kind] - before[kind];
+    return d === 0 ? "0" : `${d > 0 ? "+" : "−"}${count(Math.abs(d))}`;
+  };
+  return h(
+    "table", { class: "table" },
+    h("caption", {}, changed ? `${plural(changed, "past decision")} would be another.` : "No past decision would be another."),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Decision"), ["Before", "After", "Change"].map((word) => h("th", { scope: "col", class: "right" }, word)))),
+    h("tbody", {}, kinds.map(([kind, word]) => h(
+      "tr", {}, h("th", { scope: "row" }, h("span", { class: `badge badge-${kind}` }, icon(kind), word)),
+      [count(before[kind]), count(after[kind]), difference(kind)].map((value) => h("td", { class: "right number" }, value)),
+    ))),
+  );
+}

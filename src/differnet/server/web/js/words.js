@@ -1,0 +1,76 @@
+/** Numbers, times and verdicts as a person reads them. */
+
+export const DECISIONS = {
+  accept: { word: "Accept", sentence: "Accepted: scores as good parts do." },
+  review: { word: "Review", sentence: "To be looked at: scores higher than most good parts." },
+  reject: { word: "Reject", sentence: "Rejected: scores above the threshold." },
+  none: { word: "No decision", sentence: "The model has no threshold yet. Calibrate it first." },
+};
+
+export const REVIEWS = { good: "Good", defective: "Defective", unsure: "Unsure" };
+
+/** A number in about four digits, without exponent where it can be helped. */
+export function number(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e7 || size < 1e-3)) return value.toExponential(2);
+  const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
+  return value.toLocaleString("en", { minimumFractionDigits: digits > 2 ? 0 : digits, maximumFractionDigits: digits });
+}
+
+export function count(value) {
+  return value === null || value === undefined ? "–" : value.toLocaleString("en");
+}
+
+/** 0.05 as "5 %". */
+export function percent(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const hundred = 100 * value;
+  const digits = hundred !== 0 && hundred < 10 && Math.abs(hundred - Math.round(hundred)) > 1e-9 ? (hundred < 1 ? 2 : 1) : 0;
+  return `${hundred.toFixed(digits)} %`;
+}
+
+export function plural(n, one, many = `${one}s`) {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+/** What a p-value means, in words. Conformal ones count held-out images, extrapolated ones are a share. */
+export function pValueInWords(p, images, tail) {
+  if (p === null || p === undefined) return "Without a threshold there is no p-value.";
+  if (tail === "generalized-pareto" || !images) return `About ${percent(p)} of good parts score as high (p = ${short(p)}).`;
+  const above = Math.max(0, Math.round(p * (images + 1)) - 1);
+  const of = plural(images, "held-out good image");
+  if (above === 0) return `None of the ${of} scored as high (p = ${short(p)}).`;
+  if (above === images) return `All ${of} scored at least as high (p = ${short(p)}).`;
+  return `${count(above)} of the ${of} scored at least as high (p = ${short(p)}).`;
+}
+
+function short(p) {
+  return p >= 0.1 ? p.toFixed(2) : p >= 0.001 ? p.toFixed(3) : p.toExponential(1);
+}
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+export function clock(time) {
+  return TIME.format(new Date(time));
+}
+
+export function hourAndMinute(time) {
+  return MINUTE.format(new Date(time));
+}
+
+export function day(time) {
+  return time ? DAY.format(new Date(time)) : "–";
+}
+
+/** The time alone for today, with the day otherwise. */
+export function moment(time) {
+  const date = new Date(time);
+  return date.toDateString() === new Date().toDateString() ? clock(date) : `${day(date)}, ${hourAndMinute(date)}`;
+}
+
+export function fileNameOf(inspection) {
+  return inspection.filename || inspection.path || "(unnamed image)";
+}
