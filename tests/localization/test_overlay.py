@@ -12,7 +12,7 @@ from PIL import Image
 
 from differnet.errors import ImageError, OutputError
 from differnet.images import read_image
-from differnet.localization.overlay import DISPLAY_TOP, blend_heat, draw_overlay, save_overlay
+from differnet.localization.overlay import DISPLAY_TOP, blend_heat, draw_overlay, heat_layer, save_overlay
 from differnet.localization.regions import find_regions
 
 MARGIN = 16
@@ -193,3 +193,16 @@ def test_what_does_not_fit_together_is_refused(image: NDArray[Any], heat: NDArra
         draw_overlay(image, heat, [])
     with pytest.raises(ImageError, match=message):
         blend_heat(image, heat)
+
+
+def test_heat_layer_laid_over_an_image_shows_what_blend_heat_does() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    heat = rng.uniform(0.0, 2.5, (40, 60)).astype(np.float32)
+    heat[:10] = 0.1
+    layer = heat_layer(heat)
+    assert layer.shape == (40, 60, 4)
+    assert not layer[:10].any()
+    laid = Image.alpha_composite(Image.fromarray(image).convert("RGBA"), Image.fromarray(layer))
+    difference = np.abs(np.asarray(laid)[:, :, :3].astype(int) - blend_heat(image, heat).astype(int))
+    assert difference.max() <= 2

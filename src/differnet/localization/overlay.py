@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from differnet.errors import ImageError, OutputError
 from differnet.localization.regions import Region, check_heat
 
-__all__ = ["DISPLAY_TOP", "blend_heat", "draw_overlay", "save_overlay"]
+__all__ = ["DISPLAY_TOP", "blend_heat", "draw_overlay", "heat_layer", "save_overlay"]
 
 DISPLAY_TOP = 2.0
 """Heat at the top of the colour scale; anything hotter is shown as this."""
@@ -66,6 +66,26 @@ def blend_heat(image: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[
     """
     _check(image, heat)
     return _blend(image, _to_levels(heat))
+
+
+def heat_layer(heat: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A heat map as a layer of its own: laid over the image, it shows what `blend_heat` does.
+
+    Args:
+        heat: float32 (height, width), >= 0; see `blend_heat`.
+
+    Returns:
+        uint8 (height, width, 4), RGBA, clear where nothing is laid over.
+
+    Raises:
+        ImageError: If the heat map is not one.
+    """
+    check_heat(heat)
+    levels = _to_levels(heat)
+    opacity = cv2.LUT(levels, np.rint(255 * _OPACITIES).astype(np.uint8))
+    layer = np.dstack([cv2.applyColorMap(levels, _COLOURS), opacity]).astype(np.uint8, copy=False)
+    layer[opacity == 0] = 0  # clear pixels all alike make a small file
+    return layer
 
 
 def draw_overlay(
