@@ -40,7 +40,7 @@ class QuickModel:
 class Station:
     """A watched folder with its journal and a JSON Lines file."""
 
-    def __init__(self, root: Path, **options: Any) -> None:
+    def __init__(self, root: Path, **options: float) -> None:
         self.folder = root / "drop"
         self.folder.mkdir(exist_ok=True)
         self.output = root / "out.jsonl"
@@ -61,7 +61,7 @@ class Station:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.output.read_text().splitlines()]
+        return [json.loads(line) for line in self.output.read_text().splitlines(True) if line.endswith("\n")]
 
     def names(self) -> list[str]:
         return [Path(row["path"]).relative_to(self.folder).as_posix() for row in self.rows()]
@@ -71,7 +71,7 @@ class Station:
         self.journal.close()
 
 
-def once(root: Path, **options: Any) -> Station:
+def once(root: Path, **options: float) -> Station:
     """Start, inspect what is there, end; as a process would."""
     station = Station(root, **options)
     try:

@@ -18,8 +18,8 @@ import pytest
 from differnet.watching import FolderWatch, Journal, OutputFile, Recorder
 from tests.watching.conftest import QuickModel
 
-FILES = 600
-KILLS = 50
+FILES = 400
+KILLS = 35
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +16,7 @@ from tests.watching.conftest import Station
 
 
 @contextmanager
-def running(root: Path, **options: Any) -> Iterator[Station]:
+def running(root: Path, **options: float) -> Iterator[Station]:
     station = Station(root, **options)
     thread = threading.Thread(target=station.watch.run)
     thread.start()
@@ -47,7 +45,7 @@ def settled(station: Station) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"poll": 0.1}], ids=["events", "polling"])
-def test_files_that_come_are_inspected_soon(tmp_path: Path, drop: Path, options: dict[str, Any]) -> None:
+def test_files_that_come_are_inspected_soon(tmp_path: Path, drop: Path, options: dict[str, float]) -> None:
     with running(tmp_path, **options) as station:
         settled(station)
         (drop / "a.png").write_bytes(b"a")
@@ -141,7 +139,7 @@ def test_a_ring_buffer_that_deletes_before_it_is_read(tmp_path: Path, drop: Path
         settled(station)
         (drop / "a.png").write_bytes(b"a")
         time.sleep(0.05)
-        os.unlink(drop / "a.png")
+        (drop / "a.png").unlink()
         (drop / "b.png").write_bytes(b"b")
         until(lambda: "b.png" in station.names())
     assert station.names() == ["first.png", "b.png"]

@@ -18,6 +18,7 @@ __all__ = ["Delivery", "Journal", "Recorded"]
 
 _APPLICATION = 0x44694E77  # "DiNw"
 _VERSION = 1
+_LINES_AT_ONCE = 1000
 
 _TABLES = """
 CREATE TABLE files (
@@ -185,8 +186,8 @@ class Journal:
         begin = -1 if first is None else int(first[0]) - 1
         while True:
             # In parts, so that the lock is free in between and memory stays small.
-            query = "SELECT begin, line FROM lines WHERE output = ? AND begin > ? ORDER BY begin LIMIT 1000"
-            part = self._all(query, (output, begin))
+            query = "SELECT begin, line FROM lines WHERE output = ? AND begin > ? ORDER BY begin LIMIT ?"
+            part = self._all(query, (output, begin, _LINES_AT_ONCE))
             if not part:
                 return
             yield from part
@@ -230,8 +231,7 @@ class Journal:
     def _open(self) -> None:
         database = self._database
         # Exclusive: a second process is refused, and no shared memory is needed, so that network drives work too.
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
-            database.execute(f"PRAGMA {pragma}")
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
         with self._transaction():
             application = database.execute("PRAGMA application_id").fetchone()[0]
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -242,11 +242,15 @@ class Journal:
                 )
             if version > _VERSION:
                 raise OutputError(f"{self.path}: was written by a newer version; update differnet.")
-            if not tables:
-                for statement in _TABLES.split(";"):
-                    database.execute(statement)
-                database.execute(f"PRAGMA application_id = {_APPLICATION}")
-                database.execute(f"PRAGMA user_version = {_VERSION}")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        if tables:
+            return
+        with self._transaction():
+            for statement in _TABLES.split(";"):
+                database.execute(statement)
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            database.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -1,0 +1,216 @@
+"""Verdicts delivered to a real HTTP server, which fails now and then."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from differnet.errors import SettingsError
+from differnet.watching import Journal, Photograph, Stamp, WebhookSender
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers with what `answers` says of a request, and keeps what came."""
+
+    def __init__(self, answers: Callable[[int, dict[str, Any]], int | None], port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.answers = answers
+        self.retry_after = "0"
+        self.requests: list[tuple[dict[str, str], dict[str, Any], int | None]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/secret-path?token=secret"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def names(self, status: int | None = 200) -> list[str]:
+        return [body["path"] for _, body, answer in self.requests if answer == status]
+
+    def keys(self, name: str) -> set[str]:
+        return {headers["idempotency-key"] for headers, body, _ in self.requests if body["path"] == name}
+
+    def handle_error(self, *_: object) -> None:
+        """Connections cut on purpose are no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = self.server.answers(len(self.server.requests), body)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.requests.append((headers, body, answer))
+        if answer is None:  # no answer at all
+            self.connection.close()
+            return
+        self.send_response(answer)
+        self.send_header("Location", self.server.url)
+        self.send_header("Retry-After", self.server.retry_after)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def receiver(answers: Callable[[int, dict[str, Any]], int | None], port: int = 0) -> Iterator[Receiver]:
+    server = Receiver(answers, port)
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal") as opened:
+        yield opened
+
+
+def put(journal: Journal, *names: str) -> None:
+    for name in names:
+        photograph = Photograph(name, Stamp(1, 2, 3, 4), "abc", b"")
+        journal.record(photograph, photograph.key("model"), "now", {}, json.dumps({"path": name}).encode())
+
+
+def send(
+    journal: Journal,
+    url: str,
+    *,
+    patience: float = 10.0,
+    first_wait: float = 0.01,
+    timeout: float = 10.0,
+    token: str = "",
+) -> tuple[WebhookSender, list[str]]:
+    """Deliver what there is; returns what was told."""
+    told: list[str] = []
+    sender = WebhookSender(
+        url, journal, say=told.append, warn=told.append, token=token, timeout=timeout, first_wait=first_wait
+    )
+    sender.start()
+    sender.drain(patience)
+    sender.close()
+    return sender, told
+
+
+def test_delivered_in_order_with_a_key_each(journal: Journal) -> None:
+    put(journal, "a", "b", "c")
+    with receiver(lambda index, body: 204 if index % 2 else 200) as server:
+        sender, told = send(journal, server.url, token="word")
+    assert [body["path"] for _, body, _ in server.requests] == ["a", "b", "c"]
+    assert sender.delivered == 3
+    assert told == []
+    assert len(server.keys("a") | server.keys("b") | server.keys("c")) == 3
+    headers = server.requests[0][0]
+    assert headers["content-type"] == "application/json"
+    assert headers["authorization"] == "Bearer word"
+    assert journal.undelivered() == 0
+
+
+@pytest.mark.parametrize("failure", [500, 503, 429, 408, 302, None])
+def test_failures_are_tried_again_with_the_same_key(journal: Journal, failure: int | None) -> None:
+    names = [f"{i}.png" for i in range(20)]
+    put(journal, *names)
+    with receiver(lambda index, body: failure if index % 3 == 1 else 200) as server:
+        sender, told = send(journal, server.url)
+    assert sorted(server.names()) == sorted(names)
+    assert all(len(server.keys(name)) == 1 for name in names)
+    assert sender.delivered == 20
+    assert any("they wait and are tried again" in line for line in told)
+    assert "takes verdicts again" in told[-1]
+    assert not any("secret" in line for line in told)
+
+
+def test_a_refused_one_is_told_kept_and_does_not_hold_up_the_others(journal: Journal) -> None:
+    put(journal, "a", "bad", "c")
+    with receiver(lambda index, body: 422 if body["path"] == "bad" else 200) as server:
+        sender, told = send(journal, server.url)
+        assert (sender.delivered, sender.refused) == (2, 1)
+        assert "refused a verdict for good (422" in told[0]
+        send(journal, server.url)
+    assert len(server.requests) == 3
+    assert journal._one("SELECT refused FROM deliveries", ())[0].startswith("422")
+
+
+def test_one_that_always_fails_does_not_hold_up_the_others(journal: Journal) -> None:
+    put(journal, "poison", "b", "c", "d")
+    with receiver(lambda index, body: 500 if body["path"] == "poison" else 200) as server:
+        sender, _ = send(journal, server.url, patience=0.5)
+    assert sender.delivered == 3
+    assert journal.undelivered() == 1
+    assert len(server.names(500)) < 12  # ever more seldom
+
+
+def test_a_receiver_that_is_down_gets_all_once_it_is_up_also_from_the_next_process(journal: Journal) -> None:
+    with receiver(lambda index, body: 200) as server:
+        port, url = server.server_port, server.url
+    put(journal, "a", "b")
+    sender, told = send(journal, url, patience=0.3)
+    assert sender.delivered == 0
+    assert len(told) == 1  # not with every try
+    assert "127.0.0.1 cannot take verdicts" in told[0]
+    assert journal.undelivered() == 2
+    with receiver(lambda index, body: 200, port) as server:
+        began = time.monotonic()
+        sender, _ = send(journal, url, first_wait=60.0)
+        assert time.monotonic() - began < 5.0  # the waits of the earlier process do not count
+    assert sorted(server.names()) == ["a", "b"]
+
+
+def test_an_answer_that_does_not_come_in_time(journal: Journal) -> None:
+    put(journal, "a")
+    slow = threading.Event()
+
+    def answers(index: int, body: dict[str, Any]) -> int:
+        if index == 0:
+            slow.wait(0.5)
+        return 200
+
+    with receiver(answers) as server:
+        sender, told = send(journal, server.url, timeout=0.2)
+        slow.set()
+    assert sender.delivered == 1
+    assert "no answer in time" in told[0]
+
+
+def test_retry_after_is_kept_to(journal: Journal) -> None:
+    put(journal, "a")
+    times: list[float] = []
+
+    def answers(index: int, body: dict[str, Any]) -> int:
+        times.append(time.monotonic())
+        return 429 if index == 0 else 200
+
+    with receiver(answers) as server:
+        server.retry_after = "1"
+        send(journal, server.url)
+    assert times[1] - times[0] >= 1.0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["example.com", "ftp://example.com", "http://", "http://a:b@c/", "http://x:99999/", "http://a b/", "file:///x"],
+)
+def test_addresses_that_are_none(journal: Journal, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"The webhook"):
+        WebhookSender(url, journal)
+
+
+def test_the_key_names_the_content_and_the_model() -> None:
+    one = Photograph("a.png", Stamp(1, 2, 3, 4), "abc", b"")
+    assert one.key("m") == Photograph("a.png", Stamp(1, 2, 30, 40), "abc", b"").key("m")
+    others = [
+        Photograph("b.png", one.stamp, "abc", b""),
+        Photograph("a.png", one.stamp, "abd", b""),
+        Photograph("a.png", Stamp(1, 9, 3, 4), "abc", b""),
+    ]
+    assert len({one.key("m"), one.key("n"), *(other.key("m") for other in others)}) == 5
