@@ -49,6 +49,17 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert read[name].dtype == tensor.dtype
 
 
+def test_what_was_read_does_not_change_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "m.safetensors"
+    write_bundle(file, make_manifest(), {"a": torch.ones(100_000)})
+    read = read_bundle(file)[1]["a"]
+    with file.open("r+b") as stream:  # in place, as cp does
+        stream.write(bytes(file.stat().st_size))
+    assert read.eq(1).all()
+    file.write_bytes(b"")  # mapped memory would now end the process
+    assert read.eq(1).all()
+
+
 def test_writing_replaces_a_file_whole_and_leaves_no_parts(tmp_path: Path) -> None:
     file = tmp_path / "m.safetensors"
     file.write_text("old")

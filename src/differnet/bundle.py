@@ -155,7 +155,9 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
     """
     with _opened(path, framework="pt") as file:
         manifest = _parse_manifest(Path(path), file.metadata())
-        return manifest, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        # Copies: what safetensors gives is the file itself, mapped into memory. A model in use would change, or the
+        # process die of SIGBUS, when another program overwrites the file in place.
+        return manifest, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
 def _opened(path: str | os.PathLike[str], framework: str) -> safetensors.safe_open:
