@@ -19,6 +19,7 @@ from differnet.export.resize import PillowResize
 from differnet.features import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
+from differnet.scoring import CommonScale
 from differnet.views import View, apply_view, fixed_views
 
 __all__ = ["InspectionGraph", "in_float32"]
@@ -109,7 +110,7 @@ class InspectionGraph(nn.Module):
         if self._scale is not None and anomaly is not None:
             count = max(1, int(self._hottest * anomaly.numel()))
             local = anomaly.flatten().topk(count).values.mean()
-            score = self._scale.join(score.view(1), local.view(1)).view(())
+            score = _joined(score, local, self._scale)
         results = [score]
         if self.judge is not None:
             results += self.judge(score)
@@ -150,6 +151,14 @@ class InspectionGraph(nn.Module):
             return view_scores.mean()
         upper = view_scores.topk(count // 2 + 1).values
         return upper[-1] if count % 2 else (upper[-1] + upper[-2]) / 2
+
+
+def _joined(flow: Tensor, local: Tensor, scale: CommonScale) -> Tensor:
+    """What `CommonScale.join` does, written so that no runtime overflows."""
+    (mean, deviation), (local_mean, local_deviation) = scale.usual.tolist()
+    whole, strangest = (flow.double() - mean) / deviation, (local.double() - local_mean) / local_deviation
+    beyond = torch.log(1.0 + torch.exp(-(whole - strangest).abs()))
+    return (torch.maximum(whole, strangest) + beyond).float()
 
 
 def _halved(images: Tensor, times: int) -> Tensor:

@@ -1,0 +1,185 @@
+"""Writing an exported model: a graph with the model's manifest in one ONNX file, or in a pair of OpenVINO."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+
+from differnet.detector import DifferNet
+from differnet.errors import MissingExtraError, NotFittedError, OutputError, SettingsError
+from differnet.export.graph import InspectionGraph
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["EXPORT_VERSION", "OPSET", "Target", "export_model"]
+
+OPSET = 20
+"""The ONNX operator set of exported files: ONNX Runtime 1.17 and later, OpenVINO 2024.0 and later."""
+
+EXPORT_VERSION = 1
+"""Of the outputs and the metadata; readers refuse a newer one."""
+
+Target: TypeAlias = Literal["onnx", "openvino"]
+SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml"}
+
+# A protobuf, which an ONNX file is, cannot hold more.
+_MOST_BYTES = 2_000_000_000
+
+
+def export_model(
+    model: DifferNet, path: str | os.PathLike[str], target: Target = "onnx", *, with_map: bool = False
+) -> tuple[Path, ...]:
+    """Export a fitted model.
+
+    The graph takes ``image``, uint8 (height, width, 3) RGB, and gives float32 ``score``, and for calibrated models
+    float64 ``p_value`` and ``margin`` and int64 ``decision`` (0 accept, 1 review, 2 reject), all (); with maps also
+    ``map``, float32 (height, width). Any size is taken, unless the model has a region of interest. Everything is
+    computed in float32, also for a model that was trained in bfloat16.
+
+    Args:
+        model: A fitted model.
+        path: The file to write; ``.onnx``, or ``.xml`` for OpenVINO, which puts the weights into ``.bin`` beside it.
+        target: The format.
+        with_map: Whether the graph gives the heat map too.
+
+    Returns:
+        The files.
+
+    Raises:
+        NotFittedError: If the model has learnt nothing.
+        SettingsError: If the file's name does not suit the format, or the model cannot be exported.
+        MissingExtraError: If a package that this takes is not installed.
+        OutputError: If a file cannot be written.
+    """
+    if target not in SUFFIXES:
+        raise SettingsError(f"There is no format '{target}'; choose one of {', '.join(SUFFIXES)}.")
+    file = Path(path)
+    if file.suffix != SUFFIXES[target]:
+        raise SettingsError(f"{file}: a file for {target} is named *{SUFFIXES[target]}; choose such a name.")
+    _check_packages(target)
+    if model.manifest is None:
+        raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
+    graph = InspectionGraph(model, with_map=with_map).eval()
+    weights = sum(tensor.nbytes for tensor in graph.state_dict().values())
+    if weights > _MOST_BYTES:
+        raise SettingsError(
+            f"The model has {weights / 1e9:.1f} GB of weights, and an ONNX file holds 2 GB; train one with fewer "
+            "members (calibration.folds) or a narrower flow (flow.hidden)."
+        )
+    metadata = _metadata(model, graph)
+    with _staging(file) as folder:
+        written = folder / f"model{SUFFIXES['onnx']}"
+        _write_onnx(graph, written, metadata)
+        staged = [written]
+        if target == "openvino":
+            staged = _write_openvino(written, metadata)
+        files = tuple(file.with_suffix(part.suffix) for part in staged)
+        for part, final in zip(staged, files, strict=True):
+            part.replace(final)
+    return files
+
+
+def _check_packages(target: Target) -> None:
+    import importlib.util  # noqa: PLC0415
+
+    needed = ["onnx", "onnxscript", *(["openvino"] if target == "openvino" else [])]
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"Exporting to {target} needs {' and '.join(missing)}; install with: pip install 'differnet[export]'"
+        )
+
+
+def _metadata(model: DifferNet, graph: InspectionGraph) -> dict[str, str]:
+    """What the file says of itself, all of it text."""
+    size = None if graph.region is None else list(graph.region.size)
+    about: dict[str, Any] = {
+        "export_version": EXPORT_VERSION,
+        "package_version": version("differnet"),
+        "opset": OPSET,
+        "precision": "float32",
+        "outputs": list(graph.outputs),
+        "views": len(graph.views),
+        "image_size": size,
+        "map_scale_is_fixed": graph.scale_is_fixed,
+    }
+    manifest = "" if model.manifest is None else model.manifest.model_dump_json()
+    return {"format": "differnet-export", "export": json.dumps(about), "manifest": manifest}
+
+
+def _write_onnx(graph: InspectionGraph, file: Path, metadata: dict[str, str]) -> None:
+    import onnx  # noqa: PLC0415
+
+    if graph.region is None:
+        height, width = 240, 320
+        sizes = {0: torch.export.Dim("height", min=16), 1: torch.export.Dim("width", min=16)}
+    else:
+        width, height = graph.region.size
+        sizes = {}
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            graph,
+            (torch.zeros(height, width, 3, dtype=torch.uint8),),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes={"image": sizes} if sizes else None,
+            input_names=["image"],
+            output_names=list(graph.outputs),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise SettingsError("The exporter gave nothing; report this with the model's settings.")
+    exported: onnx.ModelProto = program.model_proto
+    onnx.helper.set_model_props(exported, metadata)
+    onnx.save_model(exported, str(file))
+
+
+def _write_openvino(onnx_file: Path, metadata: dict[str, str]) -> list[Path]:
+    import openvino  # noqa: PLC0415
+
+    converted = openvino.convert_model(onnx_file)
+    for name, text in metadata.items():
+        converted.set_rt_info(text, ["differnet", name])
+    file = onnx_file.with_suffix(SUFFIXES["openvino"])
+    # Not compressed to float16, which save_model does unless told otherwise.
+    openvino.save_model(converted, file, compress_to_fp16=False)
+    return [file.with_suffix(".bin"), file]
+
+
+@contextlib.contextmanager
+def _staging(file: Path) -> Iterator[Path]:
+    """A folder beside a file, so that what is written there can be renamed once it is complete."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{file}: cannot be written ({error.strerror or error}); choose a folder that exists and is writable."
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter speaks of its own progress, and of packages that are not needed; errors are raised all the same."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
