@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 import pytest
+import torch
 from PIL import Image
 
 from differnet.cluster.training import TrainingRow
@@ -23,6 +24,7 @@ DIFFERNET = [sys.executable, "-m", "differnet"]
 # Even less than SMALL: a fleet is many models.
 TINY = SMALL | {
     "views.size": 64,
+    "extractor.scales": 1,
     "views.kind": "none",
     "views.count": 1,
     "views.training_count": 1,
@@ -34,7 +36,7 @@ TINY = SMALL | {
 }
 TINY_WORDS = [word for name, value in TINY.items() for word in ("--set", f"{name}={json.dumps(value)}")]
 PRODUCTS = ("bolt", "nut", "washer")
-IMAGES = 14
+IMAGES = 20
 
 
 def write_plates(folder: Path, count: int, seed: int, size: int = 64) -> list[Path]:
@@ -126,6 +128,15 @@ def result_rows(folder: Path) -> list[dict[str, Any]]:
 
 def names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [(row["product"], row["path"]) for row in rows]
+
+
+def tensors_differ(first: Path, second: Path) -> list[str]:
+    """Names of the tensors of two model files that are not the same to the last bit."""
+    from differnet.bundle import read_bundle
+
+    left, right = read_bundle(first)[1], read_bundle(second)[1]
+    assert left.keys() == right.keys()
+    return [name for name in left if not torch.equal(left[name], right[name])]
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,27 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from differnet.errors import ClusterError, MissingExtraError
+from differnet.errors import ClusterError, DifferNetError, MissingExtraError
 
-__all__ = ["LOCAL", "connected"]
+__all__ = ["LOCAL", "Resources", "check_resources", "connected", "ray_errors", "use_threads"]
 
 LOCAL = "local"
 """The address that starts a cluster of this machine's cores, for as long as the command runs."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a Ray task or actor needs.
+
+    Attributes:
+        cpus: Cores, at least 1; the networks compute with as many threads.
+        gpus: Share of a GPU.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
 
 
 @contextmanager
@@ -54,3 +68,53 @@ def connected(address: str) -> Iterator[None]:
     finally:
         if started:
             ray.shutdown()
+
+
+def check_resources(resources: Resources) -> None:
+    """Make sure that some node can run a task.
+
+    Raises:
+        ClusterError: If none can.
+    """
+    import ray  # noqa: PLC0415
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus for node in nodes):
+        most = max((node.get("CPU", 0) for node in nodes), default=0)
+        raise ClusterError(
+            f"No node of the cluster has {resources.cpus} cores and {resources.gpus:g} GPUs (the largest has {most:g} "
+            f"cores); ask for fewer with --cpus and --gpus."
+        )
+
+
+@contextmanager
+def ray_errors() -> Iterator[None]:
+    """Tell what Ray raises in one sentence.
+
+    Raises:
+        ClusterError: If the cluster was lost, or a worker failed in a way that is not told in a row.
+    """
+    import ray  # noqa: PLC0415
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"The Ray cluster could not do the work: {_reason(error)}.") from None
+
+
+def use_threads(count: int) -> None:
+    """Let the networks and OpenCV of this process compute with as many threads."""
+    import cv2  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+
+
+def _reason(error: BaseException) -> str:
+    """What a worker raised, without the traceback that Ray puts around it."""
+    cause = getattr(error, "cause", None)
+    while isinstance(cause, BaseException) and (deeper := cause.__cause__ or getattr(cause, "cause", None)) is not None:
+        cause = deeper
+    text = str(cause if isinstance(cause, DifferNetError) else error)
+    return " ".join(text.split())[-500:].rstrip(".")

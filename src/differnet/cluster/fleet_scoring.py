@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from differnet.bundle import Manifest, read_manifest
 from differnet.cluster.archive import Archive, ArchiveImage, ParquetArchive, images_of_rows, portions
-from differnet.cluster.fleet_training import Resources, check_resources
+from differnet.cluster.engine import Resources, check_resources, ray_errors, use_threads
 from differnet.cluster.results import RESULT_COLUMNS, Done, Results
-from differnet.cluster.scoring import ModelShelf, score_images
+from differnet.cluster.scoring import ModelShelf, by_product, score_images
 from differnet.cluster.tables import arrow_table
-from differnet.errors import DatasetError
+from differnet.errors import ClusterError, DatasetError
 from differnet.extractors import Weights, find_weights
 
 __all__ = ["FleetModels", "ScoringSummary", "find_models", "score_archive", "score_archive_on_ray"]
 
 _PORTION = 64
 _IN_FLIGHT = 2
-_ROW_COLUMNS = {"product": str, **RESULT_COLUMNS}
+# How many rows of a portion were done before is told in a row of its own, so that every image is accounted for.
+_ALREADY_DONE = "already_done"
+_ROW_COLUMNS = {"product": str, **RESULT_COLUMNS, _ALREADY_DONE: int}
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,24 @@ class ScoringSummary:
     already_done: int = 0
     decisions: dict[str, int] | None = None
 
-    def count(self, row: Mapping[str, Any]) -> None:
-        """Count a row."""
+    @property
+    def rows(self) -> int:
+        """Images that have a row."""
+        return self.already_done + self.scored + self.errors
+
+    def count(self, row: Mapping[str, Any]) -> bool:
+        """Count a row; returns whether it only tells how many were done before."""
+        if row.get(_ALREADY_DONE):
+            self.already_done += row[_ALREADY_DONE]
+            return True
         if row.get("error"):
             self.errors += 1
-            return
+            return False
         self.scored += 1
         if row.get("decision"):
             self.decisions = self.decisions or {}
             self.decisions[row["decision"]] = self.decisions.get(row["decision"], 0) + 1
+        return False
 
 
 def find_models(source: str | os.PathLike[str]) -> FleetModels:
@@ -126,14 +137,15 @@ def score_archive(
         WeightsError: If pretrained weights are not found.
     """
     done = results.done(models.model_ids, models.thresholds)
-    summary = ScoringSummary(already_done=len(done))
+    summary = ScoringSummary()
     shelf = ModelShelf(models.files.get, models.weights(weights_path), device)
-    remaining = (image for image in archive.images() if _key(image, models.only) not in done)
+    size = archive.rows if isinstance(archive, ParquetArchive) else _PORTION
+    remaining = by_product(_remaining(archive, done, models.only, summary), size)
     with results:
         for row in score_images(shelf, remaining, models.only, all_views=all_views):
             results.add([row])
             summary.count(row)
-            progress(len(done) + summary.scored + summary.errors, archive.total)
+            progress(summary.rows, archive.total)
     return summary
 
 
@@ -176,12 +188,13 @@ def score_archive_on_ray(
 
     check_resources(resources)
     done = results.done(models.model_ids, models.thresholds)
-    summary = ScoringSummary(already_done=len(done))
+    summary = ScoringSummary()
     if workers is None:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1) // resources.cpus))
     context = DataContext.get_current()
     context.enable_progress_bars = False
-    dataset = _dataset(archive, done, models.only, workers)
+    context.print_on_execution_start = False
+    dataset = _dataset(archive, done, models.only, workers, summary)
     if dataset is None:
         return summary
     rows = dataset.map_batches(
@@ -202,21 +215,32 @@ def score_archive_on_ray(
         num_cpus=resources.cpus,
         num_gpus=resources.gpus,
     )
-    with results:
+    with results, ray_errors():
         for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
-            found = block.to_pylist()
+            found = [row for row in block.to_pylist() if not summary.count(row)]
             results.add(found)
-            for row in found:
-                summary.count(row)
-            progress(len(done) + summary.scored + summary.errors, archive.total)
+            progress(summary.rows, archive.total)
+    if summary.rows != archive.total:
+        raise ClusterError(
+            f"Ray accounted for {summary.rows} of {archive.total} images; score again, into another --out."
+        )
     return summary
+
+
+def _remaining(archive: Archive, done: Done, only: str | None, summary: ScoringSummary) -> Iterator[ArchiveImage]:
+    """The images without a row; the others are counted."""
+    for image in archive.images():
+        if _key(image, only) in done:
+            summary.already_done += 1
+        else:
+            yield image
 
 
 def _key(image: ArchiveImage, only: str | None) -> tuple[str, str]:
     return only or image.product or "", image.path
 
 
-def _dataset(archive: Archive, done: Done, only: str | None, workers: int) -> Any:  # noqa: ANN401 - Ray's type
+def _dataset(archive: Archive, done: Done, only: str | None, workers: int, summary: ScoringSummary) -> Any:  # noqa: ANN401 - Ray's type
     """The images as a Ray dataset; None if none remain. Rows of Parquet files are left out by the actors."""
     import pyarrow as pa  # noqa: PLC0415
     import ray  # noqa: PLC0415
@@ -230,7 +254,7 @@ def _dataset(archive: Archive, done: Done, only: str | None, workers: int) -> An
             override_num_blocks=min(blocks, archive.total),
             ray_remote_args={"num_cpus": 0},  # the actors may have all cores; readers wait for disks
         )
-    remaining = (image for image in archive.images() if _key(image, only) not in done)
+    remaining = _remaining(archive, done, only, summary)
     size = max(8, min(16 * _PORTION, archive.total // (8 * workers)))
     tables = [
         pa.table(
@@ -261,9 +285,8 @@ class _Scorer:
         threads: int,
     ) -> None:
         import ray  # noqa: PLC0415
-        import torch  # noqa: PLC0415
 
-        torch.set_num_threads(threads)
+        use_threads(threads)
 
         def fetch(product: str) -> bytes | None:
             return ray.get(models[product]) if product in models else None
@@ -280,5 +303,8 @@ class _Scorer:
             images = [ArchiveImage(**row) for row in rows]
         else:
             images = [image for image in images_of_rows(rows, self._base) if _key(image, self._only) not in self._done]
-        scored = list(score_images(self._shelf, images, self._only, all_views=self._all_views))
+        grouped = by_product(images, len(images))
+        scored = list(score_images(self._shelf, grouped, self._only, all_views=self._all_views))
+        if len(images) < len(rows):
+            scored.append({_ALREADY_DONE: len(rows) - len(images)})
         return arrow_table(_ROW_COLUMNS, scored)

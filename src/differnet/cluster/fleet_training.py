@@ -7,19 +7,19 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from differnet.bundle import Manifest, read_manifest
+from differnet.cluster.engine import Resources, check_resources, use_threads
 from differnet.cluster.products import Product
 from differnet.cluster.training import TrainingJob, TrainingRow, train_product
 from differnet.detector import Listener
-from differnet.errors import ClusterError, DifferNetError, ModelFileError, OutputError
+from differnet.errors import DifferNetError, ModelFileError, OutputError, WeightsError
 from differnet.extractors import Weights, find_weights
 from differnet.training import EpochReport
 
-__all__ = ["Board", "Resources", "train_fleet", "train_fleet_on_ray"]
+__all__ = ["Board", "jobs_of", "model_file", "train_fleet", "train_fleet_on_ray"]
 
 _SECONDS_BETWEEN_REPORTS = 0.5
 _RETRIES = 3
@@ -35,19 +35,6 @@ class Board(Protocol):
     def finished(self, row: TrainingRow) -> None:
         """A product is done."""
         ...
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a Ray task or actor needs.
-
-    Attributes:
-        cpus: Cores, at least 1; the networks compute with as many threads.
-        gpus: Share of a GPU.
-    """
-
-    cpus: int = 1
-    gpus: float = 0.0
 
 
 def jobs_of(
@@ -80,7 +67,6 @@ def train_fleet(
         A row per job, in their order.
 
     Raises:
-        WeightsError: If pretrained weights are not found.
         OutputError: If a model cannot be written.
         KeyboardInterrupt: If the user stopped it; finished models stay.
     """
@@ -115,7 +101,6 @@ def train_fleet_on_ray(
 
     Raises:
         ClusterError: If no node has what a task needs.
-        WeightsError: If pretrained weights are not found.
         OutputError: If a model cannot be written.
         KeyboardInterrupt: If the user stopped it; finished models stay.
     """
@@ -152,23 +137,6 @@ def train_fleet_on_ray(
             ray.cancel(reference, force=True)
         raise
     return [rows[job.product.name] for job in jobs]
-
-
-def check_resources(resources: Resources) -> None:
-    """Make sure that some node can run a task.
-
-    Raises:
-        ClusterError: If none can.
-    """
-    import ray  # noqa: PLC0415
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus for node in nodes):
-        most = max((node.get("CPU", 0) for node in nodes), default=0)
-        raise ClusterError(
-            f"No node of the cluster has {resources.cpus} cores and {resources.gpus:g} GPUs (the largest has {most:g} "
-            f"cores); ask for fewer with --cpus and --gpus."
-        )
 
 
 class _Named(Listener):
@@ -209,13 +177,11 @@ class _Reports:
 
 def _train_remotely(
     job: TrainingJob,
-    weights: Mapping[str, Weights],
+    weights: Mapping[str, Weights | str],
     reports: Any,  # noqa: ANN401 - handle of an actor
     threads: int,
 ) -> tuple[TrainingRow, bytes | None]:
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(threads)
+    use_threads(threads)
     return train_product(job, weights, _Named(job.product.name, reports.tell.remote, _SECONDS_BETWEEN_REPORTS))
 
 
@@ -226,14 +192,20 @@ def _existing(file: Path) -> Manifest | None:
         return None  # there is none, or none that could be used: it is trained anew
 
 
-def _weights(jobs: Sequence[TrainingJob], path: str | None) -> dict[str, Weights]:
-    names = set()
+def _weights(jobs: Sequence[TrainingJob], path: str | None) -> dict[str, Weights | str]:
+    """The pretrained weights of all extractors, or why they are not found."""
+    found: dict[str, Weights | str] = {}
     for job in jobs:
         try:
-            names.add(job.settings(job.recipe()).extractor.name)
+            name = job.settings(job.recipe()).extractor.name
         except DifferNetError:
             continue  # told when the product's turn comes
-    return {name: find_weights(name, path=path) for name in sorted(names)}
+        if name not in found:
+            try:
+                found[name] = find_weights(name, path=path)
+            except WeightsError as error:
+                found[name] = str(error)
+    return found
 
 
 def _keep(models: Path, row: TrainingRow, content: bytes | None) -> None:

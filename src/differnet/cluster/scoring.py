@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from differnet.bundle import read_manifest
-from differnet.cluster.archive import ArchiveImage, is_remote
+from differnet.cluster.archive import ArchiveImage, is_remote, portions
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError
 from differnet.extractors import Weights
 from differnet.features import Failure
 from differnet.images import ImageSource
 
-__all__ = ["ModelContent", "ModelShelf", "score_images"]
+__all__ = ["ModelContent", "ModelShelf", "by_product", "score_images"]
 
 ModelContent: TypeAlias = "Path | bytes"
 """A model file, or its content."""
@@ -76,6 +76,12 @@ class ModelShelf:
             file = Path(folder) / "model.safetensors"
             file.write_bytes(content)
             return self._load(file)
+
+
+def by_product(images: Iterable[ArchiveImage], size: int) -> Iterator[ArchiveImage]:
+    """Put every ``size`` images into the order of their products, so that models change less often."""
+    for portion in portions(iter(images), max(1, size)):
+        yield from sorted(portion, key=lambda image: image.product or "")
 
 
 def score_images(

@@ -15,7 +15,7 @@ from differnet.bundle import Manifest
 from differnet.cluster.products import Product
 from differnet.cluster.tables import Columns
 from differnet.detector import DifferNet, Listener
-from differnet.errors import DifferNetError
+from differnet.errors import DifferNetError, WeightsError
 from differnet.extractors import Weights
 from differnet.images import RegionOfInterest, data_fingerprint, read_good_images, read_region, region_fingerprint
 from differnet.recipe import Recipe, read_recipe
@@ -106,13 +106,13 @@ TRAINING_COLUMNS: Columns = {
 
 
 def train_product(
-    job: TrainingJob, weights: Mapping[str, Weights], listener: Listener
+    job: TrainingJob, weights: Mapping[str, Weights | str], listener: Listener
 ) -> tuple[TrainingRow, bytes | None]:
     """Train a product, unless there is a model of the same images, region and settings.
 
     Args:
         job: What is to be trained.
-        weights: Pretrained weights by the name of the extractor.
+        weights: Pretrained weights by the name of the extractor, or why they are not found.
         listener: Hears of the progress.
 
     Returns:
@@ -132,7 +132,7 @@ def train_product(
 
 
 def _train(
-    job: TrainingJob, weights: Mapping[str, Weights], listener: Listener, started: float
+    job: TrainingJob, weights: Mapping[str, Weights | str], listener: Listener, started: float
 ) -> tuple[TrainingRow, bytes | None]:
     recipe = job.recipe()
     settings = job.settings(recipe)
@@ -144,11 +144,14 @@ def _train(
     unchanged = made is not None and _is_unchanged(made, settings, text, region)
     if made is not None and unchanged and made.training.data_sha256 == data_fingerprint(images):
         return _row(job, made, "unchanged", _since(started)), None
+    found = weights.get(settings.extractor.name)
+    if isinstance(found, str):
+        raise WeightsError(found)
     model = DifferNet(
         settings,
         region=region,
         device=job.device,
-        weights=weights.get(settings.extractor.name),
+        weights=found,
         recipe=text,
     )
     model.fit(list(images), listener)
