@@ -1,0 +1,174 @@
+"""``differnet watch`` as a process: with a real model, killed, stopped, and with wrong arguments."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from differnet import DifferNet
+from tests.cli.test_commands import DIFFERNET, run
+from tests.watching.test_live import until
+from tests.watching.test_webhook import receiver
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
+
+
+def photographs(product: Path) -> list[Path]:
+    return sorted(product.rglob("*.png"))
+
+
+class Process:
+    """The command, running; what it says on stderr is kept."""
+
+    def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
+        self.stderr = ""
+        self.process = subprocess.Popen(
+            [*DIFFERNET, "watch", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"COLUMNS": "200"} | (env or {}),
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr or ():
+            self.stderr += line
+
+    def until_says(self, words: str) -> None:
+        until(lambda: words in self.stderr or self.process.poll() is not None, 60.0)
+        assert words in self.stderr
+
+    def end(self, number: int) -> int:
+        """Send a signal; returns the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self._reader.join()
+        assert "Traceback" not in self.stderr, self.stderr
+        return code
+
+
+@contextmanager
+def watching(*arguments: object, env: dict[str, str] | None = None) -> Iterator[Process]:
+    process = Process(*arguments, env=env)
+    try:
+        yield process
+    finally:
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
+        if process.process.stdout:
+            process.process.stdout.close()
+        if process.process.stderr:
+            process.process.stderr.close()
+
+
+def test_killed_twice_then_once_more_each_file_has_its_score(
+    fitted: DifferNet, model_file: Path, product: Path, tmp_path: Path
+) -> None:
+    drop, out = tmp_path / "drop", tmp_path / "out.csv"
+    drop.mkdir()
+    rng = random.Random(1)
+    images = photographs(product)
+    waiting = iter(enumerate(images))
+    for share in (len(images) // 2, len(images)):
+        with watching(model_file, drop, "--csv", out, "--settle", 0.05) as process:
+            process.until_says("watching")
+            for i, image in waiting:
+                (drop / f"{i:03}.png").write_bytes(image.read_bytes())
+                if i + 1 == share:
+                    break
+            time.sleep(rng.uniform(0.0, 0.4))
+            process.end(signal.SIGKILL)
+    (drop / "broken.png").write_text("no image")
+    done = run("watch", model_file, drop, "--csv", out, "--once", code=1)
+    assert "broken.png: is not a PNG" in done.stderr
+    assert done.stdout == ""
+    with out.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    names = [f"{i:03}.png" for i in range(len(images))]
+    assert sorted(Path(row["path"]).name for row in rows) == [*names, "broken.png"]
+    scores = {Path(row["path"]).name: float(row["score"]) for row in rows if not row["error"]}
+    expected = [verdict.score for verdict in fitted.inspect_stream(images)]  # type: ignore[union-attr]
+    assert [scores[name] for name in names] == pytest.approx(expected, rel=1e-4)
+
+
+def test_live_with_a_webhook_and_a_model_that_breaks(model_file: Path, product: Path, tmp_path: Path) -> None:
+    drop, model = tmp_path / "drop", tmp_path / "m.safetensors"
+    drop.mkdir()
+    model.write_bytes(model_file.read_bytes())
+    images = photographs(product)[:6]
+    with receiver(lambda index, body: 500 if index in (0, 3) else 200) as server:
+        options = [model, drop, "--jsonl", tmp_path / "out.jsonl", "--webhook", server.url, "--settle", "0.1"]
+        with watching(*options, env={"DIFFERNET_WEBHOOK_TOKEN": "word"}) as process:
+            process.until_says("watching")
+            for i, image in enumerate(images[:3]):
+                (drop / f"{i}.png").write_bytes(image.read_bytes())
+            until(lambda: len(server.names()) == 3)
+            model.write_bytes(b"broken")
+            process.until_says("stays in use")
+            (drop / "text.png").write_text("no image")
+            (drop / "4.png").write_bytes(images[4].read_bytes())
+            until(lambda: len(server.names()) == 5)
+            second = run("watch", *options, "--once", code=1)
+            assert "in use by another 'differnet watch'" in second.stderr
+            assert process.end(signal.SIGTERM) == 0
+            assert "4 image(s) inspected, 1 could not be" in process.stderr
+            assert "secret" not in process.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    delivered = [body for _, body, status in server.requests if status == 200]
+    assert sorted(delivered, key=str) == sorted(rows, key=str)
+    assert len({headers["idempotency-key"] for headers, _, _ in server.requests}) == 5
+    assert {headers["authorization"] for headers, _, _ in server.requests} == {"Bearer word"}
+
+
+def test_ctrl_c_and_a_webhook_alone(model_file: Path, product: Path, tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "a.png").write_bytes(photographs(product)[0].read_bytes())
+    env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    with watching(model_file, drop, "--webhook", "http://127.0.0.1:9/", "--poll", 0.1, env=env) as process:
+        process.until_says("they wait and are tried again")
+        assert process.end(signal.SIGINT) == 130
+    assert "1 verdict(s) not delivered yet" in process.stderr
+    assert list(tmp_path.rglob("watch-*.journal"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--csv", "-"],
+        ["--csv", "same", "--jsonl", "same"],
+        ["--csv", "a", "--journal", "a"],
+        ["--csv", "a", "--views", "few"],
+        ["--csv", "a", "--settle", "-1"],
+    ],
+)
+def test_wrong_usage(tmp_path: Path, options: list[str]) -> None:
+    run("watch", "m", tmp_path, *options, code=2)
+
+
+def test_what_users_get_wrong(model_file: Path, tmp_path: Path) -> None:
+    def error_of(*arguments: object) -> str:
+        return run("watch", *arguments, "--once", code=1).stderr
+
+    out = tmp_path / "out.csv"
+    assert "nowhere: no such folder" in error_of(model_file, tmp_path / "nowhere", "--csv", out)
+    assert "cannot be written" in error_of(model_file, tmp_path, "--csv", tmp_path / "no" / "out.csv")
+    assert "is a folder" in error_of(model_file, tmp_path, "--csv", tmp_path)
+    assert "not a web address" in error_of(model_file, tmp_path, "--csv", out, "--webhook", "example.com")
+    (tmp_path / "old.csv").write_text("mine")
+    assert "knows nothing of it" in error_of(model_file, tmp_path, "--csv", tmp_path / "old.csv")
+    assert "no such model file" in error_of(tmp_path / "none", tmp_path, "--csv", out)
