@@ -325,11 +325,12 @@ class DifferNet:
             sequential = SequentialTest(len(views), chosen.error_probability, chosen.aggregation)
             views = tuple(spread_out(views))
         first = views if sequential is None else views[: sequential.group]
-        for result, milliseconds in self._features(images, described=self._scale is not None, views=first):
+        described = self._scale is not None
+        for result, milliseconds, flow_score in self._features(images, described, first, scored=sequential is None):
             if isinstance(result, Failure):
                 yield result
             elif sequential is None:
-                yield self._verdict(result, milliseconds())
+                yield self._verdict(result, milliseconds(), flow_score=flow_score)
             else:
                 anomaly = self._anomaly(result)
                 settled = self._take_views(result, anomaly, sequential, views)
@@ -373,7 +374,7 @@ class DifferNet:
         if chosen == own and len(self._peaks) and self.calibration is not None:
             fixed = display_scale(self._peaks.double().numpy(), self.calibration.false_reject_rate)
         localizer = self._prepared_localizer()
-        for result, milliseconds in self._features(images, described=chosen == "neighbours"):
+        for result, milliseconds, flow_score in self._features(images, described=chosen == "neighbours"):
             if isinstance(result, Failure):
                 yield result
                 continue
@@ -383,7 +384,8 @@ class DifferNet:
             heat = localizer.heat(raw, chosen, scale, result.width, result.height)
             smallest = localizer.smallest_region(chosen, result.width, result.height)
             regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
-            yield Explanation(self._verdict(result, milliseconds(), anomaly), heat, regions, fixed is not None)
+            verdict = self._verdict(result, milliseconds(), anomaly, flow_score)
+            yield Explanation(verdict, heat, regions, fixed is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.bundle`.
@@ -507,9 +509,13 @@ class DifferNet:
         return self.manifest is not None and self.manifest.training.origin == "official"
 
     def _features(
-        self, images: Iterable[ImageSource], described: bool, views: Sequence[View] = ()
-    ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float]]]:
-        """Features of images, and their cells if asked for, with a clock of the milliseconds since the one before."""
+        self, images: Iterable[ImageSource], described: bool, views: Sequence[View] = (), *, scored: bool = True
+    ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float], Tensor | None]]:
+        """Features of images, and their cells if asked for.
+
+        With each, a clock of the milliseconds since the one before, and the flow's (1,) score if asked for: the flow,
+        whose weights are read from memory each time, sees all images that passed the network together at once.
+        """
         self.flow.eval()
         last = time.perf_counter()
 
@@ -521,12 +527,24 @@ class DifferNet:
 
         cells = self._prepared_localizer().projection if described else None
         chosen = views or fixed_views(self.settings.views)
-        for result in self.extraction.stream(images, chosen, cells=cells):
-            yield result, clock
+        aggregation = self.settings.scoring.aggregation
+        for group in self.extraction.stream_groups(images, chosen, cells=cells):
+            features = [result.features for result in group if isinstance(result, ImageFeatures)]
+            scores: Iterator[Tensor] = iter(())
+            if features and scored:
+                scores = iter(score_features(self.flow, torch.stack(features), aggregation).split(1))
+            for result in group:
+                yield result, clock, None if isinstance(result, Failure) else next(scores, None)
 
-    def _verdict(self, image: ImageFeatures, milliseconds: float, anomaly: Tensor | None = None) -> Verdict:
+    def _verdict(
+        self,
+        image: ImageFeatures,
+        milliseconds: float,
+        anomaly: Tensor | None = None,
+        flow_score: Tensor | None = None,
+    ) -> Verdict:
         return give_verdict(
-            self._score(image, anomaly),
+            self._score(image, anomaly, flow_score),
             self.calibration,
             source=image.source,
             width=image.width,
@@ -558,12 +576,12 @@ class DifferNet:
         localizer, method = self._prepared_localizer(), self.settings.localization.method
         scores, peaks, failures = [], [], []
         described = method == "neighbours"
-        for done, (result, _) in enumerate(self._features(sources, described), start=1):
+        for done, (result, _, flow_score) in enumerate(self._features(sources, described), start=1):
             if isinstance(result, Failure):
                 failures.append(result)
             else:
                 anomaly = None if result.cells is None else localizer.anomaly(result.cells)
-                scores.append(self._score(result, anomaly))
+                scores.append(self._score(result, anomaly, flow_score))
                 peaks.append(localizer.peak(localizer.raw_map(result.pixels, method, anomaly)))
             listener.images("calibration", done, len(sources))
         self.failures = failures
@@ -593,8 +611,10 @@ class DifferNet:
             cells = localizer.projection(self.extraction.as_tensor(image.pixels))[0]
         return localizer.anomaly(cells)
 
-    def _score(self, image: ImageFeatures, anomaly: Tensor | None) -> float:
-        score = score_features(self.flow, image.features.unsqueeze(0), self.settings.scoring.aggregation)
+    def _score(self, image: ImageFeatures, anomaly: Tensor | None, flow_score: Tensor | None = None) -> float:
+        score = flow_score
+        if score is None:
+            score = score_features(self.flow, image.features.unsqueeze(0), self.settings.scoring.aggregation)
         if self._scale is None:
             return score.item()
         if anomaly is None:

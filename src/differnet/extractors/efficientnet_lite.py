@@ -34,6 +34,9 @@ class _SameConv2d(nn.Conv2d):
         height, width = input.shape[-2:]
         rows = max((-(-height // stride) - 1) * stride + kernel - height, 0)
         columns = max((-(-width // stride) - 1) * stride + kernel - width, 0)
+        if rows % 2 == 0 and columns % 2 == 0:  # the convolution pads by itself, without a copy
+            padding = (rows // 2, columns // 2)
+            return functional.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
         padded = functional.pad(input, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
@@ -62,10 +65,11 @@ class _InvertedBottleneck(nn.Module):
         self.has_shortcut = stride == 1 and channels_in == channels
 
     def forward(self, x: Tensor) -> Tensor:
-        out = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        out = functional.relu6(self._bn1(self._depthwise_conv(out)))
+        # In place: these maps are the largest of the network, and a new one each time costs more than what is computed.
+        out = functional.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.expands else x
+        out = functional.relu6(self._bn1(self._depthwise_conv(out)), inplace=True)
         out = self._bn2(self._project_conv(out))
-        return out + x if self.has_shortcut else out
+        return out.add_(x) if self.has_shortcut else out
 
     def fold(self) -> None:
         """Fold the batch normalisations into their convolutions."""
@@ -105,7 +109,7 @@ class EfficientNetLite0(Extractor):
 
     def stages(self, normalised: Tensor) -> Iterator[Tensor]:
         """Yield the maps after stages 2 to 6, of strides 4, 8, 16, 16 and 32, then the (B, 320, h, w) feature maps."""
-        maps = functional.relu6(self._bn0(self._conv_stem(normalised)))
+        maps = functional.relu6(self._bn0(self._conv_stem(normalised)), inplace=True)
         for i, block in enumerate(self._blocks):
             if i in self._stage_ends:
                 yield maps
