@@ -17,6 +17,7 @@ from differnet.cli import (
     doctor,
     evaluate,
     explain,
+    export,
     fleet,
     import_official,
     info,
@@ -25,6 +26,7 @@ from differnet.cli import (
     score,
     train,
     watch,
+    verify,
     weights,
 )
 from differnet.cli.console import EXIT_FAILED, exit_with_error
@@ -47,6 +49,8 @@ app.command("watch")(watch.watch)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("info")(info.info)
 app.command("import-official")(import_official.import_official)

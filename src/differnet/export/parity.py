@@ -1,0 +1,199 @@
+"""Whether an exported file says of images what the model says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+
+from differnet.detector import DifferNet
+from differnet.errors import ImageError, ModelFileError
+from differnet.export.engines import Engine, Outputs
+from differnet.export.graph import in_float32
+from differnet.export.judge import DECISIONS
+from differnet.features import Failure, describe
+from differnet.images import ImageSource, load_image
+from differnet.localization.explanation import Explanation
+from differnet.verdict import Verdict
+
+__all__ = ["TOLERANCE", "Comparison", "Parity", "compare"]
+
+_TINY = float(np.finfo(np.float32).tiny)
+
+TOLERANCE = 1e-3
+"""How far scores may differ, relative to the model's own."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What model and exported file say of one image.
+
+    Attributes:
+        source: The path, or the place in the input.
+        score: By the model.
+        exported_score: By the exported file.
+        difference: Of the scores, relative; see `compare`.
+        decision: By the model, None if it has no threshold.
+        exported_decision: By the exported file.
+        p_value_difference: Of the p-values; None without a threshold.
+        map_difference: The greatest of a pixel, relative to the hottest; None without a map.
+        milliseconds: That the model took, with the image in memory.
+        exported_milliseconds: That the exported file took.
+    """
+
+    source: str
+    score: float
+    exported_score: float
+    difference: float
+    decision: str | None
+    exported_decision: str | None
+    p_value_difference: float | None
+    map_difference: float | None
+    milliseconds: float
+    exported_milliseconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether scores are within the tolerance and decisions the same; written so that NaN fails it."""
+        return self.difference <= TOLERANCE and self.decision == self.exported_decision
+
+
+@dataclass
+class Parity:
+    """What model and exported file say of many images."""
+
+    images: list[Comparison] = field(default_factory=list)
+
+    @property
+    def differing(self) -> list[Comparison]:
+        """The images on which they do not agree."""
+        return [image for image in self.images if not image.agrees]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The outcome as JSON values."""
+        worst = max((image.difference for image in self.images), key=_ordered, default=None)
+        strict = max((_strict(image) for image in self.images), key=_ordered, default=None)
+        p_values = [image.p_value_difference for image in self.images if image.p_value_difference is not None]
+        maps = [image.map_difference for image in self.images if image.map_difference is not None]
+        return {
+            "agrees": bool(self.images) and not self.differing,
+            "images": len(self.images),
+            "tolerance": TOLERANCE,
+            "max_difference": _finite(worst),
+            "max_strict_difference": _finite(strict),
+            "decisions_differing": sum(image.decision != image.exported_decision for image in self.images),
+            "max_p_value_difference": max(p_values, default=None),
+            "max_map_difference": max(maps, default=None),
+            "median_milliseconds": _median(image.milliseconds for image in self.images),
+            "median_exported_milliseconds": _median(image.exported_milliseconds for image in self.images),
+            "differing": [asdict(image) for image in self.differing],
+        }
+
+
+def compare(
+    model: DifferNet,
+    engine: Engine,
+    images: Iterable[ImageSource],
+    *,
+    precision: Literal["float32", "model"] = "float32",
+) -> Iterator[Comparison | Failure]:
+    """Compare a model with an exported file, image by image, by all views.
+
+    The difference of two scores is relative to the model's. A score that joins the local model's counts standard
+    deviations of good parts, among which 0 is a score like any other: nearer to it, the difference is relative to 1.
+
+    Args:
+        model: The model.
+        engine: The exported file.
+        images: Paths or arrays; consumed as needed.
+        precision: What the model computes in: ``float32`` as the file does, or ``model`` for what its settings say.
+
+    Yields:
+        The comparison of an image, or why it could not be used.
+
+    Raises:
+        ModelFileError: If the file was exported from another model, or from this one before it was calibrated anew.
+    """
+    _check_same(model, engine)
+    reference = in_float32(model) if precision == "float32" else model
+    least = 1.0 if model.settings.scoring.local else 0.0
+    for index, source in enumerate(images):
+        try:
+            image = load_image(source)
+            if reference.region is not None:
+                reference.region.crop(image)
+        except ImageError as error:
+            yield Failure(describe(source, index), str(error))
+            continue
+        with_map = "map" in engine.about["outputs"]
+        started = time.perf_counter()
+        results = reference.explain_stream([image]) if with_map else reference.inspect_stream([image], all_views=True)
+        own = next(iter(results))
+        between = time.perf_counter()
+        outputs = engine(image)
+        ended = time.perf_counter()
+        if isinstance(own, Failure):
+            yield Failure(describe(source, index), own.reason)
+            continue
+        yield _compared(describe(source, index), own, outputs, least, (between - started, ended - between))
+
+
+def _check_same(model: DifferNet, engine: Engine) -> None:
+    manifest = model.manifest
+    if manifest is None or engine.manifest.get("model_id") != manifest.model_id:
+        raise ModelFileError(
+            f"The exported file was made from the model {engine.manifest.get('model_id')}, not from "
+            f"{None if manifest is None else manifest.model_id}; give the two that belong together."
+        )
+    threshold = None if manifest.calibration is None else manifest.calibration.threshold
+    exported = engine.manifest.get("calibration")
+    if threshold != (None if exported is None else exported.get("threshold")):
+        raise ModelFileError("The model was calibrated after it was exported; export it again.")
+
+
+def _compared(
+    source: str, own: Verdict | Explanation, outputs: Outputs, least: float, seconds: tuple[float, float]
+) -> Comparison:
+    verdict = own.verdict if isinstance(own, Explanation) else own
+    score = float(outputs["score"])
+    p_value = None
+    if verdict.p_value is not None and "p_value" in outputs:
+        p_value = abs(float(outputs["p_value"]) - verdict.p_value)
+    heat = None
+    if isinstance(own, Explanation):
+        heat = float(np.abs(outputs["map"] - own.heat).max() / max(float(own.heat.max()), _TINY))
+    return Comparison(
+        source,
+        verdict.score,
+        score,
+        difference=abs(score - verdict.score) / max(abs(verdict.score), least),
+        decision=verdict.decision,
+        exported_decision=DECISIONS[int(outputs["decision"])] if "decision" in outputs else None,
+        p_value_difference=p_value,
+        map_difference=heat,
+        milliseconds=1000 * seconds[0],
+        exported_milliseconds=1000 * seconds[1],
+    )
+
+
+def _strict(image: Comparison) -> float:
+    """Relative to the model's score, also where that is near 0."""
+    return abs(image.exported_score - image.score) / max(abs(image.score), _TINY)
+
+
+def _ordered(difference: float) -> float:
+    """NaN counts as the greatest."""
+    return np.inf if np.isnan(difference) else difference
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or np.isfinite(value) else None
+
+
+def _median(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return round(median(found), 3) if found else None
