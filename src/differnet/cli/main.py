@@ -25,8 +25,8 @@ from differnet.cli import (
     report,
     score,
     train,
-    watch,
     verify,
+    watch,
     weights,
 )
 from differnet.cli.console import EXIT_FAILED, exit_with_error
