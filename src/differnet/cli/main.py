@@ -21,9 +21,11 @@ from differnet.cli import (
     fleet,
     import_official,
     info,
+    keys,
     recipe,
     report,
     score,
+    serve,
     train,
     verify,
     watch,
@@ -57,7 +59,9 @@ app.command("import-official")(import_official.import_official)
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.add_typer(fleet.app, name="fleet")
+app.add_typer(keys.app, name="keys")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(weights.app, name="weights")
 

@@ -1,0 +1,62 @@
+"""One uploaded image on its way to a recorded verdict."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Job", "Recorded", "Upload", "media_type"]
+
+Recorded = dict[str, Any]
+"""The columns of a recorded inspection, with ``media_type`` and ``removed_at`` of its image."""
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came.
+
+    Attributes:
+        content: Of the file.
+        filename: For people to read, never a path; None if the client gave none.
+    """
+
+    content: bytes
+    filename: str | None
+
+
+@dataclass(eq=False)
+class Job:
+    """An image that waits for its verdict.
+
+    Attributes:
+        model: Name of the model.
+        upload: The file.
+        future: Gets the recorded inspection, or the `Problem` that there is none for.
+        sha256: Of the content, once computed.
+        pixels: uint8 (height, width, 3), RGB, while decoded.
+    """
+
+    model: str
+    upload: Upload
+    future: Future[Recorded] = field(default_factory=Future)
+    sha256: str = ""
+    pixels: NDArray[np.uint8] | None = None
+
+
+def media_type(content: bytes) -> str | None:
+    """What kind of image a file is by its first bytes, None if it is none of those that are read."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((name for magic, name in _MAGIC if content.startswith(magic)), None)

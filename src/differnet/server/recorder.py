@@ -1,0 +1,126 @@
+"""Writes verdicts down, many in one transaction; only then are they told to anyone."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from differnet.server.files import FileStore
+from differnet.server.jobs import Job, Recorded, media_type
+from differnet.server.problems import Problem
+from differnet.server.records import Entry, Records, now
+from differnet.verdict import Verdict
+
+__all__ = ["Recorder"]
+
+_log = logging.getLogger(__name__)
+
+# Files reach the disk side by side: each waits for the disk, not for the processor.
+_WRITERS = 4
+_MOST_AT_ONCE = 256
+
+
+class Recorder:
+    """Takes verdicts, keeps image and row, and then completes the job.
+
+    While a transaction is on its way, the verdicts that come are collected for the next.
+
+    Args:
+        records: Where rows go.
+        files: Where originals go.
+        recorded: Called with what was recorded, from the recorder's thread.
+    """
+
+    def __init__(
+        self, records: Records, files: FileStore, recorded: Callable[[Sequence[Recorded]], None] = lambda rows: None
+    ) -> None:
+        self._records, self._files, self._recorded = records, files, recorded
+        self._queue: queue.SimpleQueue[tuple[Job, Verdict] | None] = queue.SimpleQueue()
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="files")
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Record what has come so far, and end."""
+        self._queue.put(None)
+        self._thread.join()
+        self._writers.shutdown()
+
+    def put(self, job: Job, verdict: Verdict) -> None:
+        """Record a verdict; the job's future is completed when that is done."""
+        self._queue.put((job, verdict))
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            taken = [self._queue.get()]
+            while len(taken) < _MOST_AT_ONCE and not self._queue.empty():
+                taken.append(self._queue.get())
+            ended = taken[-1] is None
+            jobs = [item for item in taken if item is not None]
+            if jobs:
+                self._record(jobs)
+
+    def _record(self, jobs: list[tuple[Job, Verdict]]) -> None:
+        with self._files.pinned([job.sha256 for job, _ in jobs]):
+            problems = list(self._writers.map(self._store, [job for job, _ in jobs]))
+            stored = [pair for pair, problem in zip(jobs, problems, strict=True) if problem is None]
+            for (job, _), problem in zip(jobs, problems, strict=True):
+                if problem is not None:
+                    job.future.set_exception(problem)
+            entries = [_entry(job, verdict) for job, verdict in stored]
+            try:
+                if entries:
+                    self._records.add(entries)
+            except Exception as error:
+                if not isinstance(error, Problem):
+                    _log.exception("inspections could not be recorded")
+                    error = Problem(500, "The inspection could not be recorded; see the log of the service.")
+                for job, _ in stored:
+                    job.future.set_exception(error)
+                return
+        rows = [{**entry.row, "media_type": entry.media_type, "removed_at": None, "review": None} for entry in entries]
+        for (job, _), row in zip(stored, rows, strict=True):
+            job.future.set_result(row)
+        if rows:
+            self._recorded(rows)
+
+    def _store(self, job: Job) -> Problem | None:
+        try:
+            self._files.store(job.sha256, job.upload.content)
+        except OSError as error:
+            _log.error("an image could not be written", extra={"reason": str(error)})
+            return Problem(
+                507, "The image cannot be kept, the disk may be full; free space or set --keep-gigabytes lower."
+            )
+        return None
+
+
+def _entry(job: Job, verdict: Verdict) -> Entry:
+    time = now()
+    row = {
+        "id": uuid.uuid4().hex,
+        "created": time,
+        "hour": int(time.timestamp()) // 3600,
+        "model": job.model,
+        "model_id": verdict.model_id,
+        "filename": job.upload.filename,
+        "sha256": job.sha256,
+        "score": verdict.score,
+        "threshold": verdict.threshold,
+        "margin": verdict.margin,
+        "p_value": verdict.p_value,
+        "decision": verdict.decision,
+        "width": verdict.width,
+        "height": verdict.height,
+        "milliseconds": verdict.milliseconds,
+        "views": verdict.views,
+    }
+    return Entry(row, len(job.upload.content), media_type(job.upload.content) or "application/octet-stream")

@@ -1,0 +1,22 @@
+"""``/v1/events``: what happens, as it happens."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+from starlette.responses import StreamingResponse
+
+from differnet.server.station import Station
+
+__all__ = ["build_router"]
+
+
+def build_router(station: Station) -> APIRouter:
+    """Make the route."""
+    router = APIRouter(tags=["events"])
+
+    @router.get("/v1/events", response_class=StreamingResponse, dependencies=[Depends(station.access.role("inspect"))])
+    async def events() -> StreamingResponse:
+        """Server-sent events: `inspection` and `review` with the inspection, `models` when a model changes."""
+        return StreamingResponse(station.events.stream(), media_type="text/event-stream")
+
+    return router

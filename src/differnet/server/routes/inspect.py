@@ -1,0 +1,102 @@
+"""``POST /v1/models/{name}/inspect``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import JSONResponse
+
+from differnet.server.jobs import Job, Recorded, Upload
+from differnet.server.problems import Problem
+from differnet.server.schemas import Fault, Inspections, inspection_json
+from differnet.server.station import Station
+
+__all__ = ["build_router"]
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {"schema": {"type": "object", "properties": {"images": _FILES}}},
+        "image/png": _BINARY,
+        "image/jpeg": _BINARY,
+        "application/octet-stream": _BINARY,
+    },
+}
+_FAULTS = {status: {"model": Fault} for status in (400, 401, 403, 404, 408, 413, 415, 422, 503, 504)}
+
+
+def build_router(station: Station) -> APIRouter:
+    """Make the route."""
+    router = APIRouter(tags=["inspect"])
+
+    @router.post(
+        "/v1/models/{name}/inspect",
+        dependencies=[Depends(station.access.role("inspect"))],
+        response_model=Inspections,
+        responses=_FAULTS,  # type: ignore[arg-type]
+        openapi_extra={"requestBody": _BODY},
+    )
+    async def inspect(name: str, request: Request, filename: str | None = None) -> JSONResponse:
+        """Inspect one or many images.
+
+        Several as multipart/form-data, all under the name `images`; a single one also as the body itself, with
+        `?filename=` if it has a name. Each is answered once it is recorded.
+        """
+        station.shelf.get(name)
+        station.batcher.check_room()
+        async with station.receiver.receive(request) as files:
+            uploads = [file for file in files if isinstance(file, Upload)]
+            jobs = station.batcher.submit(name, uploads) if uploads else []
+            results = iter(await _results(station, jobs))
+            answers = [next(results) if isinstance(file, Upload) else file for file in files]
+        if all(isinstance(answer, Problem) for answer in answers):
+            raise _worst([answer for answer in answers if isinstance(answer, Problem)])
+        names = [file.filename if isinstance(file, Upload) else None for file in files]
+        return JSONResponse({"inspections": [_entry(*pair) for pair in zip(answers, names, strict=True)]})
+
+    async def _results(station: Station, jobs: Sequence[Job]) -> list[Recorded | Problem]:
+        waiting = [asyncio.wrap_future(job.future) for job in jobs]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=station.limits.seconds)
+            for future in late:
+                future.cancel()
+        results = []
+        for future in waiting:
+            result = _result(future)
+            if isinstance(result, Problem):
+                station.metrics.unusable.labels(str(result.status)).inc()
+            results.append(result)
+        return results
+
+    def _result(future: asyncio.Future[Recorded]) -> Recorded | Problem:
+        if not future.done() or future.cancelled():
+            return Problem(
+                504, f"The verdict took more than {station.limits.seconds:g} s, the service is busy; try again."
+            )
+        error = future.exception()
+        if error is None:
+            return future.result()
+        return error if isinstance(error, Problem) else Problem(500, "The inspection failed; see the service's log.")
+
+    return router
+
+
+def _entry(answer: Recorded | Problem, filename: str | None) -> dict[str, Any]:
+    if isinstance(answer, Problem):
+        return {"filename": filename, "error": answer.detail}
+    return inspection_json(answer)
+
+
+def _worst(problems: list[Problem]) -> Problem:
+    """One answer for a request none of whose images could be used."""
+    worst = max(problems, key=lambda problem: problem.status)
+    if len(problems) == 1:
+        return worst
+    return Problem(
+        worst.status, f"None of the {len(problems)} images could be used: {worst.detail}", retry_after=worst.retry_after
+    )

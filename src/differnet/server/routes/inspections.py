@@ -1,0 +1,113 @@
+"""``/v1/inspections``: what was recorded, its pictures, and what people say of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from differnet.server.records import Filter
+from differnet.server.schemas import (
+    Decision,
+    Explanation,
+    Fault,
+    Inspection,
+    InspectionPage,
+    ReviewRequest,
+    inspection_json,
+)
+from differnet.server.station import Station
+
+__all__ = ["build_router"]
+
+# Pictures of an inspection change only when its model is calibrated anew.
+_PRIVATE = {"Cache-Control": "private, max-age=60"}
+
+
+def build_router(station: Station) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter(tags=["inspections"])
+    reading = [Depends(station.access.role("inspect"))]
+    faults: dict[int | str, dict[str, Any]] = {status: {"model": Fault} for status in (404, 409, 410)}
+
+    @router.get("/v1/inspections", response_model=InspectionPage, dependencies=reading)
+    def list_inspections(  # noqa: PLR0917 - parameters of the query, given by name
+        model: str | None = None,
+        decision: Decision | None = None,
+        review: Literal["good", "defective", "unsure", "none"] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        search: Annotated[str | None, Query(max_length=200)] = None,
+        queue: Annotated[bool, Query(description="What waits for a person, oldest first.")] = False,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        before: Annotated[str | None, Query(description="The id that 'next' of the page before gave.")] = None,
+    ) -> dict[str, Any]:
+        """Recorded inspections, newest first."""
+        wanted = Filter(
+            model=model,
+            decision=decision,
+            review=review,
+            since=_in_utc(since),
+            until=_in_utc(until),
+            search=search,
+            queue=queue,
+        )
+        page = station.records.page(wanted, limit=limit, before=before)
+        return {"inspections": [inspection_json(row) for row in page.rows], "next": page.next, "total": page.total}
+
+    @router.get("/v1/inspections/{identity}", response_model=Inspection, responses=faults, dependencies=reading)
+    def get_inspection(identity: str) -> dict[str, Any]:
+        """One inspection."""
+        return inspection_json(station.records.get(identity))
+
+    @router.get("/v1/inspections/{identity}/image", responses=faults, dependencies=reading)
+    def get_image(
+        identity: str,
+        display: Annotated[bool, Query(description="Turn what browsers do not show, such as TIFF, into PNG.")] = False,
+    ) -> Response:
+        """The image as it came."""
+        content, kind = station.explainer.original(station.records.get(identity), display=display)
+        return Response(content, media_type=kind, headers=_PRIVATE)
+
+    @router.get("/v1/inspections/{identity}/thumbnail", responses=faults, dependencies=reading)
+    def get_thumbnail(identity: str) -> Response:
+        """A JPEG of at most 256 pixels."""
+        return Response(
+            station.explainer.thumbnail(station.records.get(identity)), media_type="image/jpeg", headers=_PRIVATE
+        )
+
+    @router.get("/v1/inspections/{identity}/heatmap.png", responses=faults, dependencies=reading)
+    def get_heat_map(identity: str, style: Literal["overlay", "heat"] = "overlay") -> Response:
+        """The heat map: over the image, or by itself as a clear layer of the image's size."""
+        row = station.records.get(identity)
+        content = station.explainer.overlay(row) if style == "overlay" else station.explainer.heat_layer(row)
+        return Response(content, media_type="image/png", headers=_PRIVATE)
+
+    @router.get(
+        "/v1/inspections/{identity}/explanation", response_model=Explanation, responses=faults, dependencies=reading
+    )
+    def get_explanation(identity: str) -> dict[str, Any]:
+        """Where the image differs from good ones."""
+        return station.explainer.explanation(station.records.get(identity))
+
+    @router.post(
+        "/v1/inspections/{identity}/review",
+        response_model=Inspection,
+        responses=faults,
+        dependencies=[Depends(station.access.role("review"))],
+    )
+    def review(identity: str, body: ReviewRequest, request: Request) -> dict[str, Any]:
+        """Say what a part really is; the last word counts."""
+        key = getattr(request.state, "key_id", None)
+        found = inspection_json(station.records.review(identity, body.review, body.note, key))
+        station.events.tell("review", found)
+        return found
+
+    return router
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    """Times without a zone are taken as UTC."""
+    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=timezone.utc)

@@ -1,0 +1,55 @@
+"""``/v1/models``: what is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import FileResponse
+
+from differnet.server.middleware import REPORT_POLICY
+from differnet.server.problems import Problem
+from differnet.server.schemas import Fault, ModelCards, ModelDetails, model_card
+from differnet.server.shelf import Place
+from differnet.server.station import Station
+
+__all__ = ["build_router"]
+
+
+def build_router(station: Station) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter(tags=["models"], dependencies=[Depends(station.access.role("inspect"))])
+    not_found: dict[int | str, dict[str, Any]] = {404: {"model": Fault}}
+
+    @router.get("/v1/models", response_model=ModelCards)
+    def list_models() -> dict[str, Any]:
+        """All models on the shelf, with their state."""
+        places = station.shelf.places()
+        return {"models": [_card(name, place) for name, place in places.items()]}
+
+    @router.get("/v1/models/{name}", response_model=ModelDetails, responses=not_found)
+    def get_model(name: str) -> dict[str, Any]:
+        """A model's card, with the scores that its threshold comes from."""
+        place = station.shelf.place(name)
+        scores = [] if place.served is None else sorted(place.served.model.held_out_scores.tolist())
+        return _card(name, place) | {"held_out_scores": scores}
+
+    @router.get("/v1/models/{name}/report", response_class=FileResponse, responses=not_found)
+    def get_report(name: str) -> FileResponse:
+        """The report beside the model file, a page of its own."""
+        file = _report(station.shelf.place(name))
+        if file is None:
+            raise Problem(404, f"There is no report; write {name}.html beside the model file, see 'differnet report'.")
+        return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+    return router
+
+
+def _card(name: str, place: Place) -> dict[str, Any]:
+    return model_card(name, place, has_report=_report(place) is not None)
+
+
+def _report(place: Place) -> Path | None:
+    candidates = (place.file.with_suffix(suffix) for suffix in (".html", ".report.html"))
+    return next((file for file in candidates if file.is_file()), None)

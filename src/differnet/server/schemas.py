@@ -1,0 +1,381 @@
+"""What goes over the wire, as the OpenAPI document describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from differnet.detector import DifferNet
+from differnet.server.shelf import Place
+
+__all__ = [
+    "CalibrateRequest",
+    "Explanation",
+    "Fault",
+    "Inspection",
+    "InspectionPage",
+    "Inspections",
+    "ModelCard",
+    "ModelCards",
+    "ModelDetails",
+    "Recalibrated",
+    "ReviewRequest",
+    "Session",
+    "Statistics",
+    "Unusable",
+    "calibration_card",
+    "inspection_json",
+    "model_card",
+]
+
+_VERDICT: dict[str, Any] = {
+    "id": "5f0c7d1e9a2b4c6d8e0f1a2b3c4d5e6f",
+    "created": "2026-05-01T08:15:30.120000+00:00",
+    "model": "bottle",
+    "model_id": "1a2b3c4d5e6f",
+    "filename": "part-0815.png",
+    "path": "part-0815.png",
+    "score": 14.2,
+    "threshold": 11.8,
+    "margin": 2.4,
+    "p_value": 0.01,
+    "decision": "reject",
+    "width": 900,
+    "height": 900,
+    "milliseconds": 31.5,
+    "views": 1,
+    "review": None,
+    "reviewed_at": None,
+    "note": None,
+    "image_url": "/v1/inspections/5f0c7d1e9a2b4c6d8e0f1a2b3c4d5e6f/image",
+    "thumbnail_url": "/v1/inspections/5f0c7d1e9a2b4c6d8e0f1a2b3c4d5e6f/thumbnail",
+    "heat_map_url": "/v1/inspections/5f0c7d1e9a2b4c6d8e0f1a2b3c4d5e6f/heatmap.png",
+    "explanation_url": "/v1/inspections/5f0c7d1e9a2b4c6d8e0f1a2b3c4d5e6f/explanation",
+}
+
+Decision = Literal["accept", "review", "reject"]
+ReviewWord = Literal["good", "defective", "unsure"]
+
+
+class Fault(BaseModel):
+    """Why a request was not served."""
+
+    detail: str = Field(examples=["There is no model 'botle'; GET /v1/models lists those there are."])
+
+
+class Inspection(BaseModel):
+    """A recorded verdict; scores are raw, higher is more anomalous."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_VERDICT]})
+
+    id: str
+    created: datetime
+    model: str
+    model_id: str
+    filename: str | None
+    path: str
+    score: float
+    threshold: float | None
+    margin: float | None
+    p_value: float | None
+    decision: Decision | None
+    width: int
+    height: int
+    milliseconds: float
+    views: int
+    review: ReviewWord | None
+    reviewed_at: datetime | None
+    note: str | None
+    image_url: str | None
+    thumbnail_url: str
+    heat_map_url: str
+    explanation_url: str
+
+
+class Unusable(BaseModel):
+    """An image that could not be inspected."""
+
+    filename: str | None
+    error: str = Field(examples=["The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it."])
+
+
+class Inspections(BaseModel):
+    """One entry per image, in the order of the request."""
+
+    inspections: list[Inspection | Unusable]
+
+
+class InspectionPage(BaseModel):
+    """A page of the list."""
+
+    inspections: list[Inspection]
+    next: str | None = Field(description="Give it as 'before' for the next page; null on the last.")
+    total: int
+
+
+class CalibrationCard(BaseModel):
+    """The threshold of a model and what it promises."""
+
+    threshold: float
+    review_threshold: float | None
+    false_reject_rate: float
+    review_rate: float | None
+    images: int
+    source: str
+    tail: str
+    rate_interval: tuple[float, float] | None
+
+
+class ModelCard(BaseModel):
+    """A model on the shelf."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    status: Literal["ready", "error"]
+    error: str | None = Field(description="Why the file as it is now cannot be read; the model before it is served.")
+    model_id: str | None
+    file: str
+    loaded_at: datetime | None
+    created: datetime | None
+    package_version: str | None
+    extractor: str | None
+    image_size: int | None
+    views: int | None
+    training_images: int | None
+    calibration: CalibrationCard | None
+    report_url: str | None
+
+
+class ModelDetails(ModelCard):
+    """A model with the scores that its threshold comes from."""
+
+    held_out_scores: list[float] = Field(description="Of good images, ascending.")
+
+
+class ModelCards(BaseModel):
+    """All models."""
+
+    models: list[ModelCard]
+
+
+class ReviewRequest(BaseModel):
+    """What a person says of a part."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"review": "good", "note": "dust, wiped off"}]}
+    )
+
+    review: ReviewWord
+    note: str | None = Field(None, max_length=2000)
+
+
+class CalibrateRequest(BaseModel):
+    """How a new threshold is to be set."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"false_reject_rate": 0.05, "dry_run": True}]}
+    )
+
+    false_reject_rate: float = Field(0.05, gt=0.0, lt=1.0, description="Share of good parts that may be refused.")
+    review_rate: float | None = Field(
+        None, gt=0.0, lt=1.0, description="Share of good parts that may be refused or sent to review."
+    )
+    dry_run: bool = Field(True, description="Only tell what would change.")
+    include_training: bool = Field(False, description="Also take the scores that the model was calibrated by so far.")
+
+
+class DecisionCounts(BaseModel):
+    """How many past inspections got, or would get, a decision."""
+
+    accept: int
+    review: int
+    reject: int
+
+
+class DecisionChange(BaseModel):
+    """Past decisions as they were and as they would be."""
+
+    before: DecisionCounts
+    after: DecisionCounts
+    changed: int
+
+
+class Recalibrated(BaseModel):
+    """A new threshold beside the old."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    dry_run: bool
+    images: int = Field(description="Images reviewed good.")
+    old: CalibrationCard | None
+    new: CalibrationCard
+    decisions: DecisionChange
+    warning: str | None
+    model_id: str
+
+
+class Region(BaseModel):
+    """A connected region hotter than good images get, in pixels of the image."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    peak: float
+    mean: float
+
+
+class Explanation(BaseModel):
+    """Where an image differs from good ones."""
+
+    regions: list[Region]
+    scale: Literal["fixed", "image"] = Field(
+        description="fixed: 1 is the hottest that good images get; image: 1 is the hottest of this image."
+    )
+    hottest: float
+
+
+class Session(BaseModel):
+    """What the caller may do."""
+
+    role: Literal["inspect", "review", "admin"]
+    key_required: bool
+    version: str
+
+
+class Counts(BaseModel):
+    """Inspections by decision; total counts those without a threshold too."""
+
+    accept: int
+    review: int
+    reject: int
+    total: int
+
+
+class ReviewCounts(BaseModel):
+    """Reviews by word."""
+
+    good: int
+    defective: int
+    unsure: int
+
+
+class FalseRejects(BaseModel):
+    """How often good parts were probably refused in an hour."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: datetime = Field(alias="from")
+    to: datetime
+    inspected: int
+    rejected: int
+    rejected_reviewed_good: int
+    estimate: float | None = Field(description="Share of good parts that were refused; null without a review.")
+
+
+class ControlPoint(BaseModel):
+    """A subgroup of consecutive inspections."""
+
+    time: datetime
+    mean: float
+    count: int
+    out_of_control: bool
+
+
+class ControlChart(BaseModel):
+    """Means of consecutive subgroups of scores against the calibration's."""
+
+    centre: float | None
+    upper: float | None
+    lower: float | None
+    points: list[ControlPoint]
+
+
+class Statistics(BaseModel):
+    """How a model does."""
+
+    counts: Counts
+    reviewed: ReviewCounts
+    false_reject_estimate: list[FalseRejects]
+    control_chart: ControlChart
+    drift: str | None
+
+
+def inspection_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An inspection as JSON values.
+
+    Args:
+        row: The columns of the table, with ``removed_at`` of the image.
+    """
+    base = f"/v1/inspections/{row['id']}"
+    reviewed_at = row.get("reviewed_at")
+    return {
+        "id": row["id"],
+        "created": row["created"].isoformat(),
+        "model": row["model"],
+        "model_id": row["model_id"],
+        "filename": row["filename"],
+        "path": row["filename"] or row["id"],
+        "score": row["score"],
+        "threshold": row["threshold"],
+        "margin": row["margin"],
+        "p_value": row["p_value"],
+        "decision": row["decision"],
+        "width": row["width"],
+        "height": row["height"],
+        "milliseconds": row["milliseconds"],
+        "views": row["views"],
+        "review": row.get("review"),
+        "reviewed_at": None if reviewed_at is None else reviewed_at.isoformat(),
+        "note": row.get("note"),
+        "image_url": None if row["removed_at"] is not None else f"{base}/image",
+        "thumbnail_url": f"{base}/thumbnail",
+        "heat_map_url": f"{base}/heatmap.png",
+        "explanation_url": f"{base}/explanation",
+    }
+
+
+def model_card(name: str, place: Place, *, has_report: bool) -> dict[str, Any]:
+    """A model's card as JSON values."""
+    card: dict[str, Any] = dict.fromkeys(ModelCard.model_fields)
+    card |= {
+        "name": name,
+        "status": "error" if place.served is None else "ready",
+        "error": place.error,
+        "file": place.file.name,
+        "report_url": f"/v1/models/{quote(name, safe='')}/report" if has_report else None,
+    }
+    served = place.served
+    if served is None or served.model.manifest is None:
+        return card
+    manifest = served.model.manifest
+    return card | {
+        "model_id": served.model_id,
+        "loaded_at": served.loaded_at.isoformat(),
+        "created": manifest.created.isoformat(),
+        "package_version": manifest.package_version,
+        "extractor": manifest.settings.extractor.name,
+        "image_size": manifest.settings.views.size,
+        "views": manifest.settings.views.count,
+        "training_images": manifest.training.images,
+        "calibration": calibration_card(served.model),
+    }
+
+
+def calibration_card(model: DifferNet) -> dict[str, Any] | None:
+    """A model's calibration as JSON values, None if there is none."""
+    record = None if model.manifest is None else model.manifest.calibration
+    if record is None or model.calibration is None:
+        return None
+    wanted = ("threshold", "review_threshold", "false_reject_rate", "review_rate", "images", "source", "tail")
+    # Scores of cross-fitting come from several flows, so that no theorem gives an interval for them.
+    interval = None if record.source == "cross-fitted" else model.calibration.rate_interval()
+    return {name: getattr(record, name) for name in wanted} | {
+        "rate_interval": None if interval is None else list(interval)
+    }

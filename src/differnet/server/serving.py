@@ -1,0 +1,63 @@
+"""Runs the application on a port until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from differnet.errors import SettingsError
+from differnet.server.app import build_app
+from differnet.server.station import Station
+
+__all__ = ["serve"]
+
+# Idle connections are kept as long as clients usually keep them.
+_KEEP_ALIVE_SECONDS = 75
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events first when it is told to stop: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, station: Station) -> None:
+        super().__init__(config)
+        self._station = station
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._station.events.close()
+        await super().shutdown(sockets)
+
+
+def serve(station: Station, host: str, port: int) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests that are in flight then are finished.
+
+    Args:
+        station: The service; it is started and stopped here.
+        host: Address to listen on.
+        port: Port, 0 for a free one.
+
+    Raises:
+        SettingsError: If the address cannot be listened on.
+    """
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        build_app(station),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=round(station.limits.receive_seconds + station.limits.seconds),
+    )
+    with listener:
+        _Server(config, station).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"{host}:{port} cannot be listened on ({reason}); choose another --host or --port."
+        ) from None

@@ -1,0 +1,107 @@
+"""The parts of the service and how they hang together, from files and database to the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from differnet.server.access import Access
+from differnet.server.batching import Batcher
+from differnet.server.database import Database
+from differnet.server.events import Events
+from differnet.server.explaining import Explainer
+from differnet.server.files import FileStore
+from differnet.server.jobs import Recorded
+from differnet.server.keyring import KeyRing
+from differnet.server.limits import Limits
+from differnet.server.metrics import Metrics
+from differnet.server.recorder import Recorder
+from differnet.server.records import Records
+from differnet.server.schemas import inspection_json
+from differnet.server.shelf import Shelf
+from differnet.server.uploads import Receiver
+
+__all__ = ["Station"]
+
+
+class Station:
+    """All parts of one service.
+
+    Args:
+        models: Folder of model files.
+        data: Folder where images are kept.
+        database: Where inspections are recorded; closed with the station.
+        limits: What is taken on at most.
+        keys_required: Whether a key is needed even while there is none.
+        device: ``auto``, ``cpu``, ``cuda``.
+        weights: See `DifferNet`.
+        poll_seconds: Between two looks at the model folder.
+
+    Raises:
+        DifferNetError: If a folder is missing or cannot be written.
+    """
+
+    def __init__(
+        self,
+        models: Path,
+        data: Path,
+        database: Database,
+        *,
+        limits: Limits | None = None,
+        keys_required: bool = False,
+        device: str = "auto",
+        weights: str | None = None,
+        poll_seconds: float = 1.0,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.database = database
+        self.metrics = Metrics()
+        self.events = Events()
+        self.files = FileStore(data)
+        self.records = Records(database)
+        self.keyring = KeyRing(database)
+        self.access = Access(self.keyring, required=keys_required)
+        self.receiver = Receiver(self.limits)
+        self.shelf = Shelf(models, device=device, weights=weights, interval=poll_seconds, changed=self._shelf_changed)
+        self.recorder = Recorder(self.records, self.files, self._recorded)
+        self.batcher = Batcher(self.shelf, self.recorder, self.limits, self.metrics)
+        self.explainer = Explainer(database, self.files, self.shelf, self.batcher, self.metrics)
+        self.metrics.watch("waiting_images", "Images that wait or are being inspected.", lambda: self.batcher.waiting)
+        self.metrics.watch("models", "Models that are served.", self._served)
+
+    def start(self) -> None:
+        """Start all threads."""
+        self.keyring.valid()
+        self.recorder.start()
+        self.batcher.start()
+        self.shelf.start()
+
+    def stop(self) -> None:
+        """Finish what is in flight, and end all threads."""
+        self.shelf.stop()
+        self.batcher.stop()
+        self.recorder.stop()
+        self.database.close()
+
+    def not_ready(self) -> str | None:
+        """Why the service cannot inspect yet, or any more; None if it can."""
+        if not self.shelf.scanned.is_set():
+            return "The models are still being loaded."
+        if not self._served():
+            return f"There is no model to serve in {self.shelf.folder}."
+        if not self.batcher.alive:
+            return "The thread that inspects has ended; see the log."
+        with self.database.reading() as connection:
+            connection.exec_driver_sql("SELECT 1")
+        return None
+
+    def _served(self) -> int:
+        return sum(place.served is not None for place in self.shelf.places().values())
+
+    def _recorded(self, rows: Sequence[Recorded]) -> None:
+        for row in rows:
+            self.metrics.inspections.labels(row["model"], row["decision"] or "none").inc()
+            self.events.tell("inspection", inspection_json(row))
+
+    def _shelf_changed(self) -> None:
+        self.events.tell("models", {})
