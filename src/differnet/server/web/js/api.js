@@ -75,6 +75,8 @@ export const api = {
   inspection: (id, signal) => getJson(inspected(id), { signal }),
   explanation: (id, signal) => getJson(`${inspected(id)}/explanation`, { signal }),
   picture: (url, signal) => request(url, { signal }).then((response) => response.blob()),
+  // What browsers do not show, such as TIFF, comes as PNG.
+  imageUrl: (inspection) => `${inspection.image_url}?display=true`,
   heatUrl: (inspection) => `${inspected(inspection.id)}/heatmap.png?style=heat`,
   review: (id, review, note) => getJson(`${inspected(id)}/review`, { method: "POST", json: { review, note: note || null } }),
   calibrate: (name, wish) => getJson(`${named(name)}/calibrate`, { method: "POST", json: wish }),

@@ -35,6 +35,11 @@ export function ticks(low, high, about) {
   return found;
 }
 
+/** A tick's value, as short as it can be. */
+export function tickLabel(value) {
+  return Math.abs(value) < 1e-12 ? "0" : Number(value.toPrecision(6)).toLocaleString("en", { maximumSignificantDigits: 6 });
+}
+
 export function line(x1, y1, x2, y2, kind) {
   return s("line", { x1, y1, x2, y2, class: kind });
 }

@@ -3,7 +3,7 @@ import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
-import { picture } from "./picture.js";
+import { picture, thumbnail } from "./picture.js";
 import { badge, verdictPanel } from "./verdict.js";
 import { DECISIONS, number, plural } from "./words.js";
 
@@ -150,6 +150,7 @@ class Run {
     const state = inspection ? badge(inspection.decision) : item.state === "failed" ? h("span", { class: "badge" }, icon("failed"), "Failed") : h("span", { class: "badge badge-busy" }, item.state === "running" ? "Inspecting …" : "Waiting …");
     item.button = h(
       "button", { class: "result", type: "button", "aria-current": item === selected ? "true" : null, onclick: () => this.select(item), onkeydown: step },
+      inspection ? thumbnail(inspection) : h("span", { class: "thumb" }),
       h("span", { class: "result-name break" }, item.name), state,
       inspection && h("span", { class: "result-score number small muted" }, `score ${number(inspection.score)}`),
     );

@@ -1,5 +1,5 @@
 /** Charts over time: the control chart of scores, and the estimate of false rejects. */
-import { canvas, figure, line, linear, text, ticks } from "./chart.js";
+import { canvas, figure, line, linear, text, tickLabel, ticks } from "./chart.js";
 import { h, s } from "./dom.js";
 import { count, hourAndMinute, moment, number, percent, plural } from "./words.js";
 
@@ -18,13 +18,13 @@ export function controlChart({ centre, upper, lower, points }) {
     const y = linear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]);
     const right = width - MARGIN.right;
     const children = [
-      ...grid(low, high, y, width, number),
+      ...grid(low, high, y, width, tickLabel),
       s("rect", { x: MARGIN.left, y: y(upper), width: right - MARGIN.left, height: Math.max(0, y(lower) - y(upper)), class: "within" }),
       line(MARGIN.left, y(centre), right, y(centre), "centre"),
       line(MARGIN.left, y(upper), right, y(upper), "limit"),
       line(MARGIN.left, y(lower), right, y(lower), "limit"),
-      text(right - 4, y(upper) - 5, "upper limit", "tick", "end"),
-      text(right - 4, y(lower) + 14, "lower limit", "tick", "end"),
+      text(MARGIN.left + 4, y(upper) - 6, "upper limit", "tick label", "start"),
+      text(MARGIN.left + 4, y(lower) + 15, "lower limit", "tick label", "start"),
       s("polyline", { points: points.map((point, i) => `${x(i)},${y(point.mean)}`).join(" "), class: "trace" }),
     ];
     points.forEach((point, i) => {
@@ -51,7 +51,7 @@ export function estimateChart(buckets, stated) {
     const children = [...grid(0, most, y, width, percent)];
     if (stated) {
       children.push(line(MARGIN.left, y(stated), right, y(stated), "limit"));
-      children.push(text(right - 4, y(stated) - 5, `stated ${percent(stated)}`, "tick", "end"));
+      children.push(text(right, MARGIN.top - 2, `stated ${percent(stated)} (dashed)`, "tick", "end"));
     }
     for (const part of unbroken(buckets)) {
       children.push(s("polyline", { points: part.map(([i, value]) => `${x(i)},${y(value)}`).join(" "), class: "trace" }));

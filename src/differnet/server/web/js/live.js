@@ -58,8 +58,8 @@ class Live {
       this.drift,
       h(
         "div", { class: "charts" },
-        h("section", { class: "panel" }, h("h2", {}, "Scores against calibration"), this.control),
-        h("section", { class: "panel" }, h("h2", {}, "False rejects, estimated"), this.estimate),
+        h("section", { class: "panel" }, h("h2", {}, "Scores against calibration"), this.control, h("p", { class: "small muted about-chart" }, "Each point is the mean of 10 inspections in a row. Outside the band the scores are no longer those of the calibration.")),
+        h("section", { class: "panel" }, h("h2", {}, "False rejects, estimated"), this.estimate, h("p", { class: "small muted about-chart" }, "By the hour: rejected parts that were reviewed as good, carried over to those not reviewed, as a share of all inspected.")),
       ),
       h(
         "section", { class: "panel feed-panel" },
@@ -103,16 +103,23 @@ class Live {
     // A slow answer must not overwrite that of a later request.
     this.turn = (this.turn ?? 0) + 1;
     const { turn } = this;
-    try {
-      const [page, statistics] = await Promise.all([this.page(), this.statistics()]);
-      if (this.signal.aborted || turn !== this.turn) return;
-      this.showFeed(page);
-      this.showStatistics(statistics);
-      fill(this.problem);
+    const [page, statistics] = await Promise.allSettled([this.page(), this.statistics()]);
+    if (this.signal.aborted || turn !== this.turn) return;
+    if (page.status === "fulfilled") this.showFeed(page.value);
+    if (statistics.status === "fulfilled") this.showStatistics(statistics.value);
+    const failed = [page, statistics].find((one) => one.status === "rejected");
+    if (failed) this.complain(failed.reason.message);
+    else {
+      this.complain(null);
       if (!this.paused) fill(this.state, `Refreshes by itself; last at ${clock(new Date())}.`);
-    } catch (error) {
-      if (!this.signal.aborted && turn === this.turn) fill(this.problem, notice("error", error.message));
     }
+  }
+
+  /** Say what is wrong, once and not at every refresh. */
+  complain(sentence) {
+    if (sentence === this.said) return;
+    this.said = sentence;
+    fill(this.problem, sentence && notice("error", sentence));
   }
 
   page(before = null) {
@@ -132,7 +139,7 @@ class Live {
       this.more.hidden = !page.next;
       this.list.append(...page.inspections.map((inspection) => this.row(inspection)));
     } catch (error) {
-      if (!this.signal.aborted) fill(this.problem, notice("error", error.message));
+      if (!this.signal.aborted) this.complain(error.message);
     }
   }
 
@@ -204,7 +211,7 @@ class Live {
     const drifts = all.map((one) => one.drift).filter(Boolean);
     fill(this.drift, drifts.map((sentence) => notice("warning", sentence)));
     this.redraw("estimate", all.map((one) => one.false_reject_estimate), () => estimateChart(all[0].false_reject_estimate, this.stated()));
-    this.redraw("control", all.map((one) => one.control_chart), () => (all[0].control_chart ? controlChart(all[0].control_chart) : h("p", { class: "muted small" }, "The model has no calibration to compare with.")));
+    this.redraw("control", all.map((one) => one.control_chart), () => (Number.isFinite(all[0].control_chart?.centre) ? controlChart(all[0].control_chart) : h("p", { class: "muted small" }, "The model has no calibration to compare with.")));
   }
 
   /** Draw a chart anew only when its numbers changed. */

@@ -30,6 +30,7 @@ export async function openModels(place, { signal }) {
 
 function card(model, signal) {
   const broken = model.status !== "ready";
+  const state = broken ? ["reject", "Broken file"] : model.error ? ["review", "New file is broken"] : ["accept", "Ready"];
   const scale = h("div", { class: "scale" });
   if (model.calibration) {
     api.model(model.name, signal).then(
@@ -39,8 +40,8 @@ function card(model, signal) {
   }
   return h(
     "article", { class: "panel stack model", "aria-label": model.name },
-    h("div", { class: "panel-head" }, h("h2", { class: "break" }, model.name), broken ? h("span", { class: "badge badge-reject" }, icon("reject"), "Broken file") : h("span", { class: "badge badge-accept" }, icon("accept"), "Ready")),
-    broken && notice("error", h("p", {}, model.error ?? "The file cannot be read."), model.model_id && h("p", { class: "small" }, "The version loaded before is still served.")),
+    h("div", { class: "panel-head" }, h("h2", { class: "break" }, model.name), h("span", { class: `badge badge-${state[0]}` }, icon(state[0]), state[1])),
+    (broken || model.error) && notice(broken ? "error" : "warning", h("p", {}, model.error ?? "The file cannot be read."), !broken && h("p", { class: "small" }, "The version loaded before is still served.")),
     model.calibration && scale,
     model.model_id && facts(model),
     model.model_id && !model.calibration && notice("warning", "This model has no threshold: it gives scores, but no decisions. ", h("a", { href: `#/recalibrate?model=${encodeURIComponent(model.name)}` }, "Calibrate it"), "."),

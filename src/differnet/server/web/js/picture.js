@@ -33,10 +33,15 @@ function bitmap(url) {
   return bitmaps.get(url);
 }
 
+/** After a recalibration heat has another scale. */
+export function forgetPictures() {
+  bitmaps.clear();
+}
+
 /** Load what `picture` will ask for. */
 export function prefetch(inspection) {
   if (!inspection?.image_url) return;
-  bitmap(inspection.image_url).catch(() => {});
+  bitmap(api.imageUrl(inspection)).catch(() => {});
   bitmap(api.heatUrl(inspection)).catch(() => {});
 }
 
@@ -89,7 +94,7 @@ export function picture(inspection, signal) {
 
 async function load(inspection, { image, heat, boxes, status, words, root }, signal) {
   try {
-    paint(image, await bitmap(inspection.image_url).catch(() => bitmap(inspection.thumbnail_url)));
+    paint(image, await bitmap(api.imageUrl(inspection)).catch(() => bitmap(inspection.thumbnail_url)));
   } catch (error) {
     fill(status, `The image cannot be shown. ${error.message}`);
     return;

@@ -3,6 +3,7 @@ import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
+import { forgetPictures } from "./picture.js";
 import { scoreScale } from "./score_scale.js";
 import { may, refusal } from "./session.js";
 import { forgetModels } from "./verdict.js";
@@ -38,7 +39,7 @@ class Wish {
       field("Model", this.model),
       field("False rejects", withUnit(this.rejectRate), "Share of good parts that may be rejected."),
       field("Review", withUnit(this.reviewRate), "Share of good parts that may be rejected or sent to review, above the first; empty for no review."),
-      h("label", { class: "check" }, this.training, h("span", {}, "Use the held-out training images too")),
+      h("label", { class: "check" }, this.training, h("span", {}, "Also use the scores that the model was calibrated by so far")),
       this.ask,
       !may("admin") && notice("info", refusal("admin")),
     );
@@ -89,7 +90,7 @@ class Wish {
       const [answer, card] = await Promise.all([api.calibrate(name, wish), api.model(name, this.signal)]);
       if (this.signal.aborted) return;
       const confirm = h("button", { class: "button button-primary", type: "button", onclick: () => void this.confirm(name, confirm) }, `Put the new threshold into use for ${name}`);
-      fill(this.preview, result(answer, card), h("div", { class: "row" }, confirm, h("button", { class: "button", type: "button", onclick: () => this.explain() }, "Discard")));
+      fill(this.preview, result(answer, card, wish.include_training), h("div", { class: "row" }, confirm, h("button", { class: "button", type: "button", onclick: () => this.explain() }, "Discard")));
     } catch (error) {
       if (error.name !== "AbortError") fill(this.preview, notice("error", error.message));
     } finally {
@@ -100,10 +101,12 @@ class Wish {
   async confirm(name, button) {
     button.disabled = true;
     try {
-      const answer = await api.calibrate(name, this.wish(false));
+      const wish = this.wish(false);
+      const answer = await api.calibrate(name, wish);
       forgetModels();
+      forgetPictures();
       const said = `The new threshold, ${number(answer.new.threshold)}, is in use for ${name}.`;
-      fill(this.preview, notice("good", said), result(answer, null));
+      fill(this.preview, notice("good", said), result(answer, null, wish.include_training));
       announce(said);
     } catch (error) {
       button.disabled = false;
@@ -125,7 +128,7 @@ function asPercent(rate) {
   return String(Number((100 * rate).toPrecision(6)));
 }
 
-function result(answer, card) {
+function result(answer, card, withTraining) {
   const { old, new: fresh, decisions } = answer;
   const marks = [];
   if (old) marks.push({ value: old.threshold, label: `old ${number(old.threshold)}`, kind: "old" });
@@ -134,7 +137,7 @@ function result(answer, card) {
   return h(
     "section", { class: "panel stack", "aria-label": answer.dry_run ? "Preview" : "Result" },
     h("h2", {}, answer.dry_run ? "Preview" : "What has changed"),
-    h("p", {}, `From ${plural(answer.images, "good image")}. ${comparison(old, fresh)}`),
+    h("p", {}, `From ${plural(answer.images, "image")} reviewed as good${withTraining ? ", and the scores so far" : ""}. ${comparison(old, fresh)}`),
     answer.warning && notice("warning", answer.warning),
     scoreScale({ held: card?.held_out_scores ?? [], calibration: fresh, marks }),
     card && h("p", { class: "small muted" }, "Bars: scores that the present threshold comes from."),

@@ -1,5 +1,5 @@
 /** A score on its scale: held-out good scores, thresholds, zones of decision. */
-import { canvas, figure, line, linear, place, text, ticks } from "./chart.js";
+import { canvas, figure, line, linear, place, text, tickLabel, ticks } from "./chart.js";
 import { s } from "./dom.js";
 import { number, plural } from "./words.js";
 
@@ -72,19 +72,16 @@ function draw(width, { held, calibration, score, decision, lines, domain }) {
     } else {
       children.push(line(item.x, y + 5, item.x, ground + BAND, `mark-line mark-${item.kind}`));
     }
-    children.push(text(item.left, y, item.label, `mark-label ${item.isPart ? "mark-strong" : ""}`, "start"));
   }
+  // After all lines, so that none runs through a label.
+  for (const item of placed) children.push(text(item.left, item.row * ROW + 13, item.label, `label ${item.isPart ? "mark-strong" : ""}`, "start"));
   for (const value of ticks(domain[0], domain[1], width / 90)) {
     const at = x(value);
     if (at < EDGE + 12 || at > width - EDGE - 12) continue;
     children.push(line(at, ground + BAND, at, ground + BAND + 4, "axis"));
-    children.push(text(at, ground + BAND + 18, tick(value), "tick"));
+    children.push(text(at, ground + BAND + 18, tickLabel(value), "tick"));
   }
   return canvas(width, ground + BAND + 24, ...children);
-}
-
-function tick(value) {
-  return Math.abs(value) < 1e-12 ? "0" : Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
 /** Bars of how many held-out good images lie where. */

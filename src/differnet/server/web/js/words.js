@@ -1,9 +1,9 @@
 /** Numbers, times and verdicts as a person reads them. */
 
 export const DECISIONS = {
-  accept: { word: "Accept", sentence: "Accepted: scores as good parts do." },
-  review: { word: "Review", sentence: "To be looked at: scores higher than most good parts." },
-  reject: { word: "Reject", sentence: "Rejected: scores above the threshold." },
+  accept: { word: "Accept", sentence: "It scores as good parts do." },
+  review: { word: "Review", sentence: "It scores higher than most good parts: have a look." },
+  reject: { word: "Reject", sentence: "It scores above the threshold." },
   none: { word: "No decision", sentence: "The model has no threshold yet. Calibrate it first." },
 };
 
@@ -27,7 +27,8 @@ export function percent(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const hundred = 100 * value;
   const digits = hundred !== 0 && hundred < 10 && Math.abs(hundred - Math.round(hundred)) > 1e-9 ? (hundred < 1 ? 2 : 1) : 0;
-  return `${hundred.toFixed(digits)} %`;
+  // A space that does not break.
+  return `${hundred.toFixed(digits)}\u00a0%`;
 }
 
 export function plural(n, one, many = `${one}s`) {
