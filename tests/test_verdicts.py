@@ -55,6 +55,22 @@ def test_calibrating_again_is_kept_in_the_file(model_file: Path, product: Path, 
     assert output == [calibration.threshold.hex(), "0.2", "images"]
 
 
+def test_calibrating_can_add_to_the_scores_at_hand(model_file: Path, product: Path, tmp_path: Path) -> None:
+    model = DifferNet.load(model_file, device="cpu")
+    before = model.held_out_scores.tolist()
+    images = sorted((product / "test" / "good").glob("*.png"))
+    calibration = model.calibrate(images, false_reject_rate=0.1, keep_scores=True)
+    assert len(calibration.scores) == len(before) + len(images)
+    assert model.held_out_scores.tolist()[: len(before)] == before
+    model.save(tmp_path / "model.safetensors")
+    again = DifferNet.load(tmp_path / "model.safetensors", device="cpu")
+    assert again.calibration is not None
+    assert again.calibration.threshold == calibration.threshold
+    assert again.manifest is not None
+    assert again.manifest.calibration is not None
+    assert again.manifest.calibration.source == "held-out"
+
+
 def test_a_refused_calibration_leaves_the_old_one(model_file: Path, product: Path) -> None:
     model = DifferNet.load(model_file, device="cpu")
     before = model.calibration

@@ -244,6 +244,7 @@ class DifferNet:
         false_reject_rate: float = 0.05,
         review_rate: float | None = None,
         tail: Tail = "conformal",
+        keep_scores: bool = False,
         listener: Listener | None = None,
     ) -> Calibration:
         """Set the threshold, and the scale of heat maps, from good images alone.
@@ -253,6 +254,7 @@ class DifferNet:
             false_reject_rate: Share of good parts that may be refused, in (0, 1).
             review_rate: Share of good parts that may be refused or sent to review; None for no review.
             tail: See `differnet.calibration.calibrate`.
+            keep_scores: Add the images to those that the model was calibrated by so far, instead of replacing them.
             listener: Hears of the progress.
 
         Returns:
@@ -269,9 +271,13 @@ class DifferNet:
         if images is not None:
             sources = _as_sources(images)
             # Reading the images may take long: what as many made-up scores would be refused for is told before.
-            calibrate(np.arange(len(sources)), false_reject_rate, review_rate, tail)
-            scores, peaks = self._measure(sources, listener or Listener())
-            source = "images"
+            kept = len(scores) if keep_scores else 0
+            calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)
+            measured = self._measure(sources, listener or Listener())
+            if kept:
+                scores, peaks = torch.cat([scores, measured[0]]), torch.cat([peaks, measured[1]])
+            else:
+                (scores, peaks), source = measured, "images"
         elif not len(scores):
             raise CalibrationError("Training held no images out; give good images that it did not see.")
         self.calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
