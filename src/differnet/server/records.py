@@ -172,12 +172,12 @@ class Records:
         more = len(rows) > limit
         return Page([dict(row) for row in rows[:limit]], str(rows[limit - 1]["id"]) if more else None, total)
 
-    def review(self, identity: str, review: Review, note: str | None, key: str | None) -> Row:
+    def review(self, identity: str, review: Review | None, note: str | None, key: str | None) -> Row:
         """Write down what a person says of a part; the last word counts, all are kept.
 
         Args:
             identity: Of the inspection.
-            review: The word.
+            review: The word; None takes back what was said, so that the part waits for a person again.
             note: In the person's own words.
             key: Id of the key that was used.
 
@@ -190,10 +190,12 @@ class Records:
             connection.execute(
                 sa.update(inspections)
                 .where(inspections.c.seq == row["seq"])
-                .values(review=review, reviewed_at=time, note=note)
+                .values(review=review, reviewed_at=time if review else None, note=note)
             )
             connection.execute(
-                sa.insert(reviews).values(inspection=row["seq"], created=time, review=review, note=note, key=key)
+                sa.insert(reviews).values(
+                    inspection=row["seq"], created=time, review=review or "none", note=note, key=key
+                )
             )
             return _get(connection, identity)
 

@@ -170,7 +170,7 @@ class ReviewRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"review": "good", "note": "dust, wiped off"}]}
     )
 
-    review: ReviewWord
+    review: ReviewWord | None = Field(description="null takes back what was said.")
     note: str | None = Field(None, max_length=2000)
 
 
