@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 import cv2
@@ -31,6 +32,8 @@ __all__ = ["Explainer"]
 _THUMBNAIL = "thumbnail.jpg"
 _THUMBNAIL_SIDE = 256
 _SECONDS = 60.0
+# Each request that waits for a heat map takes a thread, of which there are 40 for all requests.
+_MOST_WAITING = 16
 # What every browser shows as it is.
 _SHOWN_AS_IT_IS = ("image/png", "image/jpeg", "image/webp", "image/bmp")
 
@@ -50,6 +53,7 @@ class Explainer:
         self._database, self._files, self._shelf = database, files, shelf
         self._batcher, self._metrics = batcher, metrics
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(_MOST_WAITING)
         self._running: dict[tuple[str, str], Future[None]] = {}
 
     def original(self, row: Row, *, display: bool = False) -> tuple[bytes, str]:
@@ -124,7 +128,12 @@ class Explainer:
         stem = f"{served.model_id}-{served.calibration_id}"
         kept = self._read_pair(sha256, stem)
         if kept is None:
-            self._compute_once(row, served, stem)
+            if not self._room.acquire(blocking=False):
+                raise Problem(503, "Many heat maps are being made already; try again in a moment.", retry_after=2)
+            try:
+                self._compute_once(row, served, stem)
+            finally:
+                self._room.release()
             kept = self._read_pair(sha256, stem)
         if kept is None:
             raise Problem(500, "The heat map could not be kept; see the log of the service.")
@@ -159,7 +168,7 @@ class Explainer:
                 future.add_done_callback(lambda _: self._forget(sha256, stem))
         try:
             future.result(_SECONDS)
-        except TimeoutError:
+        except FutureTimeoutError:
             raise Problem(
                 503, "The heat map takes long, the service is busy; try again in a moment.", retry_after=10
             ) from None

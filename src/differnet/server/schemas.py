@@ -34,7 +34,7 @@ __all__ = [
 
 _VERDICT: dict[str, Any] = {
     "id": "5f0c7d1e9a2b4c6d8e0f1a2b3c4d5e6f",
-    "created": "2026-05-01T08:15:30.120000+00:00",
+    "created": "2026-05-01T08:15:30.120000Z",
     "model": "bottle",
     "model_id": "1a2b3c4d5e6f",
     "filename": "part-0815.png",
@@ -317,7 +317,7 @@ def inspection_json(row: Mapping[str, Any]) -> dict[str, Any]:
     reviewed_at = row.get("reviewed_at")
     return {
         "id": row["id"],
-        "created": row["created"].isoformat(),
+        "created": _time(row["created"]),
         "model": row["model"],
         "model_id": row["model_id"],
         "filename": row["filename"],
@@ -332,7 +332,7 @@ def inspection_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "milliseconds": row["milliseconds"],
         "views": row["views"],
         "review": row.get("review"),
-        "reviewed_at": None if reviewed_at is None else reviewed_at.isoformat(),
+        "reviewed_at": None if reviewed_at is None else _time(reviewed_at),
         "note": row.get("note"),
         "image_url": None if row["removed_at"] is not None else f"{base}/image",
         "thumbnail_url": f"{base}/thumbnail",
@@ -357,8 +357,8 @@ def model_card(name: str, place: Place, *, has_report: bool) -> dict[str, Any]:
     manifest = served.model.manifest
     return card | {
         "model_id": served.model_id,
-        "loaded_at": served.loaded_at.isoformat(),
-        "created": manifest.created.isoformat(),
+        "loaded_at": _time(served.loaded_at),
+        "created": _time(manifest.created),
         "package_version": manifest.package_version,
         "extractor": manifest.settings.extractor.name,
         "image_size": manifest.settings.views.size,
@@ -379,3 +379,7 @@ def calibration_card(model: DifferNet) -> dict[str, Any] | None:
     return {name: getattr(record, name) for name in wanted} | {
         "rate_interval": None if interval is None else list(interval)
     }
+
+
+def _time(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

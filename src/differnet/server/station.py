@@ -15,10 +15,13 @@ from differnet.server.jobs import Recorded
 from differnet.server.keyring import KeyRing
 from differnet.server.limits import Limits
 from differnet.server.metrics import Metrics
+from differnet.server.recalibration import Recalibration
 from differnet.server.recorder import Recorder
 from differnet.server.records import Records
+from differnet.server.retention import Retention
 from differnet.server.schemas import inspection_json
 from differnet.server.shelf import Shelf
+from differnet.server.statistics import Statistics
 from differnet.server.uploads import Receiver
 
 __all__ = ["Station"]
@@ -36,6 +39,8 @@ class Station:
         device: ``auto``, ``cpu``, ``cuda``.
         weights: See `DifferNet`.
         poll_seconds: Between two looks at the model folder.
+        keep_days: Images are removed after so many; None keeps them.
+        keep_bytes: Of images and heat maps together; None for no bound.
 
     Raises:
         DifferNetError: If a folder is missing or cannot be written.
@@ -52,6 +57,8 @@ class Station:
         device: str = "auto",
         weights: str | None = None,
         poll_seconds: float = 1.0,
+        keep_days: float | None = None,
+        keep_bytes: int | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.database = database
@@ -66,6 +73,9 @@ class Station:
         self.recorder = Recorder(self.records, self.files, self._recorded)
         self.batcher = Batcher(self.shelf, self.recorder, self.limits, self.metrics)
         self.explainer = Explainer(database, self.files, self.shelf, self.batcher, self.metrics)
+        self.statistics = Statistics(database)
+        self.recalibration = Recalibration(database, self.records, self.files, self.shelf, data / "trained")
+        self.retention = Retention(database, self.files, self.metrics, days=keep_days, most_bytes=keep_bytes)
         self.metrics.watch("waiting_images", "Images that wait or are being inspected.", lambda: self.batcher.waiting)
         self.metrics.watch("models", "Models that are served.", self._served)
 
@@ -75,9 +85,11 @@ class Station:
         self.recorder.start()
         self.batcher.start()
         self.shelf.start()
+        self.retention.start()
 
     def stop(self) -> None:
         """Finish what is in flight, and end all threads."""
+        self.retention.stop()
         self.shelf.stop()
         self.batcher.stop()
         self.recorder.stop()

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import FileResponse
 
 from differnet.server.middleware import REPORT_POLICY
 from differnet.server.problems import Problem
-from differnet.server.schemas import Fault, ModelCards, ModelDetails, model_card
+from differnet.server.schemas import (
+    CalibrateRequest,
+    Fault,
+    ModelCards,
+    ModelDetails,
+    Recalibrated,
+    Statistics,
+    model_card,
+)
 from differnet.server.shelf import Place
 from differnet.server.station import Station
 
@@ -42,6 +50,21 @@ def build_router(station: Station) -> APIRouter:
         if file is None:
             raise Problem(404, f"There is no report; write {name}.html beside the model file, see 'differnet report'.")
         return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+    @router.get("/v1/models/{name}/statistics", response_model=Statistics, responses=not_found)
+    def get_statistics(name: str, hours: Annotated[int, Query(ge=1, le=24 * 366)] = 24) -> dict[str, Any]:
+        """Counts, false rejects by review, and a control chart of scores."""
+        return station.statistics.of(station.shelf.get(name), hours)
+
+    @router.post(
+        "/v1/models/{name}/calibrate",
+        response_model=Recalibrated,
+        responses={status: {"model": Fault} for status in (404, 409, 422, 507)},
+        dependencies=[Depends(station.access.role("admin"))],
+    )
+    def calibrate(name: str, body: CalibrateRequest) -> dict[str, Any]:
+        """Set the threshold from the images that were reviewed good; by default only tell what would change."""
+        return station.recalibration.run(name, body)
 
     return router
 
