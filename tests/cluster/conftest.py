@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,15 @@ def names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [(row["product"], row["path"]) for row in rows]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def tensors_differ(first: Path, second: Path) -> list[str]:
     """Names of the tensors of two model files that are not the same to the last bit."""
     from differnet.bundle import read_bundle
@@ -139,19 +150,12 @@ def tensors_differ(first: Path, second: Path) -> list[str]:
     return [name for name in left if not torch.equal(left[name], right[name])]
 
 
-@pytest.fixture(scope="session")
-def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a Ray cluster of two cores that was started elsewhere, as a factory's would be."""
-    folder = tmp_path_factory.mktemp("cluster")
-    cluster = Cluster(folder, cores=2)
-    yield cluster.address
-    cluster.stop()
-
-
 class Cluster:
     """A Ray cluster in processes of its own; it ends with its head."""
 
     def __init__(self, folder: Path, cores: int) -> None:
+        # Those who know the token may use the cluster; nobody else can while the tests run.
+        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
         program = (
             "import ray, sys\n"
             "found = ray.init('local', num_cpus=int(sys.argv[1]), include_dashboard=False, log_to_driver=False,\n"
@@ -166,11 +170,16 @@ class Cluster:
             stderr=subprocess.DEVNULL,
             text=True,
             cwd=folder,
-            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"},
+            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"} | self.environment,
         )
         assert self._head.stdout is not None
         lines = iter(self._head.stdout.readline, "")
         self.address = next(line.strip() for line in lines if ":" in line)
+
+    @property
+    def process_id(self) -> int:
+        """The head's process, which all others descend from."""
+        return self._head.pid
 
     def stop(self) -> None:
         self._head.communicate(timeout=60)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from differnet.cluster.archive import ArchiveImage, FileArchive, ParquetArchive, open_archive, portions
+from differnet.cluster.archive import ArchiveImage, FileArchive, ParquetArchive, open_archive, portions, read_row_groups
 from differnet.errors import DatasetError
 from tests.cluster.conftest import write_plates
 
@@ -146,6 +146,23 @@ def test_a_remote_folder_and_remote_parquet_are_read_by_fsspec(tmp_path: Path) -
     for source in (f"file://{rows}", f"file://{rows.parent}"):
         [image] = open_archive(source, with_products=True).images()
         assert image.location == f"file://{tmp_path}/b/bolt/000.png"
+
+
+def test_row_groups_are_read_one_by_one(tmp_path: Path) -> None:
+    for i in range(2):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        table = pa.table({"path": [f"{i}-{j}" for j in range(7)], "bytes": [b"image"] * 7, "other": [0] * 7})
+        pq.write_table(table, tmp_path / "a" / f"{i}.parquet", row_group_size=3)
+    for source in (str(tmp_path / "a"), f"file://{tmp_path}/a"):
+        archive = ParquetArchive(source, with_products=False)
+        groups = list(archive.row_groups())
+        assert len(groups) == 6
+        pieces = pa.table({"file": [file for file, _ in groups], "group": [group for _, group in groups]})
+        tables = list(read_row_groups(pieces, archive.filesystem, archive.columns, 2))
+        assert [table.num_rows for table in tables] == [2, 1, 2, 1, 1] * 2
+        assert tables[0].column_names == ["path", "bytes"]
+        paths = [path for table in tables for path in table.column("path").to_pylist()]
+        assert paths == [image.path for image in archive.images()]
 
 
 def test_portions_lose_nothing() -> None:

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from differnet import DifferNet
+from differnet.bundle import read_bundle, write_bundle
 from differnet.cluster.archive import Archive, ArchiveImage, open_archive
 from differnet.cluster.fleet_scoring import FleetModels, ScoringSummary, find_models, score_archive
 from differnet.cluster.results import Results
-from differnet.errors import DatasetError, ModelFileError, OutputError
+from differnet.errors import DatasetError, ModelFileError, OutputError, WeightsError
 from tests.cluster.conftest import PRODUCTS, names, result_rows, write_plates
 
 
@@ -167,6 +168,17 @@ def test_all_views_are_scored_when_asked_for(fleet_models: Path, archive: Path, 
     images = open_archive(str(archive), with_products=True)
     score(find_models(fleet_models), images, tmp_path / "out", all_views=True)
     assert {row["views"] for row in result_rows(tmp_path / "out") if not row["error"]} == {1}
+
+
+def test_weights_that_a_model_was_not_trained_with_are_told_before_anything_is_scored(
+    models: Path, archive: Path, tmp_path: Path
+) -> None:
+    manifest, tensors = read_bundle(models / "nut.safetensors")
+    foreign = manifest.model_copy(update={"extractor_sha256": "0" * 64})
+    write_bundle(models / "nut.safetensors", foreign, tensors)
+    with pytest.raises(WeightsError, match=r"nut\.safetensors: was trained with other alexnet weights"):
+        score(find_models(models), open_archive(str(archive), with_products=True), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_models_that_are_not_there_are_told(tmp_path: Path) -> None:

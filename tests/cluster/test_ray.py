@@ -1,142 +1,163 @@
-"""The same on a Ray cluster that was started elsewhere: products in tasks, images through actors, workers that die."""
+"""The same on Ray: products in tasks, images through actors, and workers that die."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from differnet.cluster.archive import open_archive
+from differnet.cluster.engine import LOCAL, Resources, check_resources, connected
+from differnet.cluster.fleet_scoring import ScoringSummary, find_models, score_archive, score_archive_on_ray
+from differnet.cluster.fleet_training import jobs_of, train_fleet, train_fleet_on_ray
+from differnet.cluster.products import find_products
+from differnet.cluster.results import Results
+from differnet.cluster.training import TrainingRow
+from differnet.errors import ClusterError
 from tests.cluster.conftest import (
-    DIFFERNET,
     IMAGES,
     PRODUCTS,
-    TINY_WORDS,
-    Cluster,
+    TINY,
+    Board,
     names,
+    one_thread,
     result_rows,
-    run,
     tensors_differ,
     write_plates,
 )
 
-# A worker of the cluster computes with one thread; to the last bit the same is what one thread computes here.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """A Ray cluster of this machine's cores."""
+    with connected(LOCAL):
+        yield
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    found = Cluster(tmp_path_factory.mktemp("cluster"), cores=2)
-    yield found
-    found.stop()
+# Long enough to be killed in the middle.
+LONG = TINY | {"training.epochs": 300, "training.patience": 0}
 
 
-def test_products_that_ray_trains_are_those_trained_alone_and_a_broken_one_has_its_reason(
-    cluster: Cluster, fleet_products: Path, tmp_path: Path
+def train_on_ray(products: Path, models: Path, board: Board) -> dict[str, TrainingRow]:
+    models.mkdir()
+    jobs = jobs_of(find_products(products), models, "default", LONG, "cpu")
+    return {row.product: row for row in train_fleet_on_ray(jobs, models, board, Resources())}
+
+
+def score_on_ray(
+    models: Path, source: Path | str, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> ScoringSummary:
+    archive = open_archive(str(source), with_products=True)
+    return score_archive_on_ray(
+        find_models(models), archive, Results(out), progress=progress, resources=Resources(), workers=2, device="cpu"
+    )
+
+
+class Killer(Board):
+    """Kills the worker of the first product that is running."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.killed = 0
+
+    def running(self, product: str, stage: str, done: int, total: int) -> None:
+        if not self.killed:
+            self.killed = kill_one("_train_remotely")
+
+
+def test_products_that_ray_trains_are_those_trained_alone_whatever_dies_and_a_broken_one_has_its_reason(
+    fleet_products: Path, tmp_path: Path
 ) -> None:
     products = Path(shutil.copytree(fleet_products, tmp_path / "products"))
+    (products / "broken").mkdir()
     for i in range(IMAGES):
-        (products / "broken").mkdir(exist_ok=True)
         (products / "broken" / f"{i}.png").write_text("no image")
-    words = ["products", "-o", "models", *TINY_WORDS, "--json"]
-    done = run("fleet", "train", *words, "--ray", cluster.address, code=1, cwd=tmp_path)
-    rows = {row["product"]: row for row in json.loads(done.stdout)["products"]}
-    assert {name: row["status"] for name, row in rows.items()} == {"broken": "failed"} | dict.fromkeys(
-        PRODUCTS, "trained"
-    )
-    assert "0.png" in rows["broken"]["reason"]
-    assert done.stderr.count("warning:") == 1
+    killer = Killer()
+    rows = train_on_ray(products, tmp_path / "models", killer)
+    assert killer.killed
+    assert {name: row.status for name, row in rows.items()} == dict.fromkeys(PRODUCTS, "trained") | {"broken": "failed"}
+    assert "0.png" in (rows["broken"].reason or "")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    with one_thread():  # as a task of one core computes
+        train_fleet(jobs_of(find_products(fleet_products), alone, "default", LONG, "cpu"), alone, Board())
     for name in PRODUCTS:
-        alone = tmp_path / f"{name}.safetensors"
-        run("train", products / name, "-o", alone, *TINY_WORDS, env=ONE_THREAD)
-        assert tensors_differ(alone, tmp_path / "models" / f"{name}.safetensors") == []
-    again = run("fleet", "train", *words, "--ray", cluster.address, code=1, cwd=tmp_path)
-    statuses = {row["product"]: row["status"] for row in json.loads(again.stdout)["products"]}
-    assert statuses == {"broken": "failed"} | dict.fromkeys(PRODUCTS, "unchanged")
+        file = f"{name}.safetensors"
+        assert tensors_differ(alone / file, tmp_path / "models" / file) == []
 
 
-def test_ray_scores_an_archive_as_this_process_does_whatever_it_is(
-    cluster: Cluster, fleet_models: Path, archive: Path, tmp_path: Path
+def test_ray_scores_as_this_process_does_and_a_killed_worker_costs_no_row_and_doubles_none(
+    fleet_models: Path, tmp_path: Path
 ) -> None:
-    run("fleet", "score", fleet_models, archive, "--out", tmp_path / "here", code=1)
-    expected = result_rows(tmp_path / "here")
-    files = [f"{name}/{i:03}.png" for i in range(8) for name in PRODUCTS]
+    source = tmp_path / "archive"
+    for name in PRODUCTS:
+        write_plates(source / name, 10, 3)
+        (source / name / "003.png").write_text("no image")
+        for i in range(10, 300):
+            (source / name / f"{i:03}.png").symlink_to(f"{i % 10:03}.png")
+    here = score_here(fleet_models, source, tmp_path / "here")
+    killed: list[int] = []
+
+    def kill(done: int, total: int) -> None:
+        if not killed and done >= 100:
+            killed.append(kill_one("MapBatches"))
+
+    assert score_on_ray(fleet_models, source, tmp_path / "out", kill) == here
+    assert len(killed) == 1
+    assert killed[0]
+    check_same(result_rows(tmp_path / "out"), result_rows(tmp_path / "here"))
+
+
+def test_ray_goes_on_in_parquet_where_rows_are_missing(fleet_models: Path, archive: Path, tmp_path: Path) -> None:
+    files = [f"{name}/{i:03}.png" for i in range(8) for name in PRODUCTS]  # the products take turns
     columns = {
         "path": files,
         "product": [Path(file).parent.name for file in files],
         "bytes": [(archive / file).read_bytes() for file in files],
     }
     pq.write_table(pa.table(columns), tmp_path / "images.parquet", row_group_size=5)
-    for kind, source in (("folder", archive), ("parquet", "images.parquet"), ("remote", f"file://{archive}")):
-        words = ["fleet", "score", fleet_models, source, "--out", kind, "--ray", cluster.address, "--json"]
-        done = run(*words, code=1, cwd=tmp_path)
-        summary = json.loads(done.stdout)
-        assert (summary["scored"], summary["errors"], summary["already_done"]) == (22, 2, 0), kind
-        rows = result_rows(tmp_path / kind)
-        assert names(rows) == names(expected)
-        assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in expected], rel=1e-4)
-        assert [row["decision"] for row in rows] == [row["decision"] for row in expected]
-        assert [bool(row["error"]) for row in rows] == [bool(row["error"]) for row in expected]
-    # Some rows are lost: only they are done, in Parquet as well.
-    for kind, source in (("folder", archive), ("parquet", "images.parquet")):
-        shutil.rmtree(tmp_path / kind / "product=nut")
-        words = ["fleet", "score", fleet_models, source, "--out", kind, "--ray", cluster.address, "--json"]
-        summary = json.loads(run(*words, code=1, cwd=tmp_path).stdout)
-        assert (summary["scored"], summary["errors"], summary["already_done"]) == (7, 1, 16), kind
-        assert names(result_rows(tmp_path / kind)) == names(expected)
+    score_here(fleet_models, tmp_path / "images.parquet", tmp_path / "here")
+    shutil.copytree(tmp_path / "here", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "product=nut")
+    summary = score_on_ray(fleet_models, tmp_path / "images.parquet", tmp_path / "out")
+    assert (summary.scored, summary.errors, summary.already_done) == (7, 1, 16)
+    check_same(result_rows(tmp_path / "out"), result_rows(tmp_path / "here"))
 
 
-def workers(parent: int) -> list[psutil.Process]:
-    """Actors that score."""
-    found = []
-    for process in psutil.Process(parent).children(recursive=True):
+def score_here(models: Path, source: Path, out: Path) -> ScoringSummary:
+    archive = open_archive(str(source), with_products=True)
+    return score_archive(find_models(models), archive, Results(out), progress=lambda done, total: None, device="cpu")
+
+
+def check_same(rows: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]) -> None:
+    assert names(rows) == names(expected)
+    for row, same in zip(rows, expected, strict=True):
+        assert (row["decision"], bool(row["error"])) == (same["decision"], bool(same["error"]))
+        assert row["score"] == (None if same["score"] is None else pytest.approx(same["score"], rel=1e-4))
+
+
+def kill_one(title: str) -> int:
+    """Kill a worker that is busy with something, as the system does where memory runs out; 0 if there is none."""
+    for process in psutil.Process().children(recursive=True):
         try:
-            if "MapBatches" in " ".join(process.cmdline()):
-                found.append(process)
+            if title in " ".join(process.cmdline()):
+                os.kill(process.pid, signal.SIGKILL)
+                return process.pid
         except psutil.NoSuchProcess:
             continue
-    return found
+    return 0
 
 
-def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(
-    cluster: Cluster, fleet_models: Path, tmp_path: Path
-) -> None:
-    for name in PRODUCTS:
-        write_plates(tmp_path / "archive" / name, 10, 3)
-        for i in range(10, 500):
-            (tmp_path / "archive" / name / f"{i:03}.png").symlink_to(f"{i % 10:03}.png")
-    words = ["fleet", "score", fleet_models, "archive", "--out", "out", "--ray", cluster.address, "--json"]
-    with subprocess.Popen(
-        [*DIFFERNET, *map(str, words)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        killed = None
-        deadline = time.monotonic() + 60
-        while killed is None and time.monotonic() < deadline and process.poll() is None:
-            for worker in workers(cluster.process_id):
-                if worker.cpu_times().user > 0.0 and busy(worker):
-                    killed = worker.pid
-                    os.kill(killed, signal.SIGKILL)
-                    break
-            time.sleep(0.02)
-        stdout, stderr = process.communicate(timeout=120)
-    assert killed is not None
-    assert process.returncode == 0, stderr
-    assert "Traceback" not in stderr
-    assert json.loads(stdout)["scored"] == 1500
-    assert names(result_rows(tmp_path / "out")) == [
-        (name, f"{name}/{i:03}.png") for name in PRODUCTS for i in range(500)
-    ]
-
-
-def busy(worker: psutil.Process) -> bool:
-    """Whether an actor is scoring, by its title."""
-    return "map_batches" in " ".join(worker.cmdline()).lower()
+def test_more_than_any_node_has_is_refused() -> None:
+    with pytest.raises(ClusterError, match=r"No node of the cluster has 1000 cores .* ask for fewer with --cpus"):
+        check_resources(Resources(cpus=1000))
+    with pytest.raises(ClusterError, match="2 GPUs"):
+        check_resources(Resources(gpus=2.0))

@@ -21,6 +21,7 @@ __all__ = [
     "is_remote",
     "open_archive",
     "portions",
+    "read_row_groups",
 ]
 
 _PARQUET_SUFFIX = ".parquet"
@@ -125,8 +126,12 @@ class ParquetArchive:
         with_products: Whether the column ``product`` is needed.
 
     Attributes:
-        rows: Number of rows to hand on at a time.
+        total: Number of rows.
+        filesystem: As pyarrow takes it; None for this machine's.
+        columns: Those that are needed.
         has_bytes: Whether the rows hold the images' bytes.
+        row_bytes: About how many bytes a row has.
+        rows: Number of rows to hand on at a time.
 
     Raises:
         DatasetError: If it cannot be read, or a column is missing.
@@ -139,10 +144,10 @@ class ParquetArchive:
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.dataset as pads  # noqa: PLC0415
 
-        self.filesystem, self.location = _file_system(source)
+        self.filesystem, location = _file_system(source)
         self._base = _base(source)
         try:
-            self._dataset = pads.dataset(self.location, format="parquet", filesystem=self.filesystem)
+            self._dataset = pads.dataset(location, format="parquet", filesystem=self.filesystem)
             names = self._dataset.schema.names
             self.total = self._dataset.count_rows()
         except (OSError, pa.ArrowException) as error:
@@ -158,7 +163,8 @@ class ParquetArchive:
             raise DatasetError(f"{source}: has no rows; give a file with images.")
         self.has_bytes = _BYTES in names
         self.columns = [*needed, *([_BYTES] if self.has_bytes else [])]
-        self.rows = self._portion() if self.has_bytes else _MOST_ROWS
+        self.row_bytes = self._row_bytes()
+        self.rows = max(8, min(_MOST_ROWS, _PORTION_BYTES // self.row_bytes))
 
     def images(self) -> Iterator[ArchiveImage]:
         """All images, read as they are needed."""
@@ -175,10 +181,36 @@ class ParquetArchive:
         """Where paths that are not absolute count from."""
         return self._base
 
-    def _portion(self) -> int:
-        first = next(iter(self._dataset.to_batches(columns=[_BYTES], batch_size=8)), None)
-        mean = 1 if first is None or not first.num_rows else max(1, first.nbytes // first.num_rows)
-        return max(8, min(_MOST_ROWS, _PORTION_BYTES // mean))
+    def row_groups(self) -> Iterator[tuple[str, int]]:
+        """The files, and the places of the row groups in them."""
+        for fragment in self._dataset.get_fragments():
+            for group in fragment.row_groups:
+                yield fragment.path, group.id
+
+    def _row_bytes(self) -> int:
+        first = next(iter(self._dataset.to_batches(columns=self.columns, batch_size=8)), None)
+        return 100 if first is None or not first.num_rows else max(1, first.nbytes // first.num_rows)
+
+
+def read_row_groups(pieces: Any, filesystem: Any, columns: Sequence[str], rows: int) -> Iterator[Any]:  # noqa: ANN401
+    """Read row groups of Parquet files.
+
+    Args:
+        pieces: pyarrow's table of files and row groups, as `ParquetArchive.row_groups` tells them.
+        filesystem: Of the archive.
+        columns: Those to read.
+        rows: Most rows of a table.
+
+    Yields:
+        pyarrow's tables.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    for piece in pieces.to_pylist():
+        with pq.ParquetFile(piece["file"], filesystem=filesystem) as file:
+            for batch in file.iter_batches(rows, row_groups=[piece["group"]], columns=list(columns)):
+                yield pa.Table.from_batches([batch])
 
 
 def images_of_rows(rows: Sequence[dict[str, Any]], base: str) -> Iterator[ArchiveImage]:

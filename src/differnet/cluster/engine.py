@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from differnet.errors import ClusterError, DifferNetError, MissingExtraError
+from differnet.errors import ClusterError, MissingExtraError
 
-__all__ = ["LOCAL", "Resources", "check_resources", "connected", "ray_errors", "use_threads"]
+__all__ = ["LOCAL", "Resources", "check_resources", "connected", "streaming", "use_threads"]
 
 LOCAL = "local"
 """The address that starts a cluster of this machine's cores, for as long as the command runs."""
@@ -57,11 +57,12 @@ def connected(address: str) -> Iterator[None]:
                 log_to_driver=False,
                 include_dashboard=False if address == LOCAL else None,
             )
-        except (ConnectionError, OSError, ValueError, RuntimeError, TimeoutError) as error:
-            reason = " ".join(str(error).split())[:300]
+        except (ray.exceptions.RayError, OSError, ValueError, RuntimeError, ImportError) as error:
+            reason = " ".join(str(error).split())[:300].rstrip(".")
             raise ClusterError(
-                f"There is no Ray cluster at '{address}' ({reason}); start one with 'ray start --head', or give "
-                f"--ray {LOCAL} to use this machine's cores."
+                f"There is no Ray cluster at '{address}' that answers ({reason}); start one with 'ray start --head', "
+                f"set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN if it asks for a token, or give --ray {LOCAL} to use this "
+                f"machine's cores."
             ) from None
     try:
         yield
@@ -88,18 +89,37 @@ def check_resources(resources: Resources) -> None:
 
 
 @contextmanager
-def ray_errors() -> Iterator[None]:
-    """Tell what Ray raises in one sentence.
+def streaming() -> Iterator[None]:
+    """Let Ray Data tell nothing on the terminal, and tell what it raises in one sentence. Its log file has all.
 
     Raises:
         ClusterError: If the cluster was lost, or a worker failed in a way that is not told in a row.
     """
-    import ray  # noqa: PLC0415
+    import ray.data  # noqa: PLC0415
 
+    context = ray.data.DataContext.get_current()
+    changes = {
+        "enable_progress_bars": False,
+        "print_on_execution_start": False,
+        "raise_original_map_exception": True,
+        "target_max_block_size": context.target_max_block_size,  # may be changed meanwhile
+    }
+    before = {name: getattr(context, name) for name in changes if hasattr(context, name)}
+    handlers = [each for each in logging.getLogger("ray.data").handlers if each.name == "console"]
+    levels = [handler.level for handler in handlers]
     try:
+        for name in before:
+            setattr(context, name, changes[name])
+        for handler in handlers:
+            handler.setLevel(logging.CRITICAL + 1)
         yield
     except ray.exceptions.RayError as error:
         raise ClusterError(f"The Ray cluster could not do the work: {_reason(error)}.") from None
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+        for handler, level in zip(handlers, levels, strict=True):
+            handler.setLevel(level)
 
 
 def use_threads(count: int) -> None:
@@ -114,7 +134,5 @@ def use_threads(count: int) -> None:
 def _reason(error: BaseException) -> str:
     """What a worker raised, without the traceback that Ray puts around it."""
     cause = getattr(error, "cause", None)
-    while isinstance(cause, BaseException) and (deeper := cause.__cause__ or getattr(cause, "cause", None)) is not None:
-        cause = deeper
-    text = str(cause if isinstance(cause, DifferNetError) else error)
-    return " ".join(text.split())[-500:].rstrip(".")
+    text = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else str(error)
+    return " ".join(text.split())[:500].rstrip(".")

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from differnet.bundle import Manifest, read_manifest
-from differnet.cluster.archive import Archive, ArchiveImage, ParquetArchive, images_of_rows, portions
-from differnet.cluster.engine import Resources, check_resources, ray_errors, use_threads
+from differnet.cluster.archive import Archive, ArchiveImage, ParquetArchive, images_of_rows, portions, read_row_groups
+from differnet.cluster.engine import Resources, check_resources, streaming, use_threads
 from differnet.cluster.results import RESULT_COLUMNS, Done, Results
 from differnet.cluster.scoring import ModelShelf, by_product, score_images
 from differnet.cluster.tables import arrow_table
-from differnet.errors import ClusterError, DatasetError
+from differnet.errors import ClusterError, DatasetError, WeightsError
 from differnet.extractors import Weights, find_weights
 
 __all__ = ["FleetModels", "ScoringSummary", "find_models", "score_archive", "score_archive_on_ray"]
 
 _PORTION = 64
+_BLOCK = 16 * _PORTION
+_LEAST_BLOCK_BYTES = 10_000
 _IN_FLIGHT = 2
+_ACTORS_PER_READER = 8
 # How many rows of a portion were done before is told in a row of its own, so that every image is accounted for.
 _ALREADY_DONE = "already_done"
 _ROW_COLUMNS = {"product": str, **RESULT_COLUMNS, _ALREADY_DONE: int}
@@ -54,9 +57,22 @@ class FleetModels:
         return {name: manifest.model_id for name, manifest in self.manifests.items()}
 
     def weights(self, path: str | None = None) -> dict[str, Weights]:
-        """The pretrained weights that the models need, by the name of the extractor."""
+        """The pretrained weights that the models need, by the name of the extractor.
+
+        Raises:
+            WeightsError: If they are not found, or not those that a model was trained with.
+        """
         names = {manifest.settings.extractor.name for manifest in self.manifests.values()}
-        return {name: find_weights(name, path=path) for name in sorted(names)}
+        found: dict[str, Weights] = {name: find_weights(name, path=path) for name in sorted(names)}
+        for product, manifest in self.manifests.items():
+            weights = found[manifest.settings.extractor.name]
+            if weights.fingerprint != manifest.extractor_sha256:
+                raise WeightsError(
+                    f"{self.files[product]}: was trained with other {manifest.settings.extractor.name} weights "
+                    f"(SHA-256 {manifest.extractor_sha256[:12]}...) than those in {weights.origin} "
+                    f"({weights.fingerprint[:12]}...); point --weights or DIFFERNET_WEIGHTS at the former."
+                )
+        return found
 
 
 @dataclass
@@ -184,42 +200,40 @@ def score_archive_on_ray(
         WeightsError: If pretrained weights are not found.
     """
     import ray  # noqa: PLC0415
-    from ray.data import ActorPoolStrategy, DataContext  # noqa: PLC0415
+    from ray.data import ActorPoolStrategy  # noqa: PLC0415
 
     check_resources(resources)
     done = results.done(models.model_ids, models.thresholds)
     summary = ScoringSummary()
     if workers is None:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1) // resources.cpus))
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    dataset = _dataset(archive, done, models.only, workers, summary)
-    if dataset is None:
-        return summary
-    rows = dataset.map_batches(
-        _Scorer,
-        fn_constructor_kwargs={
-            "models": {name: ray.put(file.read_bytes()) for name, file in models.files.items()},
-            "weights": ray.put(models.weights(weights_path)),
-            "done": ray.put(done.hashes),
-            "base": archive.base if isinstance(archive, ParquetArchive) else "",
-            "only": models.only,
-            "device": device,
-            "all_views": all_views,
-            "threads": resources.cpus,
-        },
-        batch_size=min(_PORTION, archive.rows) if isinstance(archive, ParquetArchive) else _PORTION,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=_IN_FLIGHT),
-        num_cpus=resources.cpus,
-        num_gpus=resources.gpus,
-    )
-    with results, ray_errors():
-        for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
-            found = [row for row in block.to_pylist() if not summary.count(row)]
-            results.add(found)
-            progress(summary.rows, archive.total)
+    with streaming():
+        dataset, blocks = _dataset(archive, done, models.only, workers, summary)
+        if dataset is None:
+            return summary
+        rows = dataset.map_batches(
+            _Scorer,
+            fn_constructor_kwargs={
+                "models": {name: ray.put(file.read_bytes()) for name, file in models.files.items()},
+                "weights": ray.put(models.weights(weights_path)),
+                "done": ray.put(done.hashes),
+                "base": archive.base if isinstance(archive, ParquetArchive) else "",
+                "only": models.only,
+                "device": device,
+                "all_views": all_views,
+                "threads": resources.cpus,
+            },
+            batch_size=min(_PORTION, archive.rows) if isinstance(archive, ParquetArchive) else _PORTION,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=min(workers, blocks), max_tasks_in_flight_per_actor=_IN_FLIGHT),
+            num_cpus=resources.cpus,
+            num_gpus=resources.gpus,
+        )
+        with results:
+            for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+                found = [row for row in block.to_pylist() if not summary.count(row)]
+                results.add(found)
+                progress(summary.rows, archive.total)
     if summary.rows != archive.total:
         raise ClusterError(
             f"Ray accounted for {summary.rows} of {archive.total} images; score again, into another --out."
@@ -240,22 +254,15 @@ def _key(image: ArchiveImage, only: str | None) -> tuple[str, str]:
     return only or image.product or "", image.path
 
 
-def _dataset(archive: Archive, done: Done, only: str | None, workers: int, summary: ScoringSummary) -> Any:  # noqa: ANN401 - Ray's type
-    """The images as a Ray dataset; None if none remain. Rows of Parquet files are left out by the actors."""
+def _dataset(archive: Archive, done: Done, only: str | None, workers: int, summary: ScoringSummary) -> tuple[Any, int]:
+    """The images as a Ray dataset in so many blocks; None if none remain. Actors leave out rows of Parquet files."""
     import pyarrow as pa  # noqa: PLC0415
     import ray  # noqa: PLC0415
 
     if isinstance(archive, ParquetArchive):
-        blocks = max(2 * workers, archive.total // (16 * archive.rows))
-        return ray.data.read_parquet(
-            archive.location,
-            filesystem=archive.filesystem,
-            columns=archive.columns,
-            override_num_blocks=min(blocks, archive.total),
-            ray_remote_args={"num_cpus": 0},  # the actors may have all cores; readers wait for disks
-        )
+        return _parquet_dataset(archive, workers)
     remaining = _remaining(archive, done, only, summary)
-    size = max(8, min(16 * _PORTION, archive.total // (8 * workers)))
+    size = max(8, min(_BLOCK, archive.total // (8 * workers)))
     tables = [
         pa.table(
             {
@@ -266,7 +273,29 @@ def _dataset(archive: Archive, done: Done, only: str | None, workers: int, summa
         )
         for portion in portions(remaining, size)
     ]
-    return ray.data.from_arrow(tables) if tables else None
+    return ray.data.from_arrow(tables) if tables else None, len(tables)
+
+
+def _parquet_dataset(archive: ParquetArchive, workers: int) -> tuple[Any, int]:
+    """The rows of Parquet files. Not by `ray.data.read_parquet`, whose tasks would wait for cores that actors hold."""
+    import pyarrow as pa  # noqa: PLC0415
+    import ray  # noqa: PLC0415
+
+    rows = max(8, min(_BLOCK, archive.total // (4 * workers)))
+    # Of bytes, blocks of a size, of names, of a number: a few portions, so that all actors have some.
+    size = archive.row_bytes * (archive.rows if archive.has_bytes else rows)
+    ray.data.DataContext.get_current().target_max_block_size = max(size, _LEAST_BLOCK_BYTES)
+    pieces = [pa.table({"file": [file], "group": [group]}) for file, group in archive.row_groups()]
+    source: Any = ray.data.from_arrow(pieces)
+    read = source.map_batches(
+        read_row_groups,
+        fn_kwargs={"filesystem": archive.filesystem, "columns": archive.columns, "rows": archive.rows},
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=max(1, workers // _ACTORS_PER_READER)),
+        num_cpus=0,  # the actors may have all cores; readers wait for disks
+    )
+    return read, max(1, archive.total // archive.rows)
 
 
 class _Scorer:
