@@ -523,3 +523,13 @@ def test_a_damaged_array_is_named_when_it_is_scored(loaded: DifferNet) -> None:
         loaded.score([plate(rng), plate(rng), np.zeros((2, 2), np.uint8)])
     with pytest.raises(DatasetError, match="Several"):
         loaded.calibrate(plate(rng))
+
+
+def test_scoring_imports_nothing_that_only_training_needs(model_file: Path, product: Path) -> None:
+    """SciPy's statistics, scikit-learn and torch's compiler take a second each to import."""
+    program = (
+        "import sys; from differnet import DifferNet; DifferNet.load(sys.argv[1]).inspect(sys.argv[2]); "
+        "print(*sorted({'scipy', 'sklearn', 'torch._inductor', 'torch._dynamo'} & set(sys.modules)), sep=',')"
+    )
+    arguments = [sys.executable, "-c", program, str(model_file), str(product / "test" / "good" / "000.png")]
+    assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip() == ""
