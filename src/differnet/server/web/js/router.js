@@ -26,7 +26,7 @@ async function go(first = false) {
     if (link.dataset.view === view.tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${view.title} – differnet inspection station`;
+  document.title = `${view.title} - differnet inspection station`;
   const content = document.getElementById("content");
   const place = h("div", { class: `view view-${view.tab}` });
   fill(content, place);

@@ -1,0 +1,88 @@
+"""Width, contrast, targets, names: what makes the page usable on any screen and for anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import OpenPage
+from tests.browser.station import Station
+
+VIEWS = {
+    "inspect": ".verdict .facts",
+    "live": ".feed-row",
+    "review": "[data-heat=shown]",
+    "recalibrate": "form",
+    "models": ".model .facts",
+}
+PHONE, TABLET = (390, 844), (768, 1024)
+SIZES = [PHONE, TABLET, (320, 640), (1280, 900)]
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
+
+
+def show(station: Station, open_page: OpenPage, view: str, plates: Path, **options: object) -> Page:
+    page = open_page(station, view, **options)
+    if view == "inspect":
+        page.set_input_files("#files", [plates / "good_01.png", plates / "scratch_0.png"])
+    page.wait_for_selector(VIEWS[view])
+    # Charts are drawn once their width is known.
+    page.wait_for_timeout(300)
+    return page
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_nothing_scrolls_sideways(station: Station, open_page: OpenPage, plates: Path, view: str) -> None:
+    page = show(station, open_page, view, plates, size=PHONE)
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_contrast_is_at_least_aa(station: Station, open_page: OpenPage, plates: Path, view: str, scheme: str) -> None:
+    page = show(station, open_page, view, plates, scheme=scheme)
+    measured = page.evaluate(CONTRAST)
+    assert len(measured) > 10
+    assert not [text for text in measured if text["contrast"] < text["least"]]
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_targets_are_large_enough_for_a_glove(station: Station, open_page: OpenPage, plates: Path, view: str) -> None:
+    page = show(station, open_page, view, plates, size=TABLET)
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, textarea, .tabs a, a.button, a.feed-row")]
+        .filter((node) => !node.matches(".unseen"))
+        .map((node) => [node.closest("label") ?? node, node]).filter(([target]) => target.checkVisibility())
+        .map(([target, node]) => [node.outerHTML.slice(0, 80), target.getBoundingClientRect().height])
+        .filter(([, height]) => height < 44)"""
+    )
+    assert not small
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_everything_to_be_used_has_a_name(station: Station, open_page: OpenPage, plates: Path, view: str) -> None:
+    page = show(station, open_page, view, plates)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, a, select, textarea, input, progress, [role=img]")]
+        .filter((node) => !(node.ariaLabel || node.innerText?.trim() || node.labels?.length || node.textContent.trim()))
+        .map((node) => node.outerHTML.slice(0, 120))"""
+    )
+    twice = page.evaluate(
+        """() => { const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
+        return ids.filter((id, i) => ids.indexOf(id) !== i); }"""
+    )
+    assert nameless == twice == []
+    assert page.locator("h1").count() == 1
+
+
+def test_the_policy_forbids_inline_code_and_other_hosts(station: Station, open_page: OpenPage) -> None:
+    page = open_page(station)
+    answer = page.request.get(station.url)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert page.locator("script:not([src]), style, [style]:not(.frame):not(.layer-heat), [onclick]").count() == 0
