@@ -22,7 +22,6 @@ from PIL import Image
 from differnet.cluster.training import TrainingRow
 from tests.conftest import SMALL, plate
 
-DIFFERNET = [sys.executable, "-m", "differnet"]
 # Even less than SMALL: a fleet is many models.
 TINY = SMALL | {
     "views.size": 64,
@@ -103,23 +102,6 @@ class Board:
 
     def finished(self, row: TrainingRow) -> None:
         self.finished_products.append(row.product)
-
-
-def run(
-    *arguments: object, code: int = 0, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command and check its exit code; a traceback is never acceptable."""
-    done = subprocess.run(
-        [*DIFFERNET, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"} | dict(env or {}),
-        cwd=cwd,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stderr
-    return done
 
 
 def result_rows(folder: Path) -> list[dict[str, Any]]:

@@ -61,7 +61,10 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model for every product; those that are finished and unchanged are left as they are."""
-    from differnet.cluster.engine import Resources  # noqa: PLC0415
+    from differnet.cluster.engine import Resources, require_ray  # noqa: PLC0415
+
+    if ray is not None:
+        require_ray()  # told at once: what follows takes seconds to import
     from differnet.cluster.fleet_training import jobs_of, train_fleet, train_fleet_on_ray  # noqa: PLC0415
     from differnet.cluster.products import find_products  # noqa: PLC0415
     from differnet.cluster.tables import table_suffix, write_table  # noqa: PLC0415
@@ -122,8 +125,11 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score an archive, a row per image. Started again after an interruption, it does what remains."""
+    from differnet.cluster.engine import Resources, require_ray  # noqa: PLC0415
+
+    if ray is not None:
+        require_ray()  # told at once: what follows takes seconds to import
     from differnet.cluster.archive import open_archive  # noqa: PLC0415
-    from differnet.cluster.engine import Resources  # noqa: PLC0415
     from differnet.cluster.fleet_scoring import find_models, score_archive, score_archive_on_ray  # noqa: PLC0415
     from differnet.cluster.results import Results  # noqa: PLC0415
     from differnet.cluster.tables import has_parquet  # noqa: PLC0415

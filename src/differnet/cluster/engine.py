@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from differnet.errors import ClusterError, MissingExtraError
 
-__all__ = ["LOCAL", "Resources", "check_resources", "connected", "streaming", "use_threads"]
+__all__ = ["LOCAL", "Resources", "check_resources", "connected", "require_ray", "streaming", "use_threads"]
 
 LOCAL = "local"
 """The address that starts a cluster of this machine's cores, for as long as the command runs."""
@@ -30,6 +30,19 @@ class Resources:
     gpus: float = 0.0
 
 
+def require_ray() -> None:
+    """Make sure that Ray is installed, before anything is done.
+
+    Raises:
+        MissingExtraError: If it is not.
+    """
+    missing = [name for name in ("ray", "pyarrow") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"--ray needs {missing[0].replace('ray', 'Ray')}. Run: pip install 'differnet[cluster]'"
+        )
+
+
 @contextmanager
 def connected(address: str) -> Iterator[None]:
     """Be connected to a Ray cluster; one that was started here is stopped at the end.
@@ -41,8 +54,7 @@ def connected(address: str) -> Iterator[None]:
         MissingExtraError: If Ray is not installed.
         ClusterError: If there is no cluster at the address.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise MissingExtraError("--ray needs Ray. Run: pip install 'differnet[cluster]'")
+    require_ray()
     # Nothing of what a factory does is reported to anybody, unless it says so itself.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
