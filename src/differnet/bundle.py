@@ -161,6 +161,8 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
 
 
 def _opened(path: str | os.PathLike[str], framework: str) -> safetensors.safe_open:
+    if Path(path).is_dir():
+        raise ModelFileError(f"{path}: is a folder, not a model file; give the file that 'differnet train' made.")
     try:
         return safetensors.safe_open(path, framework)
     except FileNotFoundError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.test_commands import SETTINGS, good_images, run
+from tests.cli.test_commands import DIFFERNET, SETTINGS, good_images, run
 
 
 def error_of(*arguments: object, code: int = 1, env: dict[str, str] | None = None) -> str:
@@ -87,6 +88,66 @@ def test_an_output_that_cannot_be_written_is_found_before_training(
     assert "cannot be written" in error_of("evaluate", model_file, product, "--csv", tmp_path / "no" / "s.csv")
 
 
+def test_nothing_that_is_read_is_written_over(model_file: Path, product: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "part" / "test"
+    for kind in ("good", "bad"):
+        (folder / kind).mkdir(parents=True)
+        (folder / kind / "a.png").write_bytes(good_images(product)[0].read_bytes())
+    image = folder / "good" / "a.png"
+    model = tmp_path / "m.safetensors"
+    model.write_bytes(model_file.read_bytes())
+    before = (image.read_bytes(), model.read_bytes())
+    commands: list[list[object]] = [
+        ["explain", model, folder / "good", "-o", folder / "bad" / ".." / "good"],
+        ["score", model, image, "--csv", image],
+        ["score", model, image, "--jsonl", model],
+        ["evaluate", model, tmp_path / "part", "--csv", image],
+        ["calibrate", model, folder / "good", "-o", image],
+        ["train", folder / "good", "-o", image, *SETTINGS],
+    ]
+    for command in commands:
+        assert "would be written over; choose another output" in error_of(*command)
+        assert (image.read_bytes(), model.read_bytes()) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_behind_stdout(model_file: Path, product: Path) -> None:
+    for command in (
+        ["info", model_file, "--json"],
+        ["info", model_file],
+        ["score", model_file, good_images(product)[0]],
+    ):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*DIFFERNET, *map(str, command)], check=False, stdout=full, stderr=subprocess.PIPE, text=True
+            )
+        assert done.stderr == "error: The output cannot be written (No space left on device); make space for it.\n"
+        assert done.returncode == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_links_and_folders_in_the_place_of_files(model_file: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "list.txt").write_text("pipe.png\nloop.png\n")
+    message = error_of("score", model_file, tmp_path / "list.txt")
+    assert "pipe.png: is not an ordinary file" in message
+    assert "loop.png: cannot be read (Too many levels of symbolic links)" in message
+    assert "is a folder, not a model file" in error_of("info", tmp_path)
+
+
+def test_odd_metadata_is_passed_over_in_silence(model_file: Path, product: Path, tmp_path: Path) -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0"
+    Image.open(good_images(product)[0]).save(tmp_path / "a.jpg", exif=exif)
+    assert run("score", model_file, tmp_path / "a.jpg").stderr == ""
+
+
+def test_a_file_that_holds_no_weights(model_file: Path, product: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("hello")
+    message = error_of("score", model_file, good_images(product)[0], "--weights", tmp_path / "text.pth")
+    assert "text.pth: cannot be read as weights; give a whole .safetensors, .pth" in message
+
+
 def test_missing_weights_without_network(model_file: Path, product: Path, tmp_path: Path) -> None:
     """Empty caches, no package, and a proxy that refuses: nothing is found and nothing can be fetched."""
     blocker = tmp_path / "site"
@@ -153,6 +214,7 @@ def test_settings_that_do_not_exist_are_named(product: Path, tmp_path: Path, wor
         ["train"],
         ["score", "m", "--csv"],
         ["score", "m", "i", "--json", "--csv", "-"],
+        ["score", "m", "i", "--csv", "same", "--jsonl", "./same"],
         ["weights", "fetch"],
     ],
 )

@@ -18,7 +18,7 @@ from differnet.cli.console import (
     warn,
 )
 from differnet.cli.describe import calibration_sentence, calibration_summary
-from differnet.cli.sinks import check_writable
+from differnet.cli.sinks import check_not_input, check_writable
 
 __all__ = ["calibrate"]
 
@@ -60,6 +60,7 @@ def calibrate(
     found = None if good_images is None else read_good_images(good_images)
     if found is not None and found.passed_over:
         say(f"{good_images}: {found.passed_over}.")
+    check_not_input([output], [] if found is None else found.paths)
     detector = DifferNet.load(model, device=device, weights=weights)
     before = detector.held_out_scores.numpy()
     with progress() as listener:

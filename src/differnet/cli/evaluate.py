@@ -18,7 +18,7 @@ from differnet.cli.console import (
     print_json,
     progress,
 )
-from differnet.cli.sinks import check_writable, csv_sink
+from differnet.cli.sinks import check_not_input, check_writable, csv_sink
 
 if TYPE_CHECKING:
     from differnet.evaluation import Estimate, Evaluation
@@ -46,6 +46,7 @@ def evaluate(
     if csv and csv != "-":
         check_writable(Path(csv))
     images = read_test_images(product)
+    check_not_input([csv], [model, *(image.path for image in images)])
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:
         evaluation = evaluate_images(detector, images, listener, maps=maps, method=map_method)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from differnet.cli.console import (
     say,
     warn,
 )
+from differnet.cli.sinks import check_not_input
 
 if TYPE_CHECKING:
     from differnet.features import Failure
@@ -51,12 +52,13 @@ def explain(
     found = collect_images(images)
     if found.passed_over:
         say(f"{found.passed_over}.")
+    names = _unique_names(found.paths)
+    check_not_input([output / name for name in names.values()], [model, *found.paths])
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{output}: cannot be made ({error.strerror}); choose another folder.") from None
     detector = DifferNet.load(model, device=device, weights=weights)
-    names = _unique_names(found.paths)
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
     warned = False

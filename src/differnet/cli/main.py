@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
+import warnings
 from importlib.metadata import version
 from typing import Annotated
 
@@ -32,9 +34,11 @@ from differnet.cli import (
     weights,
 )
 from differnet.cli.console import EXIT_FAILED, exit_with_error
-from differnet.errors import DifferNetError
+from differnet.errors import DifferNetError, OutputError
 
 __all__ = ["app", "run"]
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = typer.Typer(
     name="differnet",
@@ -87,11 +91,25 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
+    # What Pillow has to say of odd metadata is of no use to anybody here.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except DifferNetError as error:
         sys.exit(exit_with_error(error))
     except BrokenPipeError:
         # The reader of stdout went away, as `head` does; nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         sys.exit(EXIT_FAILED)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _DISK_FULL:
+            raise
+        _silence_stdout()
+        sys.exit(exit_with_error(OutputError(f"The output cannot be written ({error.strerror}); make space for it.")))
+
+
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,7 @@ from differnet.cli.console import (
     progress,
     say,
 )
-from differnet.cli.sinks import Sink, csv_sink, jsonl_sink
+from differnet.cli.sinks import Sink, check_not_input, csv_sink, jsonl_sink
 
 if TYPE_CHECKING:
     from differnet.features import Failure
@@ -52,7 +52,10 @@ def score(
         raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
     if as_json and "-" in (csv, jsonl):
         raise typer.BadParameter("--json has stdout for itself; write CSV or JSON Lines to a file.")
+    if csv and jsonl and Path(csv).absolute() == Path(jsonl).absolute():
+        raise typer.BadParameter("--csv and --jsonl need files of their own.")
     found = collect_images(images)
+    check_not_input([csv, jsonl], [model, *found.paths])
     if found.passed_over:
         say(f"{found.passed_over}.")
     detector = DifferNet.load(model, device=device, weights=weights)

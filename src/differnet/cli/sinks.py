@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from differnet.errors import OutputError
 
-__all__ = ["Sink", "check_writable", "csv_sink", "jsonl_sink", "open_output"]
+__all__ = ["Sink", "check_not_input", "check_writable", "csv_sink", "jsonl_sink", "open_output"]
 
 STDOUT = "-"
 
@@ -42,6 +42,22 @@ def check_writable(path: Path) -> None:
         ) from None
     if not existed:
         path.unlink()
+
+
+def check_not_input(outputs: Iterable[str | Path | None], inputs: Iterable[Path]) -> None:
+    """Make sure that nothing that is read will be written over.
+
+    Args:
+        outputs: Files to be written; None and ``-`` are none.
+        inputs: Files to be read.
+
+    Raises:
+        OutputError: If a file is both.
+    """
+    targets = {Path(output).resolve(): output for output in outputs if output is not None and str(output) != STDOUT}
+    for file in inputs if targets else ():
+        if file.resolve() in targets:
+            raise OutputError(f"{file}: would be written over; choose another output.")
 
 
 @contextmanager

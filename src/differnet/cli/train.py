@@ -20,7 +20,7 @@ from differnet.cli.console import (
     warn,
 )
 from differnet.cli.describe import calibration_sentence, calibration_summary
-from differnet.cli.sinks import check_writable
+from differnet.cli.sinks import check_not_input, check_writable
 
 __all__ = ["train"]
 
@@ -89,6 +89,7 @@ def train(
     images = read_good_images(product)
     if images.passed_over:
         say(f"{product}: {images.passed_over}.")
+    check_not_input([output], images.paths)
     interest = None if region is None else read_region(region, images.paths)
     model = DifferNet(
         chosen,

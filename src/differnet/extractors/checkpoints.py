@@ -54,8 +54,13 @@ def read_checkpoint(file: Path, network: type[Extractor]) -> dict[str, Tensor]:
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{file}: cannot be read as weights ({reason}); delete the file and try again.") from None
+        # What an unpickler says of a file that is none, such as KeyError: 101, tells nobody anything.
+        known = isinstance(error, (OSError, WeightsError)) and bool(str(error))
+        reason = f" ({str(error).splitlines()[0]})" if known else ""
+        raise WeightsError(
+            f"{file}: cannot be read as weights{reason}; give a whole .safetensors, .pth, .pt or .ckpt file, or "
+            f"delete the file and try again."
+        ) from None
     if not isinstance(state, Mapping):
         raise WeightsError(f"{file}: does not hold a state dict; give the public checkpoint of the extractor.")
     needed = skeleton.state_dict()

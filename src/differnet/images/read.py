@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import threading
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -71,6 +72,9 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     """
     file = Path(path)
     try:
+        mode = file.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe may never end
+            raise ImageError(f"{file}: is not an ordinary file; give the file of an image.")
         return _decode(file, str(file), max_pixels)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file; check the path.") from None
@@ -80,6 +84,9 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         raise ImageError(f"{file}: no such file; a part of the path is not a folder.") from None
     except PermissionError:
         raise ImageError(f"{file}: permission denied; make the file readable.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{file}: cannot be read ({reason}); check the path.") from None
 
 
 def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
