@@ -19,7 +19,7 @@ def test_verdict_in_words_symbol_scale_and_p_value(station: Station, open_page: 
     expect(verdict.locator(".verdict-banner svg")).to_be_visible()
     scale = verdict.get_by_role("img", name=re.compile("Score scale: score .*threshold .*held-out good images"))
     expect(scale).to_be_visible()
-    assert scale.locator("rect.bar").count() > 3
+    expect(scale.locator("rect.bar").nth(3)).to_be_visible()
     expect(verdict.locator(".p-value")).to_contain_text(re.compile(r"held-out good images? scored .*\(p = "))
     newest = station.get("/v1/inspections?limit=1")["inspections"][0]
     assert newest["filename"] == "scratch_2.png"
@@ -109,9 +109,12 @@ def test_verdicts_are_read_out_and_results_stay(station: Station, open_page: Ope
     page = open_page(station)
     page.set_input_files("#files", plates / "scratch_3.png")
     expect(page.get_by_role("status")).to_contain_text(re.compile(r"scratch_3\.png: Reject, score [\d.,]+"))
+    page.set_input_files("#files", [plates / "scratch_3.png", plates / "good_05.png"])
+    expect(page.get_by_role("status")).to_contain_text(re.compile(r"3 images: \d accept, \d review, \d reject"))
     page.get_by_role("link", name="Models").click()
     page.wait_for_selector(".model")
-    page.get_by_role("link", name="Inspect").click()
+    page.get_by_role("link", name="Inspect", exact=True).click()
+    expect(page.locator(".result")).to_have_count(3)
     expect(page.locator(".picture-panel h2")).to_have_text("scratch_3.png")
 
 

@@ -51,7 +51,8 @@ def test_charts_once_there_are_enough(own_station: Station, open_page: OpenPage,
     chart = page.get_by_role("img", name=re.compile("Control chart: 2 subgroups of 10 inspections"))
     expect(chart).to_be_visible()
     points = own_station.get("/v1/models/plates/statistics?hours=24")["control_chart"]["points"]
-    assert chart.locator(".point").count() == len(points) == 2
+    assert len(points) == 2
+    expect(chart.locator(".point")).to_have_count(2)
 
 
 def test_thumbnails_and_the_way_to_one_inspection(station: Station, open_page: OpenPage) -> None:

@@ -48,7 +48,7 @@ def test_inspect_review_recalibrate(own_station: Station, open_page: OpenPage, p
     assert after.images == waiting
     assert after.threshold > before.threshold
 
-    page.get_by_role("link", name="Inspect").click()
+    page.get_by_role("link", name="Inspect", exact=True).click()
     page.get_by_role("button", name="Clear the list").click()
     page.set_input_files("#files", plates / "good_00.png")
     expect(page.locator(".verdict-word")).to_have_text("Accept")

@@ -73,6 +73,7 @@ function dropZone(take, signal) {
 class Run {
   constructor() {
     this.active = 0;
+    this.added = 0;
   }
 
   /** Show everything in the elements of a freshly opened view. */
@@ -86,6 +87,7 @@ class Run {
     const fresh = files.map((file) => ({ file, name: file.name || "pasted image", model, state: "waiting", inspection: null, error: null }));
     items.unshift(...fresh);
     [selected] = fresh;
+    this.added += files.length;
     announce(`${plural(files.length, "image")} added.`);
     this.show();
     this.pump();
@@ -108,14 +110,22 @@ class Run {
     try {
       item.inspection = await patiently(() => api.inspect(item.model, item.file));
       item.state = "done";
-      announce(`${item.name}: ${DECISIONS[item.inspection.decision ?? "none"].word}, score ${number(item.inspection.score)}.`);
     } catch (error) {
       item.error = error.message;
       item.state = "failed";
-      announce(`${item.name}: could not be inspected. ${error.message}`);
     }
     item.file = null;
     this.show(item);
+    this.tell(item);
+  }
+
+  /** Read out the verdict; of several images, how they came out once all are done. */
+  tell(last) {
+    if (items.some((item) => item.state === "waiting" || item.state === "running")) return;
+    if (this.added > 1) announce(`${this.tally.textContent}.`);
+    else if (last.inspection) announce(`${last.name}: ${DECISIONS[last.inspection.decision ?? "none"].word}, score ${number(last.inspection.score)}.`);
+    else announce(`${last.name}: could not be inspected. ${last.error}`);
+    this.added = 0;
   }
 
   clear() {

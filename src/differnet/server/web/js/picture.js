@@ -121,12 +121,13 @@ function box({ x, y, width, height }) {
 
 function controls({ heat, boxes, frame }) {
   const id = freshId("heat");
-  const shown = h("output", { for: id, class: "number" }, `${chosen.opacity} %`);
-  const slider = h("input", { class: "slider", id, type: "range", min: 0, max: 100, step: 5, value: chosen.opacity });
+  const shown = h("span", { class: "heat-value number", "aria-hidden": "true" }, `${chosen.opacity} %`);
+  const slider = h("input", { class: "slider", id, type: "range", min: 0, max: 100, step: 5, value: chosen.opacity, "aria-valuetext": `${chosen.opacity} %` });
   const set = () => {
     chosen.opacity = Number(slider.value);
     heat.style.opacity = String(chosen.opacity / 100);
     fill(shown, `${chosen.opacity} %`);
+    slider.setAttribute("aria-valuetext", `${chosen.opacity} %`);
   };
   slider.addEventListener("input", set);
   set();

@@ -31,7 +31,7 @@ class Queue {
     this.past = [];
     this.busy = false;
     this.model = modelSelect(models, { wanted, all: true, onchange: () => { this.past = []; void this.load(true); } });
-    this.position = h("p", { class: "muted number", role: "status" });
+    this.position = h("p", { class: "muted number" });
     this.problem = h("div");
     this.picturePlace = h("div", { class: "review-picture" });
     this.verdictPlace = h("div", { class: "review-verdict" });
