@@ -1,0 +1,153 @@
+"""What the fleet costs beside the work itself: rates of workers, overheads, and a run that checks a model of them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.fleet_steps import SCORERS, archive_of, fresh, start_scoring, stopwatch, table, trained_models
+from differnet.cluster.archive import FileArchive, open_archive
+from differnet.cluster.engine import LOCAL, Resources, connected
+from differnet.cluster.fleet_scoring import FleetModels, find_models, score_archive, score_archive_on_ray
+from differnet.cluster.fleet_training import jobs_of, train_fleet, train_fleet_on_ray
+from differnet.cluster.products import Product
+from differnet.cluster.results import Results
+from differnet.cluster.training import TrainingRow
+
+__all__ = ["check", "overhead", "scaling"]
+
+
+def scaling(work: Path, images: int) -> None:
+    """Rates of one worker and of two, three times in turn."""
+    models, archive = find_models(trained_models(work)), archive_of(work, images)
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    lines = []
+    with connected(LOCAL):
+        for repetition in range(3):
+            for workers, found in rates.items():
+                rate, cores, driver = _steady(models, archive, fresh(work / "scaling"), workers)
+                found.append(rate)
+                lines.append((repetition, workers, rate, cores, driver))
+    table(("repetition", "workers", "images/s", "cores of a worker", "cores of the driver"), lines)
+    one, two = (statistics.median(rates[workers]) for workers in (1, 2))
+    sys.stdout.write(f"medians: {one:.2f} and {two:.2f} images/s, {two / one:.2f} times the rate\n")
+    _keep(work, seconds_per_image=1 / one, seconds_per_image_of_two=2 / two)
+
+
+def _steady(models: FleetModels, archive: Path, out: Path, workers: int) -> tuple[float, float, float]:
+    """Images per second from the first rows on, cores that a worker used, and that the driver used."""
+    times: list[tuple[float, int]] = []
+    used: dict[str, float] = {}
+    driver = psutil.Process()
+
+    def note(done: int, _: int) -> None:
+        times.append((time.perf_counter(), done))
+        processes = [each for each in driver.children(recursive=True) if SCORERS in " ".join(each.cmdline())]
+        seconds = sum(sum(each.cpu_times()[:2]) for each in processes)
+        used.setdefault("workers", seconds)
+        used.setdefault("driver", sum(driver.cpu_times()[:2]))
+        used["workers at the end"] = max(seconds, used.get("workers at the end", 0.0))
+
+    score_archive_on_ray(
+        models,
+        open_archive(str(archive), with_products=True),
+        Results(out),
+        progress=note,
+        resources=Resources(),
+        workers=workers,
+    )
+    span = times[-1][0] - times[0][0]
+    return (
+        (times[-1][1] - times[0][1]) / span,
+        (used["workers at the end"] - used["workers"]) / span / workers,
+        (sum(driver.cpu_times()[:2]) - used["driver"]) / span,
+    )
+
+
+def overhead(work: Path, images: int) -> None:
+    """What Ray adds: to tasks of products that fail at once, and to batches of images that do not exist."""
+    names = [f"product-{i}" for i in range(200)]
+    jobs = jobs_of([Product(name, work / "nowhere" / name) for name in names], work / "none", "default", {}, "cpu")
+    models = find_models(trained_models(work))
+    product = min(models.files)
+    missing = FileArchive([(f"{product}/{i}.png", f"/nowhere/{i}.png") for i in range(images)], with_products=True)
+    silent: Any = _Silent()
+    lines: list[tuple[str, float, str]] = []
+    figures: dict[str, float] = {}
+    with stopwatch() as seconds:
+        train_fleet(jobs, work / "none", silent)
+        tasks_here = seconds()
+    with stopwatch() as seconds:
+        score_archive(models, missing, Results(fresh(work / "overhead")), progress=_ignore)
+        rows_here = seconds()
+    with stopwatch() as seconds, connected(LOCAL):
+        figures["start"] = seconds()
+        with stopwatch() as again:
+            train_fleet_on_ray(jobs[:2], work / "none", silent, Resources())
+            figures["first_task"] = again()
+        with stopwatch() as again:
+            train_fleet_on_ray(jobs, work / "none", silent, Resources())
+            figures["task"] = (again() - tasks_here) / len(jobs)
+        for count in (64, images):
+            few = FileArchive([(f"{product}/{i}.png", f"/nowhere/{i}.png") for i in range(count)], with_products=True)
+            driver = sum(psutil.Process().cpu_times()[:2])
+            with stopwatch() as again:
+                score_archive_on_ray(
+                    models, few, Results(fresh(work / "overhead")), progress=_ignore, resources=Resources(), workers=1
+                )
+                figures[f"score_{count}"] = again()
+            figures["driver_row"] = (sum(psutil.Process().cpu_times()[:2]) - driver) / count
+    figures["actors"] = figures["score_64"]
+    figures["batch"] = (figures[f"score_{images}"] - figures["score_64"] - rows_here) / (images / 64)
+    lines = [
+        ("starting a local cluster", figures["start"], "s, once"),
+        ("first tasks: workers start and import torch", figures["first_task"], "s, once per worker"),
+        ("a task", figures["task"] * 1e3, "ms per product"),
+        ("actors start, load models, first batch", figures["actors"], "s, once"),
+        ("a batch of 64 images", figures["batch"] * 1e3, "ms beside the work in it"),
+        ("a row: collected and written by the driver", figures["driver_row"] * 1e6, "us of the driver's time"),
+        ("a row here, of an image that does not exist", rows_here / images * 1e6, "us"),
+    ]
+    table(("what", "figure", "unit"), lines)
+    _keep(work, **{name: figures[name] for name in ("start", "first_task", "task", "actors", "batch", "driver_row")})
+
+
+def check(work: Path, images: int) -> None:
+    """A run by the command, of other images and another number of them, and what the constants say of it."""
+    known = json.loads((work / "figures.json").read_text(encoding="utf-8"))
+    out = fresh(work / "check")
+    archive_of(work, images)
+    command = start_scoring(work, images, out)
+    code, _, stderr = command.end()
+    if code:
+        sys.exit(stderr)
+    per_image = known["seconds_per_image_of_two"] + known["batch"] / 64
+    said = known["start"] + known["actors"] + images * per_image / 2
+    table(
+        ("images", "workers", "predicted s", "measured s", "off by"),
+        [(images, 2, said, command.seconds, f"{said / command.seconds - 1:+.1%}")],
+    )
+
+
+class _Silent:
+    def running(self, product: str, stage: str, done: int, total: int) -> None:
+        pass
+
+    def finished(self, row: TrainingRow) -> None:
+        pass
+
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+def _keep(work: Path, **figures: float) -> None:
+    file = work / "figures.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    file.write_text(json.dumps(before | figures, indent=2) + "\n", encoding="utf-8")
