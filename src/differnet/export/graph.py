@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from differnet.detector import DifferNet
 from differnet.errors import NotFittedError, SettingsError
 from differnet.export.heat import HeatMap
 from differnet.export.judge import Judge
+from differnet.export.precision import Precision, in_precision, round_as_bfloat16
 from differnet.export.resize import PillowResize
 from differnet.features import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
@@ -22,23 +22,12 @@ from differnet.localization.localizer import display_scale
 from differnet.scoring import CommonScale
 from differnet.views import View, apply_view, fixed_views
 
-__all__ = ["InspectionGraph", "in_float32"]
+__all__ = ["InspectionGraph"]
 
 # Views per pass of the network, so that the memory that it takes does not grow with their number.
 _BATCH = 8
 # The side of a raw map is this fraction of the image's that the extractor sees.
 _REDUCTION = 4
-
-
-def in_float32(model: DifferNet) -> DifferNet:
-    """A model that computes in float32 on the CPU, as exported ones do, whatever its settings say."""
-    twin = copy.copy(model)
-    twin.settings = model.settings.with_overrides({"extractor.precision": "float32"})
-    twin.device = torch.device("cpu")
-    twin._extraction = None
-    twin._localizer = None
-    twin._flow = copy.deepcopy(model.flow).to(twin.device)
-    return twin
 
 
 class InspectionGraph(nn.Module):
@@ -47,23 +36,27 @@ class InspectionGraph(nn.Module):
     Args:
         model: A fitted model.
         with_map: Whether to compute the heat map too.
+        precision: What the extractor computes in; bfloat16 is rounded to, in float32.
 
     Raises:
         NotFittedError: If the model has learnt nothing.
         SettingsError: If its maps are made by gradient, which a graph for inference has not.
     """
 
-    def __init__(self, model: DifferNet, *, with_map: bool = False) -> None:
+    def __init__(self, model: DifferNet, *, with_map: bool = False, precision: Precision = "float32") -> None:
         super().__init__()
         if with_map and model.settings.localization.method != "neighbours":
             raise SettingsError(
                 "Maps by gradient cannot be exported: export without --map, or train a model with "
                 "localization.method=neighbours."
             )
-        model = in_float32(model)
+        model = in_precision(model, "float32")
         extraction = model.extraction
         size = model.settings.views.size
         self._extractor = extraction.extractor
+        self.precision = precision
+        if precision == "bfloat16":
+            round_as_bfloat16(self._extractor)
         self._scales = extraction.scales
         self._stages = extraction.stages
         self._deviation = extraction.deviation

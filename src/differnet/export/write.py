@@ -19,6 +19,7 @@ import torch
 from differnet.detector import DifferNet
 from differnet.errors import MissingExtraError, NotFittedError, OutputError, SettingsError
 from differnet.export.graph import InspectionGraph
+from differnet.export.precision import as_trained
 
 if TYPE_CHECKING:
     import onnx
@@ -39,20 +40,26 @@ _MOST_BYTES = 2_000_000_000
 
 
 def export_model(
-    model: DifferNet, path: str | os.PathLike[str], target: Target = "onnx", *, with_map: bool = False
+    model: DifferNet,
+    path: str | os.PathLike[str],
+    target: Target = "onnx",
+    *,
+    with_map: bool = False,
+    precision: str = "auto",
 ) -> tuple[Path, ...]:
     """Export a fitted model.
 
     The graph takes ``image``, uint8 (height, width, 3) RGB, and gives float32 ``score``, and for calibrated models
     float64 ``p_value`` and ``margin`` and int64 ``decision`` (0 accept, 1 review, 2 reject), all (); with maps also
-    ``map``, float32 (height, width). Any size is taken, unless the model has a region of interest. Everything is
-    computed in float32, also for a model that was trained in bfloat16.
+    ``map``, float32 (height, width). Any size is taken, unless the model has a region of interest. All is computed in
+    float32, but for a model that was trained in bfloat16 the extractor's results are rounded as that does.
 
     Args:
         model: A fitted model.
         path: The file to write; ``.onnx``, or ``.xml`` for OpenVINO, which puts the weights into ``.bin`` beside it.
         target: The format.
         with_map: Whether the graph gives the heat map too.
+        precision: ``float32``, ``bfloat16``, or ``auto`` for what the model was trained and calibrated in.
 
     Returns:
         The files.
@@ -71,7 +78,7 @@ def export_model(
     _check_packages(target)
     if model.manifest is None:
         raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
-    graph = InspectionGraph(model, with_map=with_map).eval()
+    graph = InspectionGraph(model, with_map=with_map, precision=as_trained(model, precision)).eval()
     weights = sum(tensor.nbytes for tensor in graph.state_dict().values())
     if weights > _MOST_BYTES:
         raise SettingsError(
@@ -109,7 +116,7 @@ def _metadata(model: DifferNet, graph: InspectionGraph) -> dict[str, str]:
         "export_version": EXPORT_VERSION,
         "package_version": version("differnet"),
         "opset": OPSET,
-        "precision": "float32",
+        "precision": graph.precision,
         "outputs": list(graph.outputs),
         "views": len(graph.views),
         "image_size": size,
