@@ -32,7 +32,8 @@ def verify(
 ) -> None:
     """Compare an exported file with its model on images: scores and decisions must agree, else exit code 1.
 
-    Scores may differ by a thousandth, in bfloat16 by 3 %. Both score by all views. Times are of images in memory, one at a time.
+    Scores may differ by a thousandth, in bfloat16 by 3 %. Both score by all views. Times are of images in memory,
+    one at a time.
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.export.engines import open_engine  # noqa: PLC0415

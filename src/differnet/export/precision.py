@@ -47,7 +47,7 @@ def in_precision(model: DifferNet, precision: Precision) -> DifferNet:
 
 
 def round_as_bfloat16(extractor: Extractor) -> None:
-    """Make a float32 extractor round all that one in bfloat16 rounds: weights, pixels, the results of layers and blocks.
+    """Make a float32 extractor round all that one in bfloat16 rounds: weights, pixels, results of layers and blocks.
 
     Features in bfloat16 lie a little beside those in float32, all to the same side, and a flow that learnt the former
     finds the latter strange: on MVTec AD bottle the scores of good parts are a standard deviation higher. With the
