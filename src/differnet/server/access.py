@@ -13,7 +13,7 @@ from differnet.server.problems import Problem
 
 __all__ = ["Access", "is_loopback"]
 
-_LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "testserver")
+_LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
 class Access:

@@ -104,8 +104,10 @@ class Batcher:
             uploads: The files.
 
         Raises:
-            Problem: 503 if the queue has no room for them.
+            Problem: 503 if the queue has no room for them, 413 if it never has.
         """
+        if len(uploads) > self._limits.waiting:
+            raise Problem(413, f"The service takes at most {self._limits.waiting} images at once; send fewer.")
         with self._change:
             self.check_room(len(uploads))
             self._waiting += len(uploads)

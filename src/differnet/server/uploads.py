@@ -195,4 +195,4 @@ def display_name(name: str | None) -> str | None:
         return None
     base = name.replace("\\", "/").rsplit("/", 1)[-1]
     shown = "".join(letter for letter in base if unicodedata.category(letter)[0] != "C").strip()
-    return shown[-_LONGEST_NAME:] or None
+    return None if shown in ("", ".", "..") else shown[-_LONGEST_NAME:]

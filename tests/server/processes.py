@@ -1,0 +1,88 @@
+"""A real ``differnet serve``."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Service"]
+
+
+class Service:
+    """Runs the command on a free port; its log is kept in a file.
+
+    Args:
+        models: Folder of models.
+        data: Data folder.
+        options: Further options of the command.
+    """
+
+    def __init__(self, models: Path, data: Path, *options: str) -> None:
+        self.log = data.with_name(f"{data.name}.log")
+        self._command = [sys.executable, "-m", "differnet", "serve", str(models), "--data", str(data), *options]
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Service:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self._command, "--port", str(self.port)], stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"}
+            )
+        for _ in range(1200):
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if self.get("/readyz")[0] == 200:
+                    return self
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(30)
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers (in lower case) of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read(), {name.lower(): value for name, value in response.getheaders()}
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and JSON of an answer."""
+        status, body, _ = self.request("GET", path)
+        return status, json.loads(body)
+
+    def inspect(self, content: bytes, kind: str = "application/octet-stream") -> tuple[int, Any]:
+        """Status and JSON of an inspection by the model 'plates'."""
+        status, body, _ = self.request("POST", "/v1/models/plates/inspect", content, {"Content-Type": kind})
+        return status, json.loads(body)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; gives the exit code."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(60)
+
+    def memory(self) -> int:
+        """Bytes that the process has in memory."""
+        assert self.process is not None
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")

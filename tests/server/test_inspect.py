@@ -1,0 +1,158 @@
+"""Images go in, recorded verdicts come out, the same as by hand."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from differnet import DifferNet
+from differnet.images import load_image
+from differnet.server.limits import Limits
+from tests.server.conftest import MakeClient, photo, station_of
+
+INSPECT = "/v1/models/plates/inspect"
+
+
+def test_several_images_are_answered_in_order_as_the_model_itself_does(client: TestClient, fitted: DifferNet) -> None:
+    photos = [photo(1), photo(2, "blot"), photo(3, kind="BMP"), photo(4, "scratch"), photo(5, kind="JPEG")]
+    files = [("images", (f"part{i}", content)) for i, content in enumerate(photos)]
+    answer = client.post(INSPECT, files=files)
+    assert answer.status_code == 200
+    found = answer.json()["inspections"]
+    assert [entry["filename"] for entry in found] == [f"part{i}" for i in range(5)]
+    for entry, content in zip(found, photos, strict=True):
+        verdict = fitted.inspect(load_image(content))
+        assert entry["score"] == pytest.approx(verdict.score, rel=1e-4)
+        assert entry["decision"] == verdict.decision
+        assert entry["model_id"] == verdict.model_id
+        assert (entry["width"], entry["height"], entry["views"]) == (96, 96, verdict.views)
+        assert entry["margin"] == pytest.approx(entry["score"] - entry["threshold"])
+        assert client.get(entry["image_url"]).content == content
+        assert client.get(f"/v1/inspections/{entry['id']}").json() == entry
+
+
+def test_a_raw_body_is_one_image(client: TestClient) -> None:
+    for kind in ("image/png", "application/octet-stream"):
+        answer = client.post(f"{INSPECT}?filename=a.png", content=photo(), headers={"Content-Type": kind})
+        assert answer.status_code == 200
+        assert [entry["filename"] for entry in answer.json()["inspections"]] == ["a.png"]
+    unnamed = client.post(INSPECT, content=photo(), headers={"Content-Type": "image/png"}).json()["inspections"][0]
+    assert unnamed["filename"] is None
+    assert unnamed["path"] == unnamed["id"]
+
+
+def test_an_unusable_image_does_not_hide_the_others(client: TestClient) -> None:
+    files = [("images", ("bad.png", photo()[:200])), ("image", ("good.png", photo(1))), ("images", ("no.txt", b"text"))]
+    answer = client.post(INSPECT, files=files)
+    assert answer.status_code == 200
+    bad, good, text = answer.json()["inspections"]
+    assert bad["filename"] == "bad.png"
+    assert "damaged or truncated" in bad["error"]
+    assert good["decision"] is not None
+    assert "not a PNG" in text["error"]
+    assert client.get("/v1/inspections").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\parts\\a.png", "a.png"),
+        ("a\x00b\n.png", "ab.png"),
+        ("x" * 400 + ".png", "x" * 251 + ".png"),
+        ("..", None),
+        ("Stück 1.png", "Stück 1.png"),
+    ],
+)
+def test_names_are_for_reading_only(client: TestClient, tmp_path: Path, given: str, shown: str | None) -> None:
+    answer = client.post(INSPECT, content=photo(), headers={"Content-Type": "image/png"}, params={"filename": given})
+    assert answer.json()["inspections"][0]["filename"] == shown
+    stored = [path for path in (tmp_path / "data" / "images").rglob("*") if path.is_file()]
+    assert [len(path.name) for path in stored] == [64]
+
+
+def test_the_same_image_is_kept_once_and_recorded_every_time(client: TestClient, tmp_path: Path) -> None:
+    ids = {
+        client.post(INSPECT, content=photo(), headers={"Content-Type": "image/png"}).json()["inspections"][0]["id"]
+        for _ in range(3)
+    }
+    assert len(ids) == 3
+    assert client.get("/v1/inspections").json()["total"] == 3
+    assert sum(path.is_file() for path in (tmp_path / "data" / "images").rglob("*")) == 1
+
+
+def test_an_unknown_model_is_named(client: TestClient) -> None:
+    answer = client.post("/v1/models/plate/inspect", content=photo())
+    assert answer.status_code == 404
+    assert "'plate'" in answer.json()["detail"]
+
+
+def test_requests_at_once_go_through_the_network_together(client: TestClient) -> None:
+    station, go = station_of(client), threading.Event()
+    held = station.batcher.run(lambda: go.wait(30))
+    with ThreadPoolExecutor(6) as pool:
+        posts = [
+            pool.submit(client.post, INSPECT, content=photo(i), headers={"Content-Type": "image/png"}) for i in range(6)
+        ]
+        while station.batcher.waiting < 6:
+            go.wait(0.01)
+        go.wait(0.5)  # until they are decoded
+        go.set()
+        assert all(post.result().status_code == 200 for post in posts)
+    assert held.result()
+    metrics = client.get("/metrics").text
+    assert "differnet_batch_images_count 1.0" in metrics
+    assert "differnet_batch_images_sum 6.0" in metrics
+
+
+def test_a_full_queue_refuses_and_tells_when_to_come_again(make_client: MakeClient) -> None:
+    client = make_client(limits=Limits(waiting=2, seconds=30.0))
+    station, go = station_of(client), threading.Event()
+    station.batcher.run(lambda: go.wait(30))
+    headers = {"Content-Type": "image/png"}
+    with ThreadPoolExecutor(2) as pool:
+        posts = [pool.submit(client.post, INSPECT, content=photo(i), headers=headers) for i in range(2)]
+        while station.batcher.waiting < 2:
+            go.wait(0.01)
+        refused = client.post(INSPECT, content=photo(9), headers=headers)
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert "busy" in refused.json()["detail"]
+        assert client.get("/healthz").status_code == 200
+        go.set()
+        assert all(post.result().status_code == 200 for post in posts)
+    assert client.post(INSPECT, content=photo(9), headers=headers).status_code == 200
+    assert client.get("/v1/inspections").json()["total"] == 3
+
+
+def test_a_request_that_can_never_fit_is_not_told_to_come_again(make_client: MakeClient) -> None:
+    client = make_client(limits=Limits(waiting=2))
+    answer = client.post(INSPECT, files=[("images", (f"{i}.png", photo(i))) for i in range(3)])
+    assert answer.status_code == 413
+    assert "Retry-After" not in answer.headers
+
+
+def test_a_request_that_takes_too_long_is_given_up_and_not_recorded(make_client: MakeClient) -> None:
+    client = make_client(limits=Limits(seconds=0.3))
+    station, go = station_of(client), threading.Event()
+    held = station.batcher.run(lambda: go.wait(30))
+    answer = client.post(INSPECT, content=photo(), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 504
+    assert "0.3 s" in answer.json()["detail"]
+    go.set()
+    held.result()
+    station.batcher.run(lambda: None).result(30)
+    assert station.batcher.waiting == 0
+    assert client.get("/v1/inspections").json()["total"] == 0
+
+
+def test_an_image_with_too_many_pixels_is_told_and_not_kept(make_client: MakeClient, tmp_path: Path) -> None:
+    client = make_client(limits=Limits(pixels=5000))
+    answer = client.post(INSPECT, content=photo(), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 422
+    assert "96 x 96" in answer.json()["detail"]
+    assert not any(path.is_file() for path in (tmp_path / "data" / "images").rglob("*"))
