@@ -20,7 +20,7 @@ def test_verdict_in_words_symbol_scale_and_p_value(station: Station, open_page: 
     scale = verdict.get_by_role("img", name=re.compile("Score scale: score .*threshold .*held-out good images"))
     expect(scale).to_be_visible()
     expect(scale.locator("rect.bar").nth(3)).to_be_visible()
-    expect(verdict.locator(".p-value")).to_contain_text(re.compile(r"held-out good images? scored .*\(p = "))
+    expect(verdict.locator(".p-value")).to_contain_text(re.compile(r"held-out good images? scored .*\(p.=."))
     newest = station.get("/v1/inspections?limit=1")["inspections"][0]
     assert newest["filename"] == "scratch_2.png"
     expect(verdict).to_contain_text(newest["model_id"])

@@ -106,7 +106,7 @@ async function load(inspection, { image, heat, boxes, status, words, root }, sig
     const [warmth, explanation] = await Promise.all([bitmap(api.heatUrl(inspection)), api.explanation(inspection.id, signal)]);
     if (signal?.aborted) return;
     paint(heat, warmth);
-    fill(boxes, explanation.regions.map(box));
+    fill(boxes, explanation.regions.map((region) => box(region, inspection)));
     fill(words, inWords(explanation));
     status.hidden = true;
     root.dataset.heat = "shown";
@@ -115,7 +115,13 @@ async function load(inspection, { image, heat, boxes, status, words, root }, sig
   }
 }
 
-function box({ x, y, width, height }) {
+/** A region's outline, dark and light so that it shows on any ground; kept within the picture, whose edge would cut it. */
+function box(region, whole) {
+  const edge = 0.004 * Math.max(whole.width, whole.height);
+  const x = Math.max(region.x, edge);
+  const y = Math.max(region.y, edge);
+  const width = Math.max(0, Math.min(region.x + region.width, whole.width - edge) - x);
+  const height = Math.max(0, Math.min(region.y + region.height, whole.height - edge) - y);
   return s("g", {}, s("rect", { x, y, width, height, class: "rim" }), s("rect", { x, y, width, height, class: "box" }));
 }
 

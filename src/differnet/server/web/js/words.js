@@ -38,12 +38,12 @@ export function plural(n, one, many = `${one}s`) {
 /** What a p-value means, in words. Conformal ones count held-out images, extrapolated ones are a share. */
 export function pValueInWords(p, images, tail) {
   if (p === null || p === undefined) return "Without a threshold there is no p-value.";
-  if (tail === "generalized-pareto" || !images) return `About ${percent(p)} of good parts score as high (p = ${short(p)}).`;
+  if (tail === "generalized-pareto" || !images) return `About ${percent(p)} of good parts score as high (p\u00a0=\u00a0${short(p)}).`;
   const above = Math.max(0, Math.round(p * (images + 1)) - 1);
   const of = plural(images, "held-out good image");
-  if (above === 0) return `None of the ${of} scored as high (p = ${short(p)}).`;
-  if (above === images) return `All ${of} scored at least as high (p = ${short(p)}).`;
-  return `${count(above)} of the ${of} scored at least as high (p = ${short(p)}).`;
+  if (above === 0) return `None of the ${of} scored as high (p\u00a0=\u00a0${short(p)}).`;
+  if (above === images) return `All ${of} scored at least as high (p\u00a0=\u00a0${short(p)}).`;
+  return `${count(above)} of the ${of} scored at least as high (p\u00a0=\u00a0${short(p)}).`;
 }
 
 function short(p) {
