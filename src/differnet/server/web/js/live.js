@@ -53,7 +53,7 @@ class Live {
     return [
       h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Live"), this.state), this.pauseButton),
       this.problem,
-      h("div", { class: "live-fields" }, field("Model", this.model), field("Counts and charts of the", this.span)),
+      h("div", { class: "live-fields" }, field("Model", this.model), field("Counts and charts", this.span)),
       this.tiles,
       this.drift,
       h(
