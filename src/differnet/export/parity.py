@@ -27,8 +27,8 @@ _TINY = float(np.finfo(np.float32).tiny)
 TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "bfloat16": 3e-2}
 """How far scores may differ, relative to the model's own, by what both compute in.
 
-In bfloat16 the last digit of a sum decides which of two neighbours, 0.4 % apart, a value is rounded to. torch itself, on
-a processor that has bfloat16 and on one that has not, differs by up to 0.8 % on MVTec AD bottle.
+In bfloat16 the last digit of a sum decides which of two neighbours, 0.4 % apart, a value is rounded to. torch itself,
+on a processor that has bfloat16 and on one that has not, differs by up to 0.8 % on MVTec AD bottle.
 """
 
 
