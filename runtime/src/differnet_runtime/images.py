@@ -1,0 +1,150 @@
+"""Reading one image, from a file, its content or an array, into HWC uint8 RGB; as `differnet.images.read` does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from differnet_runtime.errors import ImageError
+from differnet_runtime.header import Header, read_header
+
+__all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "ImageSource", "as_rgb", "load_image"]
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any]
+"""What an image can be given as: a path, the content of a file, or an array (see `as_rgb`)."""
+
+DEFAULT_MAX_PIXELS = 100_000_000
+"""Largest image decoded by default, in pixels: a 100 MP camera passes, a decompression bomb does not."""
+
+MIN_SIDE = 16
+"""Shortest side accepted, in pixels; anything smaller holds no texture to judge."""
+
+_FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
+_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+
+
+def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read an image given as a path, as the content of a file, or as an array.
+
+    Grey, palette and alpha images become RGB (alpha is dropped). Of 16-bit values the high byte is kept. Orientation
+    (EXIF) is applied. Of a file with several pages, the first is read. The pixel count is checked before anything is
+    decoded, and the content decides on the format, not the name.
+
+    Args:
+        source: The image.
+        max_pixels: Refuse images with more pixels than this.
+
+    Returns:
+        uint8 array of shape (height, width, 3), RGB.
+
+    Raises:
+        ImageError: If the image cannot be read or is too small or too large.
+    """
+    if isinstance(source, np.ndarray):
+        return as_rgb(source, max_pixels=max_pixels)
+    if isinstance(source, bytes):
+        return _decoded(source, "the image", max_pixels)
+    file = Path(source)
+    try:
+        # Read by Python: OpenCV does not open every file name.
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{file}: no such file; check the path.") from None
+    except IsADirectoryError:
+        raise ImageError(f"{file}: is a folder, not an image; give a file.") from None
+    except NotADirectoryError:
+        raise ImageError(f"{file}: no such file; a part of the path is not a folder.") from None
+    except PermissionError:
+        raise ImageError(f"{file}: permission denied; make the file readable.") from None
+    except OSError as error:
+        raise ImageError(f"{file}: cannot be read ({error.strerror or error}); replace the file.") from None
+    return _decoded(content, str(file), max_pixels)
+
+
+def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Turn an array into an RGB image.
+
+    Args:
+        array: Shape (height, width), (height, width, 1), (height, width, 3) RGB or (height, width, 4) RGBA;
+            uint8 in 0..255, uint16 in 0..65535, bool, or floats in [0, 1].
+        max_pixels: Refuse images with more pixels than this.
+
+    Returns:
+        uint8 array of shape (height, width, 3), RGB. A uint8 RGB input is returned without a copy.
+
+    Raises:
+        ImageError: If the shape, the dtype or the values are none of the above.
+    """
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ImageError(
+            f"An image array must have the shape (height, width) or (height, width, 1, 3 or 4), not {array.shape}."
+        )
+    _check_size(array.shape[1], array.shape[0], max_pixels, name="image array")
+    array = array[:, :, :3]
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    elif np.issubdtype(array.dtype, np.floating):
+        # Written so that NaN fails it too.
+        if not (float(array.min()) >= 0.0 and float(array.max()) <= 1.0):
+            raise ImageError("A float image array must hold values in [0, 1] and no NaN; divide it by its full scale.")
+        array = np.rint(array * 255.0).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise ImageError(f"An image array must be uint8, uint16, bool or float, not {array.dtype}; convert it.")
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array)
+
+
+def _decoded(content: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
+    try:
+        header = read_header(content)
+        if header is None:
+            raise ImageError(f"{name}: is not a {_FORMAT_NAMES} image; remove it or convert it.")
+        _check_size(header.width, header.height, max_pixels, name=name)
+        return _pixels(content, header)
+    except (ValueError, cv2.error) as error:
+        reason = "OpenCV cannot decode it" if isinstance(error, cv2.error) else error
+        raise ImageError(f"{name}: the image is damaged or truncated ({reason}); replace the file.") from None
+
+
+def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
+    encoded = np.frombuffer(content, np.uint8)
+    if header.alpha_offset is not None:
+        # Called premultiplied, colours come as they are; otherwise OpenCV would multiply them by the transparency.
+        encoded = encoded.copy()
+        encoded[header.alpha_offset] = 1
+    decoded = cv2.imdecode(encoded, _COLOUR)
+    if decoded is None and header.format == "TIFF":
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)  # 32 bits a value, which _COLOUR does not take
+    if decoded is None:
+        raise ValueError("OpenCV cannot decode it")
+    if np.issubdtype(decoded.dtype, np.floating):
+        raise ValueError("floating-point pixels have no known range")
+    if decoded.dtype.itemsize > 1:
+        if decoded.max() > 65535 or decoded.min() < 0:
+            raise ValueError("its values need more than 16 bits")
+        decoded = (decoded.astype(np.uint16) >> 8).astype(np.uint8)
+    if decoded.ndim == 2:
+        decoded = decoded[:, :, None]
+    if decoded.shape[2] == 1:
+        return np.repeat(decoded, 3, axis=2)
+    return np.ascontiguousarray(decoded[:, :, 2::-1])
+
+
+def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{name}: is {width} x {height} pixels; both sides must be at least {MIN_SIDE}. Leave it out.")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: has {width} x {height} pixels, more than the limit of {max_pixels:,}; reduce the image or "
+            f"raise max_pixels."
+        )

@@ -1,0 +1,213 @@
+"""Inspector: an exported model, ready to give verdicts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from differnet_runtime.errors import ImageError, ModelFileError, NoMapError
+from differnet_runtime.images import DEFAULT_MAX_PIXELS, ImageSource, load_image
+from differnet_runtime.verdict import Decision, Failure, Verdict
+
+__all__ = ["Inspector"]
+
+_FORMAT = "differnet-export"
+_NEWEST = 1
+_DECISIONS: tuple[Decision, ...] = ("accept", "review", "reject")
+_READ_AHEAD = 2
+
+
+class Inspector:
+    """Gives verdicts on images by a file that ``differnet export`` wrote.
+
+    Args:
+        path: The ``.onnx`` file.
+        threads: How many threads a verdict may take; None takes as many as there are cores.
+        max_pixels: Images with more pixels than this are refused.
+
+    Attributes:
+        manifest: What the model that was exported says of itself.
+        about: What the file says of its outputs.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
+
+    Example:
+        >>> inspector = Inspector("bottle.onnx")  # doctest: +SKIP
+        >>> inspector.inspect("part.png").decision  # doctest: +SKIP
+        'accept'
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, threads: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> None:
+        file = Path(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        try:
+            # Read by Python: the runtime does not open every file name.
+            content = file.read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{file}: cannot be read ({error.strerror or error}); check the path.") from None
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception:  # the runtime's exceptions have no common base
+            raise ModelFileError(
+                f"{file}: is damaged or not an ONNX file; copy it again, or export the model again."
+            ) from None
+        self.about, self.manifest = _parsed(file, self._session.get_modelmeta().custom_metadata_map)
+        self._max_pixels = max_pixels
+        self._size: list[int] | None = self.about["image_size"]
+        self._outputs: list[str] = self.about["outputs"]
+        calibration = self.manifest.get("calibration")
+        self.threshold: float | None = None if calibration is None else float(calibration["threshold"])
+        # Without the map where it is not asked for.
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True
+
+    @property
+    def has_map(self) -> bool:
+        """Whether the file was exported with heat maps."""
+        return "map" in self._outputs
+
+    def inspect(self, image: ImageSource) -> Verdict:
+        """Give the verdict on one image.
+
+        Args:
+            image: A path, the content of a file, or an array.
+
+        Raises:
+            ImageError: If the image cannot be used.
+        """
+        result = next(self.inspect_stream([image]))
+        if isinstance(result, Failure):
+            raise ImageError(_named(result))
+        return result
+
+    def inspect_stream(self, images: Iterable[ImageSource]) -> Iterator[Verdict | Failure]:
+        """Give the verdicts on images one after the other, as they come; images are read ahead.
+
+        Args:
+            images: Paths, contents or arrays; consumed as needed.
+
+        Yields:
+            In the order of the input, the verdict on an image or why there is none.
+        """
+        before = time.perf_counter()
+        for source, pixels in self._read_ahead(images):
+            if isinstance(pixels, Failure):
+                yield pixels
+                continue
+            outputs = self._run(pixels, [name for name in self._outputs if name != "map"])
+            now = time.perf_counter()
+            yield self._verdict(source, pixels, outputs, round(1000 * (now - before), 3))
+            before = time.perf_counter()
+
+    def explain(self, image: ImageSource) -> NDArray[np.float32]:
+        """Compute the heat map of one image.
+
+        Args:
+            image: A path, the content of a file, or an array.
+
+        Returns:
+            float32 (height, width) in the image's own size, >= 0. For calibrated models 1 is the hottest that good
+            images get at the stated false-reject rate; otherwise 1 is the hottest of this very image.
+
+        Raises:
+            ImageError: If the image cannot be used.
+            NoMapError: If the file was exported without maps.
+        """
+        if not self.has_map:
+            raise NoMapError("The file was exported without heat maps; export the model again, with --map.")
+        outputs = self._run(self._load(image), ["map"])
+        return cast("NDArray[np.float32]", outputs["map"])
+
+    def _load(self, source: ImageSource) -> NDArray[np.uint8]:
+        image = load_image(source, max_pixels=self._max_pixels)
+        if self._size is not None and [image.shape[1], image.shape[0]] != self._size:
+            raise ImageError(
+                f"The image has {image.shape[1]} x {image.shape[0]} pixels, the region of interest was made for "
+                f"{self._size[0]} x {self._size[1]}; give images of that size."
+            )
+        return image
+
+    def _run(self, image: NDArray[np.uint8], names: list[str]) -> Mapping[str, NDArray[Any]]:
+        return dict(zip(names, self._session.run(names, {"image": image}, self._run_options), strict=True))
+
+    def _verdict(
+        self, source: str, image: NDArray[np.uint8], outputs: Mapping[str, NDArray[Any]], milliseconds: float
+    ) -> Verdict:
+        judged = self.threshold is not None
+        return Verdict(
+            source=source,
+            score=float(outputs["score"]),
+            threshold=self.threshold,
+            margin=float(outputs["margin"]) if judged else None,
+            p_value=float(outputs["p_value"]) if judged else None,
+            decision=_DECISIONS[int(outputs["decision"])] if judged else None,
+            width=image.shape[1],
+            height=image.shape[0],
+            model_id=self.manifest["model_id"],
+            milliseconds=milliseconds,
+            views=self.about["views"],
+        )
+
+    def _read_ahead(self, images: Iterable[ImageSource]) -> Iterator[tuple[str, NDArray[np.uint8] | Failure]]:
+        def read(item: tuple[int, ImageSource]) -> tuple[str, NDArray[np.uint8] | Failure]:
+            name = _describe(item[1], item[0])
+            try:
+                return name, self._load(item[1])
+            except ImageError as error:
+                return name, Failure(name, str(error))
+
+        remaining = enumerate(images)
+        with ThreadPoolExecutor(1, thread_name_prefix="differnet-read") as pool:
+            pending: deque[Future[tuple[str, NDArray[np.uint8] | Failure]]] = deque()
+            try:
+                for item in itertools.islice(remaining, _READ_AHEAD):
+                    pending.append(pool.submit(read, item))
+                while pending:
+                    result = pending.popleft().result()
+                    for item in itertools.islice(remaining, 1):
+                        pending.append(pool.submit(read, item))
+                    yield result
+            finally:
+                for future in pending:
+                    future.cancel()
+
+
+def _parsed(file: Path, metadata: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    if metadata.get("format") != _FORMAT:
+        raise ModelFileError(f"{file}: was not exported by differnet; give a file that 'differnet export' made.")
+    try:
+        about, manifest = json.loads(metadata["export"]), json.loads(metadata["manifest"])
+        version = int(about["export_version"])
+    except (KeyError, ValueError, TypeError):
+        raise ModelFileError(f"{file}: what it says of itself is damaged; export the model again.") from None
+    if version > _NEWEST:
+        raise ModelFileError(
+            f"{file}: has export version {version}, this differnet-runtime reads {_NEWEST}; upgrade differnet-runtime."
+        )
+    return about, manifest
+
+
+def _describe(source: ImageSource, index: int) -> str:
+    if isinstance(source, np.ndarray):
+        return f"array[{index}]"
+    return f"image[{index}]" if isinstance(source, bytes) else str(source)
+
+
+def _named(failure: Failure) -> str:
+    return failure.reason if failure.source in failure.reason else f"{failure.source}: {failure.reason}"
