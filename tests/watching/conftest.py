@@ -40,8 +40,10 @@ class QuickModel:
 class Station:
     """A watched folder with its journal and a JSON Lines file."""
 
-    def __init__(self, root: Path, **options: float) -> None:
-        self.folder = root / "drop"
+    def __init__(
+        self, root: Path, folder: Path | None = None, *, settle: float = 0.05, poll: float | None = None
+    ) -> None:
+        self.folder = folder or root / "drop"
         self.folder.mkdir(exist_ok=True)
         self.output = root / "out.jsonl"
         self.said: list[str] = []
@@ -57,7 +59,8 @@ class Station:
             recorder,
             say=self.said.append,
             warn=self.warnings.append,
-            **({"settle": 0.05} | options),
+            settle=settle,
+            poll=poll,
         )
 
     def rows(self) -> list[dict[str, Any]]:
@@ -71,9 +74,9 @@ class Station:
         self.journal.close()
 
 
-def once(root: Path, **options: float) -> Station:
+def once(root: Path, settle: float = 0.05) -> Station:
     """Start, inspect what is there, end; as a process would."""
-    station = Station(root, **options)
+    station = Station(root, settle=settle)
     try:
         station.watch.once()
     finally:

@@ -16,8 +16,10 @@ from tests.watching.conftest import Station
 
 
 @contextmanager
-def running(root: Path, **options: float) -> Iterator[Station]:
-    station = Station(root, **options)
+def running(
+    root: Path, folder: Path | None = None, *, settle: float = 0.05, poll: float | None = None
+) -> Iterator[Station]:
+    station = Station(root, folder, settle=settle, poll=poll)
     thread = threading.Thread(target=station.watch.run)
     thread.start()
     try:
@@ -44,9 +46,9 @@ def settled(station: Station) -> None:
     until(lambda: len(station.rows()) == 1)
 
 
-@pytest.mark.parametrize("options", [{}, {"poll": 0.1}], ids=["events", "polling"])
-def test_files_that_come_are_inspected_soon(tmp_path: Path, drop: Path, options: dict[str, float]) -> None:
-    with running(tmp_path, **options) as station:
+@pytest.mark.parametrize("poll", [None, 0.1], ids=["events", "polling"])
+def test_files_that_come_are_inspected_soon(tmp_path: Path, drop: Path, poll: float | None) -> None:
+    with running(tmp_path, poll=poll) as station:
         settled(station)
         (drop / "a.png").write_bytes(b"a")
         assert until(lambda: "a.png" in station.names()) < 2.0
@@ -71,6 +73,18 @@ def test_a_file_renamed_into_place_is_taken_at_once(tmp_path: Path, drop: Path, 
         (tmp_path / source).write_bytes(b"a")
         (tmp_path / source).rename(drop / "a.png")
         assert until(lambda: "a.png" in station.names()) < 5.0
+
+
+@pytest.mark.parametrize("name", [".", "link", "../station/link"])
+def test_folders_named_in_other_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "station" / "drop").mkdir(parents=True)
+    (tmp_path / "station" / "link").symlink_to("drop")
+    monkeypatch.chdir(tmp_path / "station" / ("drop" if name == "." else ""))
+    with running(tmp_path, folder=Path(name)) as station:
+        settled(station)
+        Path(name, "a.png").write_bytes(b"a")
+        assert until(lambda: "a.png" in station.names()) < 5.0
+    assert station.rows()[1]["path"] == str(Path(name, "a.png"))
 
 
 def test_a_folder_moved_into_place(tmp_path: Path, drop: Path) -> None:

@@ -37,7 +37,7 @@ class FolderEvents:
             from watchdog import events  # noqa: PLC0415
         except ImportError:
             raise MissingExtraError("Events of files need watchdog. Run: pip install 'differnet[watch]'") from None
-        self._folder = folder
+        self._folder = folder.resolve()  # of a link inotify tells nothing
         self._changed = changed
         self._folder_changed = folder_changed
         kinds: list[type[FileSystemEvent]] = [
@@ -56,7 +56,7 @@ class FolderEvents:
 
         self._observer = _observer()
         try:
-            self._observer.schedule(Handler(), str(folder), recursive=True, event_filter=kinds)
+            self._observer.schedule(Handler(), str(self._folder), recursive=True, event_filter=kinds)
             self._observer.start()
         except BaseException:
             self.close()
