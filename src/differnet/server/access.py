@@ -28,12 +28,14 @@ class Access:
         self._keyring, self._required = keyring, required
 
     async def key_needed(self) -> bool:
-        """Whether a request needs a key."""
-        return self._required or bool(await self._valid())
+        """Whether a request needs a key; once there was one, it always does."""
+        if not self._keyring.is_fresh:
+            await run_in_threadpool(self._keyring.valid)
+        return self._required or self._keyring.any
 
     def open_to(self, host: str) -> bool:
         """Whether a request by this host name is let in: without keys, only those of this computer's own names."""
-        return self._required or bool(self._keyring.known()) or is_loopback(host)
+        return self._required or self._keyring.any or is_loopback(host)
 
     def role(self, role: Role) -> Callable[[Request], Awaitable[Role]]:
         """A dependency that lets those in who may do what the role may."""
@@ -44,8 +46,6 @@ class Access:
             secret = _secret(request)
             if secret is None:
                 raise Problem(401, "A key is needed; send it in the header X-API-Key.")
-            if not self._keyring.is_fresh:
-                await self._valid()
             key = self._keyring.find(secret)
             if key is None:
                 raise Problem(401, "The key is not valid; 'differnet keys list' shows those that are.")
@@ -55,11 +55,6 @@ class Access:
             return key.role
 
         return check
-
-    async def _valid(self) -> dict[str, object]:
-        if self._keyring.is_fresh:
-            return dict(self._keyring.valid())
-        return dict(await run_in_threadpool(self._keyring.valid))
 
 
 def is_loopback(host: str) -> bool:

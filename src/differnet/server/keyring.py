@@ -66,6 +66,7 @@ class KeyRing:
         self._database = database
         self._lock = threading.Lock()
         self._valid: dict[str, Key] = {}
+        self._any = False
         self._read_at = -float("inf")
 
     def create(self, name: str, role: str) -> tuple[Key, str]:
@@ -110,13 +111,16 @@ class KeyRing:
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
             with self._lock:
                 if time.monotonic() - self._read_at > _FRESH_SECONDS:
-                    self._valid = {key.sha256: key for key in self.all() if key.revoked_at is None}
+                    known = self.all()
+                    self._any = bool(known)
+                    self._valid = {key.sha256: key for key in known if key.revoked_at is None}
                     self._read_at = time.monotonic()
         return self._valid
 
-    def known(self) -> dict[str, Key]:
-        """As `valid`, as of the last time that the database was asked."""
-        return self._valid
+    @property
+    def any(self) -> bool:
+        """Whether a key was ever made, as of the last time that the database was asked: revoked ones count."""
+        return self._any
 
     @property
     def is_fresh(self) -> bool:

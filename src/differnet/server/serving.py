@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import uvicorn
@@ -48,6 +49,9 @@ def serve(station: Station, host: str, port: int) -> None:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(station.limits.receive_seconds + station.limits.seconds),
     )
+    # The web server raises the signals that it was told to stop by once more at its end; that must not be an error.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     with listener:
         _Server(config, station).run(sockets=[listener])
 
