@@ -53,7 +53,7 @@ class TrainingRecord(_Record):
         interrupted: Whether the user stopped the training.
         seconds: Duration.
         device: Where it was trained.
-        precision: What the extractor computed in.
+        precision: What the extractor computed in, and computes in wherever the model is loaded.
     """
 
     origin: Literal["trained", "official"]
@@ -69,7 +69,7 @@ class TrainingRecord(_Record):
     interrupted: bool = False
     seconds: float = Field(0.0, ge=0.0)
     device: str = "cpu"
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Manifest(_Record):

@@ -165,7 +165,7 @@ class DifferNet:
                 size=self.settings.views.size,
                 scales=chosen.scales,
                 device=self.device,
-                dtype=choose_dtype(chosen.precision, self.device),
+                dtype=choose_dtype(self._precision, self.device),
                 region=self.region,
                 stages=chosen.stages,
                 deviation=chosen.deviation,
@@ -173,6 +173,13 @@ class DifferNet:
                 fingerprint=weights.fingerprint,
             )
         return self._extraction
+
+    @property
+    def _precision(self) -> str:
+        """What the extractor computes in: what it did in training, or a trained model's threshold would not hold."""
+        if self.manifest is None or self.manifest.training.origin != "trained":
+            return self.settings.extractor.precision
+        return self.manifest.training.precision
 
     @property
     def flow(self) -> NormalizingFlow | FlowEnsemble:
@@ -646,7 +653,7 @@ class DifferNet:
             interrupted=result.interrupted,
             seconds=round(seconds, 3),
             device=str(self.device),
-            precision=str(self.extraction.dtype).removeprefix("torch."),
+            precision="bfloat16" if self.extraction.dtype == torch.bfloat16 else "float32",
         )
         self._write_manifest(self.extraction.features, record)
 

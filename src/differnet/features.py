@@ -19,6 +19,8 @@ from torch.nn import functional
 from differnet.cells import CellGrids, CellProjection
 from differnet.errors import ImageError
 from differnet.extractors import Extractor
+from differnet.extractors.precision import has_fast_bfloat16
+from differnet.extractors.rounding import round_as_bfloat16
 from differnet.feature_cache import CachedImage, FeatureCache
 from differnet.images import ImageSource, RegionOfInterest, load_image
 from differnet.views import View, apply_views, apply_views_batch, resize
@@ -145,7 +147,8 @@ class FeatureExtraction:
         size: Side that images are resized to, in pixels.
         scales: Number of image sizes.
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
-        dtype: float32 or bfloat16, what the network computes in; features are float32 in either case.
+        dtype: float32 or bfloat16, what the network computes in; features are float32 in either case. Hardware without
+            bfloat16 computes in float32 and rounds, see `differnet.extractors.rounding`.
         region: Region of interest that images are cropped to; None for whole images.
         stages: See `pool_scales`.
         deviation: See `pool_scales`.
@@ -179,8 +182,13 @@ class FeatureExtraction:
         self.size = size
         self.scales = scales
         self.dtype = dtype
+        extractor = extractor.to(self.device)
+        if dtype == torch.bfloat16 and not has_fast_bfloat16(self.device):
+            round_as_bfloat16(extractor)
+        else:
+            extractor.set_precision(dtype)
         # channels_last is a third faster on a CPU, and what tensor cores want.
-        self.extractor = extractor.to(self.device).set_precision(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         channels = (*extractor.stage_channels, extractor.channels)
         self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
         self._batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH

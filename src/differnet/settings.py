@@ -69,7 +69,8 @@ class ExtractorSettings(_Section):
         scales: Number of image sizes; each is half the one before.
         stages: Which stages' maps are pooled, counted from the last, -1.
         deviation: Pool the standard deviation of each map beside its mean.
-        precision: ``auto`` takes bfloat16 where the processor computes in it, else float32.
+        precision: ``auto`` takes bfloat16 where the processor that trains computes in it, else float32. The model
+            keeps it: loaded elsewhere it computes, or rounds, in the same.
     """
 
     name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "efficientnet-lite0"

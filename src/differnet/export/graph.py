@@ -14,8 +14,9 @@ from differnet.detector import DifferNet
 from differnet.errors import NotFittedError, SettingsError
 from differnet.export.heat import HeatMap
 from differnet.export.judge import Judge
-from differnet.export.precision import Precision, in_precision, round_as_bfloat16
+from differnet.export.precision import Precision, in_precision
 from differnet.export.resize import PillowResize
+from differnet.extractors.rounding import round_as_bfloat16
 from differnet.features import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
