@@ -195,25 +195,25 @@ def _named(parent: psutil.Process, title: str) -> Iterator[psutil.Process]:
             continue
 
 
-def trained_models(work: Path) -> Path:
-    """The models of the eleven products; trained if they are not there."""
-    models = work / "models"
+def trained_models(work: Path, *, quick: bool = False) -> Path:
+    """The models of the eleven products, trained if they are not there; quick ones see images at 128 pixels."""
+    models = work / ("models-quick" if quick else "models")
     if not list(models.glob("*.safetensors")):
-        Command("fleet", "train", write_products(work / "products"), "-o", models, "--ray", "local").end()
+        changes = ["--set", "views.size=128"] if quick else []
+        Command("fleet", "train", write_products(work / "products"), "-o", models, "--ray", "local", *changes).end()
     return models
 
 
 def archive_of(work: Path, images: int) -> Path:
     """An archive of so many images of these products."""
-    names = sorted(file.stem for file in trained_models(work).glob("*.safetensors"))
+    names = [f"{kind}-{i}" for kind, count in PRODUCTS_OF_A_KIND.items() for i in range(count)]
     return write_archive(work / f"archive-{images}", images, names)
 
 
-def start_scoring(work: Path, images: int, out: Path) -> Command:
+def start_scoring(work: Path, images: int, out: Path, *, quick: bool = False) -> Command:
     """Start to score an archive on a local cluster."""
-    return Command(
-        "fleet", "score", trained_models(work), archive_of(work, images), "--out", out, "--ray", "local", "--json"
-    )
+    models, archive = trained_models(work, quick=quick), archive_of(work, images)
+    return Command("fleet", "score", models, archive, "--out", out, "--ray", "local", "--json")
 
 
 def fresh(folder: Path) -> Path:

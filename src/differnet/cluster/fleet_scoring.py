@@ -23,6 +23,8 @@ _PORTION = 64
 _BLOCK = 16 * _PORTION
 _LEAST_BLOCK_BYTES = 10_000
 _IN_FLIGHT = 2
+# An image that kills whoever reads it must not be tried for ever, which is what Ray Data would do.
+_RETRIES = 5
 _ACTORS_PER_READER = 8
 # How many rows of a portion were done before is told in a row of its own, so that every image is accounted for.
 _ALREADY_DONE = "already_done"
@@ -228,6 +230,8 @@ def score_archive_on_ray(
             compute=ActorPoolStrategy(size=min(workers, blocks), max_tasks_in_flight_per_actor=_IN_FLIGHT),
             num_cpus=resources.cpus,
             num_gpus=resources.gpus,
+            max_restarts=-1,
+            max_task_retries=_RETRIES,
         )
         with results:
             for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
