@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from differnet.errors import DatasetError
-from differnet.images import IMAGE_SUFFIXES, collect_images
+from differnet.images import IMAGE_SUFFIXES, collect_images, read_good_images
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -135,3 +135,12 @@ def test_an_empty_list_file_is_an_error(tmp_path: Path, content: str) -> None:
 def test_no_source_at_all_is_an_error() -> None:
     with pytest.raises(DatasetError, match="no images found"):
         collect_images([])
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").touch()
+    monkeypatch.chdir(tmp_path)
+    assert len(collect_images(".").paths) == 1
+    for read in (collect_images, read_good_images):
+        with pytest.raises(DatasetError, match=r"path is empty.*'\.'"):
+            read("")

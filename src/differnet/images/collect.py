@@ -53,12 +53,12 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
         The paths in a stable order, each once, with the count of files passed over in folders.
 
     Raises:
-        DatasetError: If a source does not exist, or nothing is found at all.
+        DatasetError: If a source does not exist or is an empty text, or nothing is found at all.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     found = Collection()
-    given = [Path(source) for source in sources]
+    given = [_named(source) for source in sources]
     for source in given:
         if source.is_dir():
             _search_folder(source, found)
@@ -77,6 +77,13 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
         detail = f" ({found.passed_over})" if found.passed_over else ""
         raise DatasetError(f"{where}: no images found{detail}; give PNG, JPEG, BMP, TIFF or WebP files.")
     return found
+
+
+def _named(source: str | os.PathLike[str]) -> Path:
+    # An unset variable in a script, which would otherwise stand for the current folder.
+    if not os.fspath(source):
+        raise DatasetError("A path is empty; give a file or folder, '.' for the current one.")
+    return Path(source)
 
 
 def _search_folder(folder: Path, found: Collection) -> None:

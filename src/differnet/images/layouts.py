@@ -45,6 +45,8 @@ def read_good_images(root: str | os.PathLike[str]) -> Collection:
     Raises:
         DatasetError: If the folder does not exist, is empty, or has a ``train`` folder without ``good`` in it.
     """
+    if not os.fspath(root):
+        return collect_images(root)  # which says what is wrong
     root = Path(root)
     if (root / "train").is_dir():
         good = root / "train" / GOOD
