@@ -93,11 +93,11 @@ async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
     return _answer(422, f"The request is not valid, {told}.")
 
 
-async def _on_http(_request: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     known = {
-        404: "There is nothing at this address; /openapi.json lists what there is.",
+        404: f"There is nothing to {request.method} at this address; /openapi.json lists what there is.",
         405: "This address does not take that method; /openapi.json lists what there is.",
     }
     return _answer(error.status_code, known.get(error.status_code, str(error.detail)), dict(error.headers or {}))
