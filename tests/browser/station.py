@@ -80,6 +80,15 @@ class Station:
         inspection: dict[str, Any] = self._ask(request)["inspections"][0]
         return inspection
 
+    def review(self, inspection: dict[str, Any], word: str) -> None:
+        """Say what a part is."""
+        request = urllib.request.Request(
+            f"{self.url}/v1/inspections/{inspection['id']}/review",
+            data=json.dumps({"review": word}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        self._ask(request)
+
     def make_key(self, role: str) -> str:
         """Make a key by the command line."""
         command = [sys.executable, "-m", "differnet", "keys", "create", "--role", role, "--data", str(self.data)]

@@ -37,7 +37,7 @@ def test_prompt_and_where_the_key_is_kept(guarded: Station, open_page: OpenPage)
     enter(page, guarded.key)
     expect(dialog).to_have_count(0)
     expect(page.locator(".feed-row")).to_have_count(1)
-    page.wait_for_function("document.querySelector('.feed .thumb').width > 1")
+    page.wait_for_selector(".feed .thumb[data-image=shown]")
     kept = page.evaluate("[Object.values(sessionStorage), Object.values(localStorage), document.cookie]")
     assert guarded.key in kept[0]
     assert kept[1:] == [[], ""]

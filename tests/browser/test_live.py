@@ -59,7 +59,7 @@ def test_thumbnails_and_the_way_to_one_inspection(station: Station, open_page: O
     page = open_page(station, "live")
     row = page.locator(".feed-row").first
     name = row.locator(".feed-name").inner_text()
-    page.wait_for_function("document.querySelector('.feed .thumb').width > 1")
+    page.wait_for_selector(".feed .thumb[data-image=shown]")
     row.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
     page.wait_for_selector("[data-heat=shown]")
@@ -69,7 +69,7 @@ def test_thumbnails_and_the_way_to_one_inspection(station: Station, open_page: O
 
 def test_older_ones_on_demand(own_station: Station, open_page: OpenPage, plates: Path) -> None:
     for i in range(35):
-        own_station.inspect("plates", plates / f"good_{i % 20:02}.png", f"part-{i}.png")
+        own_station.inspect("plates", plates / f"good_{i % 40:02}.png", f"part-{i}.png")
     page = open_page(own_station, "live")
     expect(page.locator(".feed-row")).to_have_count(30)
     page.get_by_role("button", name="Show older ones").click()
@@ -83,7 +83,7 @@ def test_a_service_that_went_away_is_told_and_found_again(
     own_station: Station, open_page: OpenPage, plates: Path
 ) -> None:
     own_station.inspect("plates", plates / "good_01.png")
-    page = open_page(own_station, "live", noise=("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET"))
+    page = open_page(own_station, "live", noise=("ERR_", "status of 503"))
     expect(page.locator(".feed-row")).to_have_count(1)
     own_station.stop()
     expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached.")

@@ -29,7 +29,8 @@ class Live {
     this.paused = false;
     this.decision = "";
     this.rows = new Map();
-    this.older = [];
+    this.shown = [];
+    this.expanded = false;
     this.newestSeen = null;
     this.model = modelSelect(models, { all: true, onchange: () => this.restart() });
     this.span = h("select", { class: "select", onchange: () => void this.refresh() }, SPANS.map(([hours, word]) => h("option", { value: hours }, word)));
@@ -59,7 +60,7 @@ class Live {
       h(
         "div", { class: "charts" },
         h("section", { class: "panel" }, h("h2", {}, "Scores against calibration"), this.control, h("p", { class: "small muted about-chart" }, "Each point is the mean of 10 inspections in a row. Outside the band the scores are no longer those of the calibration.")),
-        h("section", { class: "panel" }, h("h2", {}, "False rejects, estimated"), this.estimate, h("p", { class: "small muted about-chart" }, "By the hour: rejected parts that were reviewed as good, carried over to those not reviewed, as a share of all inspected.")),
+        h("section", { class: "panel" }, h("h2", {}, "False rejects, estimated"), this.estimate, h("p", { class: "small muted about-chart" }, "By the hour: the share of good parts that were rejected, if the rejected parts that were reviewed speak for all of them.")),
       ),
       h(
         "section", { class: "panel feed-panel" },
@@ -77,7 +78,7 @@ class Live {
   }
 
   restart() {
-    this.older = [];
+    this.expanded = false;
     this.newestSeen = null;
     void this.refresh();
   }
@@ -134,7 +135,8 @@ class Live {
   async loadMore() {
     try {
       const page = await this.page(this.last);
-      this.older.push(...page.inspections);
+      this.expanded = true;
+      this.shown.push(...page.inspections);
       this.last = page.next;
       this.more.hidden = !page.next;
       this.list.append(...page.inspections.map((inspection) => this.row(inspection)));
@@ -144,13 +146,16 @@ class Live {
   }
 
   showFeed({ inspections, next, total }) {
-    const shown = [...inspections];
-    const ids = new Set(shown.map((inspection) => inspection.id));
-    shown.push(...this.older.filter((inspection) => !ids.has(inspection.id)));
-    if (!this.older.length) {
+    const ids = new Set(inspections.map((inspection) => inspection.id));
+    // What was shown stays behind the new page, if there is no gap between the two.
+    const joins = this.expanded && this.shown.some((inspection) => ids.has(inspection.id));
+    const shown = [...inspections, ...(joins ? this.shown.filter((inspection) => !ids.has(inspection.id)) : [])];
+    if (!joins) {
+      this.expanded = false;
       this.last = next;
       this.more.hidden = !next;
     }
+    this.shown = shown;
     fill(this.total, plural(total, "inspection"));
     if (!shown.length) {
       fill(this.list, h("li", { class: "empty" }, h("strong", {}, "No inspections"), this.decision ? "None with this decision." : "They appear here as soon as images come in."));

@@ -63,6 +63,7 @@ export function thumbnail(inspection) {
     watcher.disconnect();
     try {
       paint(target, await decode(await api.picture(inspection.thumbnail_url)));
+      target.dataset.image = "shown";
     } catch {
       target.classList.add("thumb-gone");
     }
