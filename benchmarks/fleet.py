@@ -113,12 +113,14 @@ def kill(work: Path, images: int) -> None:
         worker.kill()
     at = command.seconds
     code, stdout, stderr = command.end()
+    if not stdout:
+        sys.exit(stderr)
     found = count_rows(out)
     table(
         ("images", "rows when killed", "at s", "exit code", "rows", "different images", "errors", "seconds"),
         [(images, before, at, code, found.rows, found.images, found.errors, command.seconds)],
     )
-    sys.stdout.write(f"killed one of {len(killed)} workers\n{stdout}{stderr if code else ''}")
+    sys.stdout.write(f"killed one of {len(killed)} workers; the command counts {json.loads(stdout)['scored']} scored\n")
 
 
 def restart(work: Path, images: int) -> None:

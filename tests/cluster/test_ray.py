@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,11 @@ from tests.cluster.conftest import (
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """A Ray cluster of this machine's cores."""
+    stdout = sys.stdout
     with connected(LOCAL):
+        assert sys.stdout is sys.stderr, "what Ray says of dead workers must not stand in the command's output"
         yield
+    assert sys.stdout is stdout
 
 
 # Long enough to be killed in the middle.

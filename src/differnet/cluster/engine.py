@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
 from differnet.errors import ClusterError, MissingExtraError
@@ -47,6 +48,8 @@ def require_ray() -> None:
 def connected(address: str) -> Iterator[None]:
     """Be connected to a Ray cluster; one that was started here is stopped at the end.
 
+    Meanwhile what is printed goes to stderr: Ray tells of dead workers on stdout, which is the command's own.
+
     Args:
         address: ``local``, ``auto`` (the cluster that this machine belongs to), ``host:port`` or ``ray://host:port``.
 
@@ -61,26 +64,33 @@ def connected(address: str) -> Iterator[None]:
     import ray  # noqa: PLC0415
 
     started = not ray.is_initialized()
-    if started:
-        try:
-            ray.init(
-                address=address,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                include_dashboard=False if address == LOCAL else None,
-            )
-        except (ray.exceptions.RayError, OSError, ValueError, RuntimeError, ImportError) as error:
-            reason = " ".join(str(error).split())[:300].rstrip(".")
-            raise ClusterError(
-                f"There is no Ray cluster at '{address}' that answers ({reason}); start one with 'ray start --head', "
-                f"set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN if it asks for a token, or give --ray {LOCAL} to use this "
-                f"machine's cores."
-            ) from None
-    try:
-        yield
-    finally:
+    with redirect_stdout(sys.stderr):
         if started:
-            ray.shutdown()
+            _connect(address)
+        try:
+            yield
+        finally:
+            if started:
+                ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    import ray  # noqa: PLC0415
+
+    try:
+        ray.init(
+            address=address,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            include_dashboard=False if address == LOCAL else None,
+        )
+    except (ray.exceptions.RayError, OSError, ValueError, RuntimeError, ImportError) as error:
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise ClusterError(
+            f"There is no Ray cluster at '{address}' that answers ({reason}); start one with 'ray start --head', "
+            f"set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN if it asks for a token, or give --ray {LOCAL} to use this "
+            f"machine's cores."
+        ) from None
 
 
 def check_resources(resources: Resources) -> None:
