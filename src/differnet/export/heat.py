@@ -40,7 +40,7 @@ class HeatMap(nn.Module):
             inside = region.mask[y : y + height, x : x + width]
             seen = cv2.resize(inside.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.0
             self.register_buffer("_seen", torch.from_numpy(seen))
-            self.register_buffer("_inside", torch.from_numpy(inside))
+            self.register_buffer("_inside", torch.from_numpy(inside.copy()))
             self.register_buffer("_rows", _hat_matrix(height, side))
             self.register_buffer("_columns", _hat_matrix(width, side))
 
