@@ -84,7 +84,8 @@ def test_a_broken_file_is_told_and_the_old_one_kept(client: TestClient, models: 
     assert found["status"] == "ready"
     assert client.post(INSPECT.format("plates"), content=photo()).status_code == 200
     assert client.get("/readyz").status_code == 200
-    shutil.copy(model_file, models / "new").replace(models / "plates.safetensors")
+    shutil.copy(model_file, models / "new")
+    (models / "new").replace(models / "plates.safetensors")
     eventually(lambda: card(client, "plates")["error"] is None)
 
 

@@ -63,7 +63,7 @@ def serve(
     database = Database(database_url) if database_url else Database.in_folder(data)
     beyond = not is_loopback(host)
     if beyond and not KeyRing(database).valid():
-        where = f" --database-url {database.name}" if database_url else f" --data {data}"
+        where = " with the same --database-url" if database_url else f" --data {data}"
         raise SettingsError(
             f"Listening on {host} lets others in, and there is no key yet; run: "
             f"differnet keys create --role admin{where}"
