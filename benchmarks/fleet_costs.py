@@ -14,7 +14,8 @@ import psutil
 from benchmarks.fleet_steps import SCORERS, archive_of, fresh, start_scoring, stopwatch, table, trained_models
 from differnet.cluster.archive import FileArchive, open_archive
 from differnet.cluster.engine import LOCAL, Resources, connected
-from differnet.cluster.fleet_scoring import FleetModels, find_models, score_archive, score_archive_on_ray
+from differnet.cluster.fleet_models import FleetModels, find_models
+from differnet.cluster.fleet_scoring import score_archive, score_archive_on_ray
 from differnet.cluster.fleet_training import jobs_of, train_fleet, train_fleet_on_ray
 from differnet.cluster.products import Product
 from differnet.cluster.results import Results

@@ -13,7 +13,8 @@ import pytest
 from differnet import DifferNet
 from differnet.bundle import read_bundle, write_bundle
 from differnet.cluster.archive import Archive, ArchiveImage, open_archive
-from differnet.cluster.fleet_scoring import FleetModels, ScoringSummary, find_models, score_archive
+from differnet.cluster.fleet_models import FleetModels, find_models
+from differnet.cluster.fleet_scoring import ScoringSummary, score_archive
 from differnet.cluster.results import Results
 from differnet.errors import DatasetError, ModelFileError, OutputError, WeightsError
 from tests.cluster.conftest import PRODUCTS, names, result_rows, write_plates

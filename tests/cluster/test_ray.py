@@ -17,7 +17,8 @@ import pytest
 
 from differnet.cluster.archive import open_archive
 from differnet.cluster.engine import LOCAL, Resources, check_resources, connected
-from differnet.cluster.fleet_scoring import ScoringSummary, find_models, score_archive, score_archive_on_ray
+from differnet.cluster.fleet_models import find_models
+from differnet.cluster.fleet_scoring import ScoringSummary, score_archive, score_archive_on_ray
 from differnet.cluster.fleet_training import jobs_of, train_fleet, train_fleet_on_ray
 from differnet.cluster.products import find_products
 from differnet.cluster.results import Results
@@ -107,6 +108,7 @@ def test_ray_scores_as_this_process_does_and_a_killed_worker_costs_no_row_and_do
         (source / name / "003.png").write_text("no image")
         for i in range(10, 300):
             (source / name / f"{i:03}.png").symlink_to(f"{i % 10:03}.png")
+    (source / PRODUCTS[0] / os.fsdecode(b"caf\xe9.png")).symlink_to("000.png")  # not UTF-8
     here = score_here(fleet_models, source, tmp_path / "here")
     killed: list[int] = []
 

@@ -130,7 +130,8 @@ def score(
     if ray is not None:
         require_ray()  # told at once: what follows takes seconds to import
     from differnet.cluster.archive import open_archive  # noqa: PLC0415
-    from differnet.cluster.fleet_scoring import find_models, score_archive, score_archive_on_ray  # noqa: PLC0415
+    from differnet.cluster.fleet_models import find_models  # noqa: PLC0415
+    from differnet.cluster.fleet_scoring import score_archive, score_archive_on_ray  # noqa: PLC0415
     from differnet.cluster.results import Results  # noqa: PLC0415
     from differnet.cluster.tables import has_parquet  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,14 +19,18 @@ __all__ = [
     "FileArchive",
     "ParquetArchive",
     "images_of_rows",
+    "images_of_table",
     "is_remote",
+    "is_table_of_images",
     "open_archive",
     "portions",
     "read_row_groups",
+    "table_of",
 ]
 
 _PARQUET_SUFFIX = ".parquet"
 _PATH, _BYTES, _PRODUCT = "path", "bytes", "product"
+_LOCATION = "location"
 # Images that come as bytes are handed on in portions of about this size.
 _PORTION_BYTES = 16_000_000
 _MOST_ROWS = 256
@@ -221,6 +226,34 @@ def images_of_rows(rows: Sequence[dict[str, Any]], base: str) -> Iterator[Archiv
         absolute = is_remote(path) or Path(path).is_absolute()
         location = path if absolute else f"{base}/{path}"
         yield ArchiveImage(path, None if product is None else str(product), location, row.get(_BYTES))
+
+
+def table_of(images: Sequence[ArchiveImage]) -> Any:  # noqa: ANN401 - pyarrow's table
+    """Images without content as a pyarrow table, for workers; names may be no valid text, so they are bytes."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.table(
+        {
+            "path": pa.array([os.fsencode(image.path) for image in images], pa.binary()),
+            "product": pa.array(
+                [None if image.product is None else os.fsencode(image.product) for image in images], pa.binary()
+            ),
+            _LOCATION: pa.array([os.fsencode(image.location) for image in images], pa.binary()),
+        }
+    )
+
+
+def is_table_of_images(table: Any) -> bool:  # noqa: ANN401
+    """Whether a pyarrow table is one of `table_of`, not rows of a Parquet file."""
+    return _LOCATION in table.column_names
+
+
+def images_of_table(table: Any) -> list[ArchiveImage]:  # noqa: ANN401
+    """The images of `table_of`."""
+    return [
+        ArchiveImage(os.fsdecode(path), None if product is None else os.fsdecode(product), os.fsdecode(location))
+        for path, product, location in zip(*(table.column(i).to_pylist() for i in range(3)), strict=True)
+    ]
 
 
 def portions(images: Iterator[ArchiveImage], size: int) -> Iterator[list[ArchiveImage]]:

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -134,7 +135,10 @@ def streaming() -> Iterator[None]:
             setattr(context, name, changes[name])
         for handler in handlers:
             handler.setLevel(logging.CRITICAL + 1)
-        yield
+        with warnings.catch_warnings():
+            # The extra ends before the version of Ray in which what is deprecated now is gone.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     except ray.exceptions.RayError as error:
         raise ClusterError(f"The Ray cluster could not do the work: {_reason(error)}.") from None
     finally:

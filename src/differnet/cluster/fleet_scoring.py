@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from differnet.bundle import Manifest, read_manifest
-from differnet.cluster.archive import Archive, ArchiveImage, ParquetArchive, images_of_rows, portions, read_row_groups
+from differnet.cluster.archive import (
+    Archive,
+    ArchiveImage,
+    ParquetArchive,
+    images_of_rows,
+    images_of_table,
+    is_table_of_images,
+    portions,
+    read_row_groups,
+    table_of,
+)
 from differnet.cluster.engine import Resources, check_resources, streaming, use_threads
+from differnet.cluster.fleet_models import FleetModels
 from differnet.cluster.results import RESULT_COLUMNS, Done, Results
 from differnet.cluster.scoring import ModelShelf, by_product, score_images
 from differnet.cluster.tables import arrow_table
-from differnet.errors import ClusterError, DatasetError, WeightsError
-from differnet.extractors import Weights, find_weights
+from differnet.errors import ClusterError
 
-__all__ = ["FleetModels", "ScoringSummary", "find_models", "score_archive", "score_archive_on_ray"]
+__all__ = ["ScoringSummary", "score_archive", "score_archive_on_ray"]
 
 _PORTION = 64
-_BLOCK = 16 * _PORTION
+_FEW_ROWS, _MOST_ROWS = 4 * _PORTION, 16 * _PORTION
 _LEAST_BLOCK_BYTES = 10_000
 _IN_FLIGHT = 2
 # An image that kills whoever reads it must not be tried for ever, which is what Ray Data would do.
@@ -29,52 +36,6 @@ _ACTORS_PER_READER = 8
 # How many rows of a portion were done before is told in a row of its own, so that every image is accounted for.
 _ALREADY_DONE = "already_done"
 _ROW_COLUMNS = {"product": str, **RESULT_COLUMNS, _ALREADY_DONE: int}
-
-
-@dataclass(frozen=True)
-class FleetModels:
-    """The models that score an archive.
-
-    Attributes:
-        files: Model files by product.
-        manifests: What they say of themselves.
-        only: The product of all images, where one model file was given.
-    """
-
-    files: Mapping[str, Path]
-    manifests: Mapping[str, Manifest]
-    only: str | None = None
-
-    @property
-    def thresholds(self) -> dict[str, float | None]:
-        """Their thresholds by product, None for those without."""
-        return {
-            name: None if manifest.calibration is None else manifest.calibration.threshold
-            for name, manifest in self.manifests.items()
-        }
-
-    @property
-    def model_ids(self) -> dict[str, str]:
-        """Ids of the models by product."""
-        return {name: manifest.model_id for name, manifest in self.manifests.items()}
-
-    def weights(self, path: str | None = None) -> dict[str, Weights]:
-        """The pretrained weights that the models need, by the name of the extractor.
-
-        Raises:
-            WeightsError: If they are not found, or not those that a model was trained with.
-        """
-        names = {manifest.settings.extractor.name for manifest in self.manifests.values()}
-        found: dict[str, Weights] = {name: find_weights(name, path=path) for name in sorted(names)}
-        for product, manifest in self.manifests.items():
-            weights = found[manifest.settings.extractor.name]
-            if weights.fingerprint != manifest.extractor_sha256:
-                raise WeightsError(
-                    f"{self.files[product]}: was trained with other {manifest.settings.extractor.name} weights "
-                    f"(SHA-256 {manifest.extractor_sha256[:12]}...) than those in {weights.origin} "
-                    f"({weights.fingerprint[:12]}...); point --weights or DIFFERNET_WEIGHTS at the former."
-                )
-        return found
 
 
 @dataclass
@@ -111,22 +72,6 @@ class ScoringSummary:
             self.decisions = self.decisions or {}
             self.decisions[row["decision"]] = self.decisions.get(row["decision"], 0) + 1
         return False
-
-
-def find_models(source: str | os.PathLike[str]) -> FleetModels:
-    """Find models: one file, which scores everything, or a folder with a file for each product.
-
-    Raises:
-        DatasetError: If the folder has none.
-        ModelFileError: If a file is missing or not a model.
-    """
-    path = Path(source)
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    if not files:
-        raise DatasetError(f"{source}: holds no model files (*.safetensors); 'differnet fleet train' makes them.")
-    found = {file.stem: file for file in files}
-    manifests = {name: read_manifest(file) for name, file in found.items()}
-    return FleetModels(found, manifests, None if path.is_dir() else path.stem)
 
 
 def score_archive(
@@ -239,9 +184,8 @@ def score_archive_on_ray(
                 results.add(found)
                 progress(summary.rows, archive.total)
     if summary.rows != archive.total:
-        raise ClusterError(
-            f"Ray accounted for {summary.rows} of {archive.total} images; score again, into another --out."
-        )
+        remedy = "run the same command again" if summary.rows < archive.total else "remove the results and score again"
+        raise ClusterError(f"Ray gave back {summary.rows} rows for {archive.total} images; {remedy}.")
     return summary
 
 
@@ -260,24 +204,22 @@ def _key(image: ArchiveImage, only: str | None) -> tuple[str, str]:
 
 def _dataset(archive: Archive, done: Done, only: str | None, workers: int, summary: ScoringSummary) -> tuple[Any, int]:
     """The images as a Ray dataset in so many blocks; None if none remain. Actors leave out rows of Parquet files."""
-    import pyarrow as pa  # noqa: PLC0415
     import ray  # noqa: PLC0415
 
     if isinstance(archive, ParquetArchive):
         return _parquet_dataset(archive, workers)
     remaining = _remaining(archive, done, only, summary)
-    size = max(8, min(_BLOCK, archive.total // (8 * workers)))
-    tables = [
-        pa.table(
-            {
-                "path": [image.path for image in portion],
-                "product": pa.array([image.product for image in portion], pa.string()),
-                "location": [image.location for image in portion],
-            }
-        )
-        for portion in portions(remaining, size)
-    ]
+    tables = [table_of(portion) for portion in portions(remaining, _block_rows(archive.total, workers))]
     return ray.data.from_arrow(tables) if tables else None, len(tables)
+
+
+def _block_rows(total: int, workers: int) -> int:
+    """Images of a block, which are handed to an actor, and its rows back, together.
+
+    Enough blocks for all actors to end at about the same time; few images, so that progress is seen; but not many more
+    than fifty thousand blocks, each of which takes the driver some time.
+    """
+    return max(8, min(_MOST_ROWS, max(_FEW_ROWS, total // 50_000), total // (8 * workers)))
 
 
 def _parquet_dataset(archive: ParquetArchive, workers: int) -> tuple[Any, int]:
@@ -285,7 +227,7 @@ def _parquet_dataset(archive: ParquetArchive, workers: int) -> tuple[Any, int]:
     import pyarrow as pa  # noqa: PLC0415
     import ray  # noqa: PLC0415
 
-    rows = max(8, min(_BLOCK, archive.total // (4 * workers)))
+    rows = _block_rows(archive.total, workers)
     # Of bytes, blocks of a size, of names, of a number: a few portions, so that all actors have some.
     size = archive.row_bytes * (archive.rows if archive.has_bytes else rows)
     ray.data.DataContext.get_current().target_max_block_size = max(size, _LEAST_BLOCK_BYTES)
@@ -332,8 +274,8 @@ class _Scorer:
 
     def __call__(self, batch: Any) -> Any:  # noqa: ANN401 - pyarrow's tables
         rows = batch.to_pylist()
-        if "location" in batch.column_names:
-            images = [ArchiveImage(**row) for row in rows]
+        if is_table_of_images(batch):
+            images = images_of_table(batch)
         else:
             images = [image for image in images_of_rows(rows, self._base) if _key(image, self._only) not in self._done]
         grouped = by_product(images, len(images))
