@@ -44,7 +44,7 @@ def test_scores_decisions_p_values_and_maps_agree(model: DifferNet, engine: Engi
     assert outcome["images"] == len(inspected())
     assert outcome["agrees"], outcome
     assert outcome["max_difference"] < 1e-4
-    assert outcome["max_p_value_difference"] < 1e-6
+    assert outcome["max_p_value_difference"] < 1e-5
     assert outcome["max_map_difference"] < 1e-3
     # Not all images alike, or agreement would say little.
     assert len({image.decision for image in parity.images}) > 1

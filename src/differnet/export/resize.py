@@ -46,29 +46,34 @@ class PillowResize(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Resize a uint8 (height, width, 3) image to (3, size, size) float32 whole levels in 0..255."""
-        if self.source is not None:
-            first = self._vertical_first if _is_tall(*self.source, self.size) else self._horizontal_first
-            return first(image)
+        height, width = image.shape[:2] if self.source is None else self.source
+        operands = (image, *self._pass("rows", height), *self._pass("columns", width))
         if not _pillow_turns():
-            return self._horizontal_first(image)
-        height, width, _ = image.shape
+            return self._horizontal_first(*operands)
         tall = _is_tall(height, width, self.size)
-        return torch.cond(tall, self._vertical_first, self._horizontal_first, (image,))
+        if self.source is not None:
+            return self._vertical_first(*operands) if tall else self._horizontal_first(*operands)
+        # Weights are computed outside, once: tracing the branches takes half of an export's time otherwise.
+        return torch.cond(tall, self._vertical_first, self._horizontal_first, operands)
 
-    def _horizontal_first(self, image: Tensor) -> Tensor:
+    def _horizontal_first(
+        self, image: Tensor, row_places: Tensor, row_weights: Tensor, column_places: Tensor, column_weights: Tensor
+    ) -> Tensor:
         height, width, channels = image.shape
         columns = image.view(height, width * channels).T.reshape(width, channels * height)
-        columns = _contract(columns, self._pass("columns", width), self.size)
+        columns = _contract(columns, column_places, column_weights, self.size)
         rows = columns.view(self.size * channels, height).T
-        rows = _contract(rows, self._pass("rows", height), self.size)
+        rows = _contract(rows, row_places, row_weights, self.size)
         return rows.view(self.size, self.size, channels).permute(2, 0, 1).contiguous()
 
-    def _vertical_first(self, image: Tensor) -> Tensor:
+    def _vertical_first(
+        self, image: Tensor, row_places: Tensor, row_weights: Tensor, column_places: Tensor, column_weights: Tensor
+    ) -> Tensor:
         height, width, channels = image.shape
         rows = image.view(height, width * channels)
-        rows = _contract(rows, self._pass("rows", height), self.size)
+        rows = _contract(rows, row_places, row_weights, self.size)
         columns = rows.view(self.size, width, channels).permute(1, 0, 2).reshape(width, self.size * channels)
-        columns = _contract(columns, self._pass("columns", width), self.size)
+        columns = _contract(columns, column_places, column_weights, self.size)
         return columns.view(self.size, self.size, channels).permute(2, 1, 0).contiguous()
 
     def _pass(self, name: str, length: int) -> _Pass:
@@ -90,9 +95,8 @@ def _pillow_turns() -> bool:
     return image.resize((32, 32), bilinear) == image.resize((40, 32), bilinear).resize((32, 32), bilinear)
 
 
-def _contract(lines: Tensor, of_axis: _Pass, size: int) -> Tensor:
+def _contract(lines: Tensor, places: Tensor, weights: Tensor, size: int) -> Tensor:
     """Resize (length, n) along the first axis to (size, n) whole levels."""
-    places, weights = of_axis
     windows = lines.index_select(0, places.flatten()).view(*places.shape, lines.shape[1]).float()
     # (blocks, 2 * _BLOCK, window) @ (blocks, window, n)
     high, low = (weights @ windows).chunk(2, dim=1)

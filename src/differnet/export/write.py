@@ -24,7 +24,7 @@ from differnet.export.precision import as_trained
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["EXPORT_VERSION", "OPSET", "Target", "export_model"]
+__all__ = ["EXPORT_VERSION", "OPSET", "Target", "convert_to_openvino", "export_model"]
 
 OPSET = 20
 """The ONNX operator set of exported files: ONNX Runtime 1.17 and later, OpenVINO 2024.0 and later."""
@@ -89,12 +89,42 @@ def export_model(
     with _staging(file) as folder:
         written = folder / f"model{SUFFIXES['onnx']}"
         _write_onnx(graph, written, metadata)
-        staged = [written]
         if target == "openvino":
-            staged = _write_openvino(written, metadata)
-        files = tuple(file.with_suffix(part.suffix) for part in staged)
-        for part, final in zip(staged, files, strict=True):
-            part.replace(final)
+            return convert_to_openvino(written, file)
+        written.replace(file)
+    return (file,)
+
+
+def convert_to_openvino(onnx_file: str | os.PathLike[str], path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Convert an exported ONNX file, with what it says of itself.
+
+    Args:
+        onnx_file: What `export_model` wrote.
+        path: The ``.xml`` file to write, with ``.bin`` beside it.
+
+    Returns:
+        The two files.
+
+    Raises:
+        MissingExtraError: If OpenVINO is not installed.
+        OutputError: If a file cannot be written.
+    """
+    _check_packages("openvino")
+    import onnx  # noqa: PLC0415
+    import openvino  # noqa: PLC0415
+
+    file = Path(path)
+    converted = openvino.convert_model(onnx_file)
+    for entry in onnx.load(onnx_file).metadata_props:
+        converted.set_rt_info(entry.value, ["differnet", entry.key])
+    with _staging(file) as folder:
+        staged = folder / "model.xml"
+        # Not compressed to float16, which save_model does unless told otherwise.
+        openvino.save_model(converted, staged, compress_to_fp16=False)
+        # The weights first: a graph is not to be seen without them.
+        files = file.with_suffix(".bin"), file
+        for final in files:
+            staged.with_suffix(final.suffix).replace(final)
     return files
 
 
@@ -152,18 +182,6 @@ def _write_onnx(graph: InspectionGraph, file: Path, metadata: dict[str, str]) ->
     exported: onnx.ModelProto = program.model_proto
     onnx.helper.set_model_props(exported, metadata)
     onnx.save_model(exported, str(file))
-
-
-def _write_openvino(onnx_file: Path, metadata: dict[str, str]) -> list[Path]:
-    import openvino  # noqa: PLC0415
-
-    converted = openvino.convert_model(onnx_file)
-    for name, text in metadata.items():
-        converted.set_rt_info(text, ["differnet", name])
-    file = onnx_file.with_suffix(SUFFIXES["openvino"])
-    # Not compressed to float16, which save_model does unless told otherwise.
-    openvino.save_model(converted, file, compress_to_fp16=False)
-    return [file.with_suffix(".bin"), file]
 
 
 @contextlib.contextmanager
