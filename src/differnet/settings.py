@@ -69,15 +69,17 @@ class ExtractorSettings(_Section):
         scales: Number of image sizes; each is half the one before.
         stages: Which stages' maps are pooled, counted from the last, -1.
         deviation: Pool the standard deviation of each map beside its mean.
-        precision: ``auto`` takes bfloat16 where the processor that trains computes in it, else float32. The model
-            keeps it: loaded elsewhere it computes, or rounds, in the same.
+        precision: ``float32``; ``bfloat16``, nearly twice as fast where the hardware computes in it; ``auto``, the
+            latter where the machine that trains has it. A model keeps what it was trained in: loaded elsewhere it
+            computes, or rounds, in the same. The default's scores are the same on all machines but for rounding,
+            those in bfloat16 differ by some percent between kinds of processors.
     """
 
     name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "efficientnet-lite0"
     scales: int = Field(1, ge=1, le=5)
     stages: tuple[Annotated[int, Field(ge=-5, le=-1)], ...] = Field((-3, -2), min_length=1, max_length=5)
     deviation: bool = True
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
 
 
 class FlowSettings(_Section):
