@@ -196,7 +196,7 @@ _MEASURES = {
     "restart": (restart, 5000),
     "memory": (memory, 20_000),
     "scaling": (scaling, 600),
-    "overhead": (overhead, 20_000),
+    "overhead": (overhead, 100_000),
     "check": (check, 1500),
 }
 

@@ -23,6 +23,8 @@ from differnet.cluster.training import TrainingRow
 
 __all__ = ["check", "overhead", "scaling"]
 
+_BATCH = 64
+
 
 def scaling(work: Path, images: int) -> None:
     """Rates of one worker and of two, three times in turn."""
@@ -76,17 +78,12 @@ def overhead(work: Path, images: int) -> None:
     names = [f"product-{i}" for i in range(200)]
     jobs = jobs_of([Product(name, work / "nowhere" / name) for name in names], work / "none", "default", {}, "cpu")
     models = find_models(trained_models(work))
-    product = min(models.files)
-    missing = FileArchive([(f"{product}/{i}.png", f"/nowhere/{i}.png") for i in range(images)], with_products=True)
     silent: Any = _Silent()
-    lines: list[tuple[str, float, str]] = []
     figures: dict[str, float] = {}
     with stopwatch() as seconds:
         train_fleet(jobs, work / "none", silent)
         tasks_here = seconds()
-    with stopwatch() as seconds:
-        score_archive(models, missing, Results(fresh(work / "overhead")), progress=_ignore)
-        rows_here = seconds()
+    here = _slope(work, models, images, workers=None)[0]
     with stopwatch() as seconds, connected(LOCAL):
         figures["start"] = seconds()
         with stopwatch() as again:
@@ -95,28 +92,37 @@ def overhead(work: Path, images: int) -> None:
         with stopwatch() as again:
             train_fleet_on_ray(jobs, work / "none", silent, Resources())
             figures["task"] = (again() - tasks_here) / len(jobs)
-        for count in (64, images):
-            few = FileArchive([(f"{product}/{i}.png", f"/nowhere/{i}.png") for i in range(count)], with_products=True)
-            driver = sum(psutil.Process().cpu_times()[:2])
-            with stopwatch() as again:
-                score_archive_on_ray(
-                    models, few, Results(fresh(work / "overhead")), progress=_ignore, resources=Resources(), workers=1
-                )
-                figures[f"score_{count}"] = again()
-            figures["driver_row"] = (sum(psutil.Process().cpu_times()[:2]) - driver) / count
-    figures["actors"] = figures["score_64"]
-    figures["batch"] = (figures[f"score_{images}"] - figures["score_64"] - rows_here) / (images / 64)
-    lines = [
+        on_ray, figures["driver_row"], figures["actors"] = _slope(work, models, images, workers=1)
+    figures["batch"] = (on_ray - here) * _BATCH
+    lines: list[tuple[str, float, str]] = [
         ("starting a local cluster", figures["start"], "s, once"),
         ("first tasks: workers start and import torch", figures["first_task"], "s, once per worker"),
         ("a task", figures["task"] * 1e3, "ms per product"),
         ("actors start, load models, first batch", figures["actors"], "s, once"),
-        ("a batch of 64 images", figures["batch"] * 1e3, "ms beside the work in it"),
-        ("a row: collected and written by the driver", figures["driver_row"] * 1e6, "us of the driver's time"),
-        ("a row here, of an image that does not exist", rows_here / images * 1e6, "us"),
+        ("a batch of 64 images that do not exist, by an actor", on_ray * _BATCH * 1e3, "ms"),
+        ("the same in this process", here * _BATCH * 1e3, "ms"),
+        ("a row: handed out, collected, written", figures["driver_row"] * 1e6, "us of the driver's cores"),
     ]
     table(("what", "figure", "unit"), lines)
-    _keep(work, **{name: figures[name] for name in ("start", "first_task", "task", "actors", "batch", "driver_row")})
+    _keep(work, **figures)
+
+
+def _slope(work: Path, models: FleetModels, images: int, workers: int | None) -> tuple[float, float, float]:
+    """Seconds and the driver's seconds per image that does not exist, from two numbers of them, and those of a few."""
+    product = min(models.files)
+    found = []
+    for count in (_BATCH, images // 4, images):
+        missing = FileArchive([(f"{product}/{i}.png", f"/nowhere/{i}.png") for i in range(count)], with_products=True)
+        results = Results(fresh(work / "overhead"))
+        used = sum(psutil.Process().cpu_times()[:2])
+        with stopwatch() as seconds:
+            if workers is None:
+                score_archive(models, missing, results, progress=_ignore)
+            else:
+                score_archive_on_ray(models, missing, results, progress=_ignore, resources=Resources(), workers=workers)
+            found.append((seconds(), sum(psutil.Process().cpu_times()[:2]) - used))
+    span = images - images // 4
+    return (found[2][0] - found[1][0]) / span, (found[2][1] - found[1][1]) / span, found[0][0]
 
 
 def check(work: Path, images: int) -> None:
@@ -127,7 +133,7 @@ def check(work: Path, images: int) -> None:
     code, _, stderr = command.end()
     if code:
         sys.exit(stderr)
-    per_image = known["seconds_per_image_of_two"] + known["batch"] / 64
+    per_image = known["seconds_per_image_of_two"]
     said = known["start"] + known["actors"] + images * per_image / 2
     table(
         ("images", "workers", "predicted s", "measured s", "off by"),

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from differnet.cluster import results as module
-from differnet.cluster.results import Done, Results, hash_of
+from differnet.cluster.results import RESULT_COLUMNS, Done, Results, hash_of
+from differnet.cluster.tables import arrow_table
 from differnet.errors import OutputError
 from tests.cluster.conftest import names, result_rows
 
@@ -55,6 +56,20 @@ def test_files_are_written_when_there_is_enough_or_after_a_while(tmp_path: Path)
     time.sleep(0.06)
     impatient.add(rows_of("nut", ["a"]))
     assert names(result_rows(tmp_path / "other")) == [("bolt", "a")]
+
+
+def test_tables_of_workers_are_kept_as_rows_are(tmp_path: Path) -> None:
+    columns = {"product": str, **RESULT_COLUMNS}
+    with Results(tmp_path, rows=3, seconds=1000.0) as results:
+        results.add_table(arrow_table(columns, rows_of("bolt", ["a", "b"]) + rows_of("nut", ["a"])))
+        assert not list(tmp_path.rglob("*.parquet"))
+        results.add_table(arrow_table(columns, rows_of("bolt", ["c"])))
+        assert len(list(tmp_path.rglob("*.parquet"))) == 1
+        results.add_table(arrow_table(columns, []))
+        results.add(rows_of("nut", ["b"]))
+    rows = result_rows(tmp_path)
+    assert names(rows) == [("bolt", "a"), ("bolt", "b"), ("bolt", "c"), ("nut", "a"), ("nut", "b")]
+    assert {(row["model_id"], row["score"], row["error"]) for row in rows} == {(MODEL, 1.0, None)}
 
 
 def test_a_run_that_ends_badly_keeps_what_it_scored(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class FileArchive:
     def images(self) -> Iterator[ArchiveImage]:
         """All images, in order."""
         for name, location in self._files:
-            product = PurePosixPath(name).parts[0] if self._with_products else None
+            product = name.partition("/")[0] if self._with_products else None
             yield ArchiveImage(name, product, location)
 
 

@@ -59,19 +59,31 @@ class ScoringSummary:
         """Images that have a row."""
         return self.already_done + self.scored + self.errors
 
-    def count(self, row: Mapping[str, Any]) -> bool:
-        """Count a row; returns whether it only tells how many were done before."""
-        if row.get(_ALREADY_DONE):
-            self.already_done += row[_ALREADY_DONE]
-            return True
+    def count(self, row: Mapping[str, Any]) -> None:
+        """Count a row."""
         if row.get("error"):
             self.errors += 1
-            return False
-        self.scored += 1
-        if row.get("decision"):
+        else:
+            self.scored += 1
+            self._decided(row["decision"], 1)
+
+    def count_table(self, table: Any) -> Any:  # noqa: ANN401 - pyarrow's table
+        """Count the rows of an actor's table; returns those that are images'."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        self.already_done += pc.sum(table[_ALREADY_DONE]).as_py() or 0
+        rows = table.filter(pc.is_valid(table["path"]))
+        errors = pc.sum(pc.is_valid(rows["error"])).as_py() or 0
+        self.errors += errors
+        self.scored += rows.num_rows - errors
+        for counted in pc.value_counts(rows["decision"]).to_pylist():
+            self._decided(counted["values"], counted["counts"])
+        return rows
+
+    def _decided(self, decision: str | None, count: int) -> None:
+        if decision is not None:
             self.decisions = self.decisions or {}
-            self.decisions[row["decision"]] = self.decisions.get(row["decision"], 0) + 1
-        return False
+            self.decisions[decision] = self.decisions.get(decision, 0) + count
 
 
 def score_archive(
@@ -180,8 +192,7 @@ def score_archive_on_ray(
         )
         with results:
             for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
-                found = [row for row in block.to_pylist() if not summary.count(row)]
-                results.add(found)
+                results.add_table(summary.count_table(block))
                 progress(summary.rows, archive.total)
     if summary.rows != archive.total:
         remedy = "run the same command again" if summary.rows < archive.total else "remove the results and score again"

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from differnet.cluster.tables import Columns, read_columns, table_suffix, write_table
+from differnet.cluster.tables import Columns, read_columns, table_suffix, write_arrow, write_table
 from differnet.errors import OutputError
 
 __all__ = ["RESULT_COLUMNS", "Done", "Results", "hash_of"]
@@ -63,8 +63,10 @@ class Done:
         return len(self.hashes)
 
     def __contains__(self, image: tuple[str, str]) -> bool:
+        if not len(self.hashes):
+            return False
         high, low = np.frombuffer(hash_of(*image), np.uint64)
-        start, end = np.searchsorted(self.hashes[:, 0], [high, high + np.uint64(1)]) if len(self.hashes) else (0, 0)
+        start, end = np.searchsorted(self.hashes[:, 0], [high, high + np.uint64(1)])
         return bool((self.hashes[start:end, 1] == low).any())
 
 
@@ -105,6 +107,8 @@ class Results:
         self._rows = rows
         self._seconds = seconds
         self._waiting: dict[str, list[Mapping[str, Any]]] = {}
+        self._tables: dict[str, list[Any]] = {}
+        self._counts: dict[str, int] = {}
         self._since: dict[str, float] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -141,18 +145,24 @@ class Results:
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows with the columns of `RESULT_COLUMNS` and ``product``."""
-        now = time.monotonic()
         for row in rows:
-            product = row["product"]
-            self._waiting.setdefault(product, []).append(row)
-            self._since.setdefault(product, now)
-        for product in list(self._waiting):
-            if len(self._waiting[product]) >= self._rows or now - self._since[product] >= self._seconds:
-                self._write(product)
+            self._waiting.setdefault(row["product"], []).append(row)
+            self._note(row["product"], 1)
+        self._write_those_due()
+
+    def add_table(self, table: Any) -> None:  # noqa: ANN401 - pyarrow's table
+        """Take a pyarrow table with the same columns, as it is: no row of it becomes an object of Python."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        for product in pc.unique(table["product"]).to_pylist():
+            part = table.filter(pc.equal(table["product"], product)).select(list(RESULT_COLUMNS))
+            self._tables.setdefault(product, []).append(part)
+            self._note(product, part.num_rows)
+        self._write_those_due()
 
     def flush(self) -> None:
         """Write what still waits."""
-        for product in list(self._waiting):
+        for product in list(self._counts):
             self._write(product)
 
     def __enter__(self) -> Results:
@@ -164,8 +174,24 @@ class Results:
         # Whatever ended the run, what was scored need not be scored again.
         self.flush()
 
+    def _note(self, product: str, rows: int) -> None:
+        self._counts[product] = self._counts.get(product, 0) + rows
+        self._since.setdefault(product, time.monotonic())
+
+    def _write_those_due(self) -> None:
+        now = time.monotonic()
+        for product, count in list(self._counts.items()):
+            if count >= self._rows or now - self._since[product] >= self._seconds:
+                self._write(product)
+
     def _write(self, product: str) -> None:
-        rows = self._waiting.pop(product)
-        del self._since[product]
+        del self._counts[product], self._since[product]
         folder = self._folder / f"{_PARTITION}{quote(product, safe='')}"
-        write_table(folder / f"part-{uuid.uuid4().hex}{table_suffix()}", RESULT_COLUMNS, rows)
+        if rows := self._waiting.pop(product, []):
+            write_table(folder / _new_name(table_suffix()), RESULT_COLUMNS, rows)
+        if tables := self._tables.pop(product, []):
+            write_arrow(folder / _new_name(".parquet"), tables)
+
+
+def _new_name(suffix: str) -> str:
+    return f"part-{uuid.uuid4().hex}{suffix}"

@@ -6,13 +6,13 @@ import csv
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from differnet.errors import OutputError
 
-__all__ = ["Columns", "arrow_table", "has_parquet", "read_columns", "table_suffix", "write_table"]
+__all__ = ["Columns", "arrow_table", "has_parquet", "read_columns", "table_suffix", "write_arrow", "write_table"]
 
 Columns = Mapping[str, type]
 """Names of columns and what their values are: str, int or float; each may be None too."""
@@ -39,19 +39,36 @@ def write_table(path: Path, columns: Columns, rows: Sequence[Mapping[str, Any]])
     Raises:
         OutputError: If it cannot be written.
     """
+
+    def write(part: Path) -> None:
+        if path.suffix == ".parquet":
+            _write_parquet(part, [arrow_table(columns, rows)])
+            return
+        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+            writer = csv.DictWriter(stream, list(columns), extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    _replace(path, write)
+
+
+def write_arrow(path: Path, tables: Sequence[Any]) -> None:
+    """Write pyarrow tables of the same columns as one Parquet file, which appears once it is complete.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    _replace(path, lambda part: _write_parquet(part, tables))
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
     part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         os.close(handle)
         part = Path(name)
-        if path.suffix == ".parquet":
-            _write_parquet(part, columns, rows)
-        else:
-            with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
-                writer = csv.DictWriter(stream, list(columns), extrasaction="ignore", lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+        write(part)
         part.chmod(0o644)
         part.replace(path)
     except OSError as error:
@@ -88,10 +105,11 @@ def arrow_table(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> Any:  # 
     return pa.table({name: [_text(row.get(name)) for row in rows] for name in columns}, schema)
 
 
-def _write_parquet(path: Path, columns: Columns, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_parquet(path: Path, tables: Sequence[Any]) -> None:
+    import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    pq.write_table(arrow_table(columns, rows), path)
+    pq.write_table(pa.concat_tables(tables), path)
 
 
 def _text(value: Any) -> Any:  # noqa: ANN401 - any cell
