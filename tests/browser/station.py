@@ -33,6 +33,7 @@ class Station:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key: str | None = None
+        self.lesser_key: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Station:

@@ -20,6 +20,7 @@ def guarded(make_station: Callable[[], Station], plates: Path) -> Station:
     station = make_station()
     station.data.mkdir(parents=True)
     station.key = station.make_key("admin")
+    station.lesser_key = station.make_key("inspect")
     station.start()
     station.inspect("plates", plates / "scratch_0.png")
     return station
@@ -64,7 +65,8 @@ def test_pictures_and_report_come_with_the_key(guarded: Station, open_page: Open
 
 def test_a_role_that_may_only_inspect(guarded: Station, open_page: OpenPage) -> None:
     page = open_page(guarded, "review", noise=REFUSED)
-    enter(page, guarded.make_key("inspect"))
+    assert guarded.lesser_key is not None
+    enter(page, guarded.lesser_key)
     expect(page.get_by_role("button", name="Good")).to_be_disabled()
     expect(page.get_by_text("this needs “review”")).to_be_visible()
     page.keyboard.press("g")
