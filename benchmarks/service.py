@@ -75,6 +75,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "p50_milliseconds": round(1000 * p50, 1),
         "p99_milliseconds": round(1000 * p99, 1),
         "p99_to_lone": round(p99 / (arguments.clients * lone_seconds), 3),
+        "slowest_healthz_milliseconds": round(1000 * many["slowest_health"], 1),
         "images_per_second": round(throughput, 2),
         "score_images_per_second": [round(before, 2), round(after, 2)],
         "throughput_to_score": round(throughput / rate, 3),
@@ -129,9 +130,11 @@ def run_clients(port: int, name: str, images: list[bytes], clients: int, seconds
     """Post images until the time is over.
 
     Returns:
-        Seconds of every request, the number of errors and the first of them, and the seconds that it all took.
+        Seconds of every request and of the slowest look at /healthz, the number of errors and the first of them, and
+        the seconds that it all took.
     """
     latencies: list[float] = []
+    health: list[float] = []
     errors: list[str] = []
     started = time.perf_counter()
 
@@ -149,7 +152,18 @@ def run_clients(port: int, name: str, images: list[bytes], clients: int, seconds
             if response.status != 200:
                 errors.append(content.decode())
 
+    def look() -> None:
+        while time.perf_counter() - started < seconds:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            sent = time.perf_counter()
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            health.append(time.perf_counter() - sent)
+            connection.close()
+            time.sleep(0.5)
+
     threads = [threading.Thread(target=post, args=(client,)) for client in range(clients)]
+    threads.append(threading.Thread(target=look))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -157,6 +171,7 @@ def run_clients(port: int, name: str, images: list[bytes], clients: int, seconds
     spent = time.perf_counter() - started
     return {
         "latencies": latencies,
+        "slowest_health": max(health, default=0.0),
         "errors": len(errors),
         "first_error": errors[0] if errors else None,
         "seconds": spent,

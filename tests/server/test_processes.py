@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -165,6 +166,22 @@ def test_keys_come_from_the_command_line_and_work_at_once(folder: Path) -> None:
         assert secret not in service.log.read_text()
     for file in (folder / "data").glob("differnet.db*"):
         assert secret.encode() not in file.read_bytes()
+
+
+def test_a_client_that_sends_slowly_or_goes_away_holds_up_nobody(folder: Path) -> None:
+    head = b"POST /v1/models/plates/inspect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"
+    with Service(folder / "models", folder / "data", "--max-waiting", "4") as service:
+        slow = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(40)]
+        for connection in slow:
+            connection.sendall(head + photo()[:1000])
+        assert service.inspect(photo())[0] == 200
+        for connection in slow:
+            connection.close()
+        assert service.inspect(photo(1))[0] == 200
+        # A body that is announced too large is refused, and the client hears it though it is still sending.
+        status, body, _ = service.request("POST", "/v1/models/plates/inspect", bytes(80 << 20))
+        assert (status, b"MiB" in body) == (413, True)
+        assert service.stop() == 0
 
 
 def test_the_log_is_json_and_tells_who_asked_what(folder: Path) -> None:

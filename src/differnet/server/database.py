@@ -200,11 +200,11 @@ def _make_engine(url: str) -> sa.Engine:
     except ArgumentError:
         raise SettingsError(f"The database URL cannot be read; {hint}.") from None
     backend = parsed.get_backend_name()
-    if backend not in ("sqlite", "postgresql"):
+    if backend not in ("sqlite", "postgresql", "postgres"):
         raise SettingsError(f"Databases of the kind '{backend}' are not supported; {hint}.")
     if backend == "sqlite":
         return _make_sqlite(parsed)
-    if parsed.drivername == "postgresql":
+    if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     try:
         # A connection that the server has dropped is replaced before it is used.

@@ -24,6 +24,8 @@ __all__ = ["Recalibration"]
 _of = inspections.c
 # Reviewed images are called a picked sample when this share of them was flagged, and twice the share of all images.
 _PICKED = 0.1
+# Each calibration takes one of the threads that answer requests, also while it waits for another.
+_MOST_WAITING = 4
 # So many images show whether a sample lacks flagged ones by chance.
 _ENOUGH = 20
 
@@ -45,6 +47,7 @@ class Recalibration:
     def __init__(self, database: Database, records: Records, files: FileStore, shelf: Shelf, kept: Path) -> None:
         self._database, self._records, self._files, self._shelf, self._kept = database, records, files, shelf, kept
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(_MOST_WAITING)
         self._last: tuple[tuple[object, ...], DifferNet] | None = None
 
     def run(self, name: str, wanted: CalibrateRequest) -> dict[str, Any]:
@@ -54,8 +57,17 @@ class Recalibration:
             As `differnet.server.schemas.Recalibrated`.
 
         Raises:
-            Problem: 404 without such a model, 409 if the images do not suffice, 422 if a rate is not allowed.
+            Problem: 404 without such a model, 409 if the images do not suffice, 422 if a rate is not allowed, 503 if
+                too many ask at once.
         """
+        if not self._room.acquire(blocking=False):
+            raise Problem(503, "Several calibrations are under way already; try again in a moment.", retry_after=10)
+        try:
+            return self._run(name, wanted)
+        finally:
+            self._room.release()
+
+    def _run(self, name: str, wanted: CalibrateRequest) -> dict[str, Any]:
         with self._lock:
             served = self._shelf.get(name)
             hashes = self._records.reviewed_good(name)

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 500
 # Files without a record are left by a killed process; a younger one may belong to an inspection in flight.
 _STRAY_SECONDS = 3600.0
+_DAY_SECONDS = 86400.0
 
 
 class Retention:
@@ -88,17 +89,18 @@ class Retention:
         return number
 
     def _run(self) -> None:
-        first = True
-        while not self._stop.wait(0.0 if first else self._interval):
+        wait, strays_at = 0.0, -float("inf")
+        while not self._stop.wait(wait):
             try:
-                if first:
+                if time.monotonic() - strays_at > _DAY_SECONDS:
+                    strays_at = time.monotonic()
                     self.sweep_strays()
                 removed = self.sweep()
                 if removed:
                     _log.info("images removed", extra={"images": removed})
             except Exception:  # the next look may succeed
                 _log.exception("images could not be removed")
-            first = False
+            wait = self._interval
 
     def _remove_older(self, days: float) -> int:
         limit = now() - timedelta(days=days)

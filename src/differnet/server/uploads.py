@@ -44,31 +44,17 @@ class Receiver:
         The bytes count as held until the block ends.
 
         Raises:
-            Problem: 400, 408, 411, 413 or 415 if the body cannot be used, 503 if too much is being received.
+            Problem: 400, 408, 413 or 415 if the body cannot be used, 503 if too much is being received.
         """
-        size = self._announced(request)
-        reserved = self._limits.request_bytes if size is None else size
-        if self._held + reserved > self._limits.received_bytes and self._held:
-            raise Problem(503, "The service receives too many images at once; try again.", retry_after=2)
-        self._held += reserved
+        body = _Body(request)
         try:
-            yield await self._read_in_time(request)
+            yield await self._read_in_time(body)
         finally:
-            self._held -= reserved
+            self._held -= body.received
 
-    def _announced(self, request: Request) -> int | None:
-        """The size that the client announces, in bytes; None if it does not."""
-        text = request.headers.get("content-length")
-        if text is None:
-            return None
-        size = int(text) if text.isdecimal() else -1
-        if size < 0:
-            raise Problem(400, "The header Content-Length is not a number; leave it to your client's library.")
-        return size
-
-    async def _read_in_time(self, request: Request) -> list[Upload | Problem]:
+    async def _read_in_time(self, body: _Body) -> list[Upload | Problem]:
         try:
-            return await asyncio.wait_for(self._read(request), self._limits.receive_seconds)
+            return await asyncio.wait_for(self._read(body), self._limits.receive_seconds)
         except asyncio.TimeoutError:
             raise Problem(
                 408, f"The body did not arrive within {self._limits.receive_seconds:g} s; send smaller requests."
@@ -76,27 +62,27 @@ class Receiver:
         except ClientDisconnect:
             raise Problem(400, "The body ended early; send it whole.") from None
 
-    async def _read(self, request: Request) -> list[Upload | Problem]:
-        kind, options = parse_options_header(request.headers.get("content-type"))
+    async def _read(self, body: _Body) -> list[Upload | Problem]:
+        kind, options = parse_options_header(body.request.headers.get("content-type"))
         if kind == b"multipart/form-data":
-            return await self._read_multipart(request, options.get(b"boundary", b""))
+            return await self._read_multipart(body, options.get(b"boundary", b""))
         if kind in (b"", b"application/octet-stream") or kind.startswith(b"image/"):
             content = bytearray()
-            async for chunk in self._chunks(request):
+            async for chunk in self._chunks(body, self._limits.image_bytes):
                 content += chunk
             if not content:
                 raise Problem(400, "The request has no image; send one as its body, or several as multipart/form-data.")
-            name = display_name(request.query_params.get("filename"))
+            name = display_name(body.request.query_params.get("filename"))
             return [self._within(Upload(bytes(content), name))]
         raise Problem(415, "Send an image as image/* or application/octet-stream, or several as multipart/form-data.")
 
-    async def _read_multipart(self, request: Request, boundary: bytes) -> list[Upload | Problem]:
+    async def _read_multipart(self, body: _Body, boundary: bytes) -> list[Upload | Problem]:
         if not boundary:
             raise Problem(400, "The multipart body has no boundary; leave Content-Type to your client's library.")
         parts = _Parts(self._limits)
         try:
             parser = MultipartParser(boundary, parts.callbacks(), max_header_size=_HEADER_BYTES)
-            async for chunk in self._chunks(request):
+            async for chunk in self._chunks(body, self._limits.request_bytes):
                 parser.write(chunk)
             parser.finalize()
         except FormParserError:
@@ -115,15 +101,28 @@ class Receiver:
             return Problem(413, f"The file has more than the {most:g} MiB that an image may have; reduce it.")
         return upload
 
-    async def _chunks(self, request: Request) -> AsyncIterator[bytes]:
-        size = 0
-        stream = request.stream()
-        async for chunk in stream:
-            size += len(chunk)
-            if size > self._limits.request_bytes:
-                most = self._limits.request_bytes / (1 << 20)
-                raise Problem(413, f"The request has more than {most:g} MiB; send fewer or smaller images at once.")
+    async def _chunks(self, body: _Body, most: int) -> AsyncIterator[bytes]:
+        """The body as it comes; what has come counts as held, what was only announced does not."""
+        if body.announced > most:
+            raise _too_large(most)
+        async for chunk in body.request.stream():
+            body.received += len(chunk)
+            self._held += len(chunk)
+            if body.received > most:
+                raise _too_large(most)
+            if self._held > self._limits.received_bytes:
+                raise Problem(503, "The service is receiving too many images at once; try again.", retry_after=2)
             yield chunk
+
+
+class _Body:
+    """The body of a request, and how much of it has come."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.received = 0
+        announced = request.headers.get("content-length", "0")
+        self.announced = int(announced) if announced.isdecimal() else 0
 
 
 class _Parts:
@@ -187,6 +186,10 @@ class _Parts:
 
     def _on_end(self) -> None:
         self.ended = True
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"The body has more than the {most / (1 << 20):g} MiB allowed; send smaller or fewer images.")
 
 
 def display_name(name: str | None) -> str | None:
