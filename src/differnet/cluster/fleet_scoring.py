@@ -228,9 +228,9 @@ def _block_rows(total: int, workers: int) -> int:
     """Images of a block, which are handed to an actor, and its rows back, together.
 
     Enough blocks for all actors to end at about the same time; few images, so that progress is seen; but not many more
-    than fifty thousand blocks, each of which takes the driver some time.
+    than twenty thousand blocks, each of which takes the driver some milliseconds.
     """
-    return max(8, min(_MOST_ROWS, max(_FEW_ROWS, total // 50_000), total // (8 * workers)))
+    return max(8, min(_MOST_ROWS, max(_FEW_ROWS, total // 20_000), total // (8 * workers)))
 
 
 def _parquet_dataset(archive: ParquetArchive, workers: int) -> tuple[Any, int]:
