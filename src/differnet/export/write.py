@@ -158,6 +158,7 @@ def _metadata(model: DifferNet, graph: InspectionGraph) -> dict[str, str]:
 
 def _write_onnx(graph: InspectionGraph, file: Path, metadata: dict[str, str]) -> None:
     import onnx  # noqa: PLC0415
+    from onnx_ir.passes.common import RemoveUnusedNodesPass  # noqa: PLC0415
 
     if graph.region is None:
         height, width = 240, 320
@@ -179,6 +180,8 @@ def _write_onnx(graph: InspectionGraph, file: Path, metadata: dict[str, str]) ->
         )
     if program is None:
         raise SettingsError("The exporter gave nothing; report this with the model's settings.")
+    # The exporter leaves a constant that nothing uses, of which ONNX Runtime would warn at every start.
+    RemoveUnusedNodesPass()(program.model)
     exported: onnx.ModelProto = program.model_proto
     onnx.helper.set_model_props(exported, metadata)
     onnx.save_model(exported, str(file))
