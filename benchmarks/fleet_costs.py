@@ -21,9 +21,10 @@ from differnet.cluster.products import Product
 from differnet.cluster.results import Results
 from differnet.cluster.training import TrainingRow
 
-__all__ = ["check", "overhead", "scaling"]
+__all__ = ["check", "keep", "overhead", "predict", "scaling"]
 
 _BATCH = 64
+_PRODUCTS, _NODES, _CORES = 1000, 100, 16
 
 
 def scaling(work: Path, images: int) -> None:
@@ -40,7 +41,17 @@ def scaling(work: Path, images: int) -> None:
     table(("repetition", "workers", "images/s", "cores of a worker", "cores of the driver"), lines)
     one, two = (statistics.median(rates[workers]) for workers in (1, 2))
     sys.stdout.write(f"medians: {one:.2f} and {two:.2f} images/s, {two / one:.2f} times the rate\n")
-    _keep(work, seconds_per_image=1 / one, seconds_per_image_of_two=2 / two)
+    files = [file.stat().st_size for file in archive.rglob("*.png")]
+    written = sum(file.stat().st_size for file in (work / "scaling").rglob("part-*"))
+    sizes = [file.stat().st_size for file in models.files.values()]
+    keep(
+        work,
+        seconds_per_image=1 / one,
+        seconds_per_image_of_two=2 / two,
+        file_bytes=statistics.mean(files),
+        row_bytes=written / images,
+        model_bytes=statistics.mean(sizes),
+    )
 
 
 def _steady(models: FleetModels, archive: Path, out: Path, workers: int) -> tuple[float, float, float]:
@@ -104,7 +115,7 @@ def overhead(work: Path, images: int) -> None:
         ("a row: handed out, collected, written", figures["driver_row"] * 1e6, "us of the driver's cores"),
     ]
     table(("what", "figure", "unit"), lines)
-    _keep(work, **figures)
+    keep(work, **figures)
 
 
 def _slope(work: Path, models: FleetModels, images: int, workers: int | None) -> tuple[float, float, float]:
@@ -141,6 +152,34 @@ def check(work: Path, images: int) -> None:
     )
 
 
+def predict(work: Path, images: int) -> None:
+    """What the constants say of 1000 products and so many images on 100 nodes of 16 such cores."""
+    known = json.loads((work / "figures.json").read_text(encoding="utf-8"))
+    file_bytes, model_bytes, row_bytes = (known[name] for name in ("file_bytes", "model_bytes", "row_bytes"))
+    cores = _NODES * _CORES
+    work_seconds = images * known["seconds_per_image"]
+    wall = known["actors"] + work_seconds / cores
+    # A block's cost is that of its scheduling; of 256 rows where it was measured, of 1024 in an archive of this size.
+    driver = images / 1024 * known["driver_row"] * 256
+    models = _PRODUCTS * model_bytes
+    fitting = _PRODUCTS * known["product_seconds"]
+    lines: list[tuple[str, float, str]] = [
+        ("scoring: work", work_seconds / 3600, "core hours"),
+        ("scoring: the clock", wall / 3600, "hours"),
+        ("scoring: nodes", wall * _NODES / 3600, "node hours"),
+        ("images", images / wall, "a second"),
+        ("the driver's cores while scoring", driver / wall, "of one core"),
+        ("images from storage", images * file_bytes / wall / 1e9, "GB/s over all nodes"),
+        ("models to all nodes", models * _NODES / wall / 1e9, "GB/s, from the driver's node at worst"),
+        ("models in a node's object store", models / 1e9, "GB"),
+        ("results", images * row_bytes / 1e9, "GB"),
+        ("training: work", fitting / 3600, "core hours"),
+        ("training: the clock", (known["first_task"] + fitting / min(cores, _PRODUCTS)) / 60, "minutes"),
+        ("training: the driver's time for tasks", _PRODUCTS * known["task"], "s"),
+    ]
+    table(("what", "figure", "unit"), lines)
+
+
 class _Silent:
     def running(self, product: str, stage: str, done: int, total: int) -> None:
         pass
@@ -153,7 +192,8 @@ def _ignore(done: int, total: int) -> None:
     pass
 
 
-def _keep(work: Path, **figures: float) -> None:
+def keep(work: Path, **figures: float) -> None:
+    """Keep figures for `check` and `predict`."""
     file = work / "figures.json"
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     file.write_text(json.dumps(before | figures, indent=2) + "\n", encoding="utf-8")
