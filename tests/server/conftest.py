@@ -17,6 +17,7 @@ from PIL import Image
 
 from differnet.server.app import build_app
 from differnet.server.database import Database
+from differnet.server.limits import Limits
 from differnet.server.station import Station
 from tests.conftest import plate
 from tests.server.processes import Service
@@ -45,7 +46,7 @@ def make_client(models: Path, tmp_path: Path) -> Iterator[MakeClient]:
     with ExitStack() as stack:
 
         def make(database: Database | None = None, **arguments: object) -> TestClient:
-            chosen = {"device": "cpu", "poll_seconds": 0.05} | arguments
+            chosen = {"device": "cpu", "poll_seconds": 0.05, "limits": Limits(seconds=120.0)} | arguments
             used = database or Database.in_folder(tmp_path / "data")
             station = Station(models, tmp_path / "data", used, **chosen)  # type: ignore[arg-type]
             client = TestClient(build_app(station), base_url="http://localhost", raise_server_exceptions=False)

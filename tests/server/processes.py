@@ -27,7 +27,9 @@ class Service:
 
     def __init__(self, models: Path, data: Path, *options: str) -> None:
         self.log = data.with_name(f"{data.name}.log")
-        self._command = [sys.executable, "-m", "differnet", "serve", str(models), "--data", str(data), *options]
+        self._command = [sys.executable, "-m", "differnet", "serve", str(models), "--data", str(data)]
+        # Other tests may have the processors.
+        self._command += ["--time-limit", "120", *options]
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 

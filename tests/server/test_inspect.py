@@ -111,7 +111,7 @@ def test_requests_at_once_go_through_the_network_together(client: TestClient) ->
 
 
 def test_a_full_queue_refuses_and_tells_when_to_come_again(make_client: MakeClient) -> None:
-    client = make_client(limits=Limits(waiting=2, seconds=30.0))
+    client = make_client(limits=Limits(waiting=2, seconds=120.0))
     station, go = station_of(client), threading.Event()
     station.batcher.run(lambda: go.wait(30))
     headers = {"Content-Type": "image/png"}
@@ -161,7 +161,7 @@ def test_an_image_with_too_many_pixels_is_told_and_not_kept(make_client: MakeCli
 
 def test_bytes_of_all_requests_together_are_bounded(make_client: MakeClient) -> None:
     size = len(photo(1))
-    client = make_client(limits=Limits(received_bytes=size + size // 2))
+    client = make_client(limits=Limits(received_bytes=size + size // 2, seconds=120.0))
     station, go = station_of(client), threading.Event()
     station.batcher.run(lambda: go.wait(30))
     headers = {"Content-Type": "image/png"}
