@@ -3,7 +3,7 @@
     products  12 products by a local Ray cluster, one of them broken; models compared with those trained alone
     kill      a worker killed with SIGKILL while an archive is scored
     restart   a run stopped by Ctrl-C, another by SIGKILL, and the rest done by a third
-    memory    memory of driver and workers over a long run
+    memory    memory of driver and workers over a long run through a Parquet file
     scaling   rate of one worker and of two, each with one core
     overhead  what a task and a batch cost beside the work in them
     check     a run that the constants were not taken from, beside what they say of it
@@ -33,8 +33,10 @@ from benchmarks.fleet_steps import (
     TRAINERS,
     Command,
     Sample,
+    archive_of,
     count_rows,
     fresh,
+    parquet_of,
     start_scoring,
     stopwatch,
     table,
@@ -109,7 +111,7 @@ def _equal(first: Path, second: Path) -> str:
 def kill(work: Path, images: int) -> None:
     """SIGKILL of a worker in the middle."""
     out = fresh(work / "kill")
-    command = start_scoring(work, images, out, quick=True)
+    command = start_scoring(work, archive_of(work, images), out, quick=True)
     command.wait_for(lambda: count_rows(out).rows > images // 10)
     before, killed = count_rows(out).rows, command.workers()
     for worker in killed[:1]:
@@ -132,7 +134,7 @@ def restart(work: Path, images: int) -> None:
     lines = []
     for name, number in (("Ctrl-C", signal.SIGINT), ("SIGKILL", signal.SIGKILL), ("to the end", None)):
         before, files = count_rows(out).rows, count_rows(out).files
-        command = start_scoring(work, images, out, quick=True)
+        command = start_scoring(work, archive_of(work, images), out, quick=True)
         if number is not None:
             command.wait_for(partial(_has_more_files, out, files))
             command.signal(number)
@@ -150,7 +152,7 @@ def _has_more_files(out: Path, files: int) -> bool:
 def memory(work: Path, images: int) -> None:
     """Memory over time."""
     out = fresh(work / "memory")
-    command = start_scoring(work, images, out, quick=True)
+    command = start_scoring(work, parquet_of(work, images), out, quick=True)
     samples: list[Sample] = []
     last = 0.0
 

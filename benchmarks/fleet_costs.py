@@ -140,7 +140,7 @@ def check(work: Path, images: int) -> None:
     """A run by the command, of other images and another number of them, and what the constants say of it."""
     known = json.loads((work / "figures.json").read_text(encoding="utf-8"))
     out = fresh(work / "check")
-    command = start_scoring(work, images, out)
+    command = start_scoring(work, archive_of(work, images), out)
     code, _, stderr = command.end()
     if code:
         sys.exit(stderr)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 
 from differnet.demo.cells import find_dataset
 
@@ -28,6 +30,7 @@ __all__ = [
     "archive_of",
     "count_rows",
     "fresh",
+    "parquet_of",
     "start_scoring",
     "stopwatch",
     "table",
@@ -204,15 +207,24 @@ def trained_models(work: Path, *, quick: bool = False) -> Path:
     return models
 
 
-def archive_of(work: Path, images: int) -> Path:
+def archive_of(work: Path, images: int, products: int = 11) -> Path:
     """An archive of so many images of these products."""
     names = [f"{kind}-{i}" for kind, count in PRODUCTS_OF_A_KIND.items() for i in range(count)]
-    return write_archive(work / f"archive-{images}", images, names)
+    return write_archive(work / f"archive-{images}-{products}", images, names[:products])
 
 
-def start_scoring(work: Path, images: int, out: Path, *, quick: bool = False) -> Command:
+def parquet_of(work: Path, images: int) -> Path:
+    """A Parquet file that names the images of eight products, which take turns: a worker holds eight models."""
+    folder = archive_of(work, images, 8)
+    files = sorted(folder.rglob("*.png"), key=lambda file: file.name)
+    table = pa.table({"path": [str(file) for file in files], "product": [file.parent.name for file in files]})
+    pq.write_table(table, work / f"archive-{images}.parquet")
+    return work / f"archive-{images}.parquet"
+
+
+def start_scoring(work: Path, archive: Path, out: Path, *, quick: bool = False) -> Command:
     """Start to score an archive on a local cluster."""
-    models, archive = trained_models(work, quick=quick), archive_of(work, images)
+    models = trained_models(work, quick=quick)
     return Command("fleet", "score", models, archive, "--out", out, "--ray", "local", "--json")
 
 
