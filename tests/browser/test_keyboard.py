@@ -49,10 +49,10 @@ def test_every_stop_shows_that_it_has_the_focus(station: Station, open_page: Ope
 def test_inspecting(station: Station, open_page: OpenPage, plates: Path) -> None:
     page = open_page(station)
     page.wait_for_selector(".drop")
+    # Listened for from the start: the browser takes a moment to hand its dialogs over.
+    page.on("filechooser", lambda chooser: chooser.set_files([plates / "good_01.png", plates / "scratch_3.png"]))
     tab_to(page, "Choose images")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files([plates / "good_01.png", plates / "scratch_3.png"])
+    page.keyboard.press("Enter")
     expect(page.locator(".results .badge-reject")).to_have_count(1)
     page.wait_for_selector("[data-heat=shown]")
     tab_to(page, "good_01.png")
