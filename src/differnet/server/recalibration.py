@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from differnet.calibration import Calibration, images_needed
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, SettingsError
+from differnet.server.answers import calibration_card
 from differnet.server.database import Database, inspections
 from differnet.server.files import FileStore
 from differnet.server.problems import Problem
 from differnet.server.records import Records
-from differnet.server.schemas import CalibrateRequest, calibration_card
+from differnet.server.schemas import CalibrateRequest
 from differnet.server.shelf import Served, Shelf
 
 __all__ = ["Recalibration"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from differnet.server.access import Access
+from differnet.server.answers import inspection_json
 from differnet.server.batching import Batcher
 from differnet.server.database import Database
 from differnet.server.events import Events
@@ -19,7 +20,6 @@ from differnet.server.recalibration import Recalibration
 from differnet.server.recorder import Recorder
 from differnet.server.records import Records
 from differnet.server.retention import Retention
-from differnet.server.schemas import inspection_json
 from differnet.server.shelf import Shelf
 from differnet.server.statistics import Statistics
 from differnet.server.uploads import Receiver

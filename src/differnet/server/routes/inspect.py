@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
+from differnet.server.answers import inspection_json
 from differnet.server.jobs import Job, Recorded, Upload
 from differnet.server.problems import Problem
-from differnet.server.schemas import Fault, Inspections, inspection_json
+from differnet.server.schemas import Fault, Inspections
 from differnet.server.station import Station
 
 __all__ = ["build_router"]

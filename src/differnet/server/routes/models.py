@@ -8,17 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import FileResponse
 
+from differnet.server.answers import model_card
 from differnet.server.middleware import REPORT_POLICY
 from differnet.server.problems import Problem
-from differnet.server.schemas import (
-    CalibrateRequest,
-    Fault,
-    ModelCards,
-    ModelDetails,
-    Recalibrated,
-    Statistics,
-    model_card,
-)
+from differnet.server.schemas import CalibrateRequest, Fault, ModelCards, ModelDetails, Recalibrated, Statistics
 from differnet.server.shelf import Place
 from differnet.server.station import Station
 
