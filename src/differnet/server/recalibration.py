@@ -175,16 +175,18 @@ class Recalibration:
         flagged = sa.func.sum(sa.case((_of.decision.in_(("review", "reject")), 1), else_=0))
         query = sa.select(sa.func.count(), flagged).where(_of.model == served.name)
         with self._database.reading() as connection:
-            total, flagged_total = connection.execute(query).one()
+            unseen, flagged_unseen = connection.execute(query.where(_of.review.is_(None))).one()
             good, flagged_good = connection.execute(query.where(_of.review == "good")).one()
-        share, usual = (flagged_good or 0) / max(good, 1), (flagged_total or 0) / max(total, 1)
+        if not unseen:  # all were reviewed, so that none of them was picked
+            return None
+        share, usual = (flagged_good or 0) / max(good, 1), (flagged_unseen or 0) / unseen
         if share > _PICKED and share > 2 * usual:
             return (
-                f"{share:.0%} of the images reviewed good had been flagged, of all images only {usual:.0%}: they are "
-                "no random sample of good parts, and the new threshold lets more pass than the rate says. Review "
-                "accepted images too."
+                f"{share:.0%} of the images reviewed good had been flagged, of those not reviewed only {usual:.0%}: "
+                "they are no random sample of good parts, and the new threshold lets more pass than the rate says. "
+                "Review accepted images too."
             )
-        if good >= _ENOUGH and not flagged_good and flagged_total:
+        if good >= _ENOUGH and not flagged_good and flagged_unseen:
             return (
                 "None of the images reviewed good had been flagged: they are no random sample of good parts, and the "
                 "new threshold refuses more than the rate says. Review the flagged ones too."
