@@ -198,7 +198,7 @@ def memory(work: Path, images: int) -> None:
 _MEASURES = {
     "products": (products, 0),
     "kill": (kill, 5000),
-    "restart": (restart, 5000),
+    "restart": (restart, 12_000),
     "memory": (memory, 20_000),
     "scaling": (scaling, 600),
     "overhead": (overhead, 100_000),
