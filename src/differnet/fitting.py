@@ -217,7 +217,7 @@ class Fitting:
 
         A new image is scored by every member and the mean is taken, a good image of the folds by the one member that
         did not see it. Both kinds of scores come from flows that saw as many images, so that their level is the
-        same; the mean of several spreads a little less, which keeps the rate on the safe side in practice. No
+        same; that a mean of several spreads less is not seen in the rate (`benchmarks/coverage.py`). No
         theorem promises the stated rate itself (Vovk, "Cross-conformal predictors", 2015; Barber et al., "Predictive
         inference with the jackknife+", Annals of Statistics 2021: at most twice the rate, for a related procedure).
         An image's cells are compared with good cells chosen without its fold.
