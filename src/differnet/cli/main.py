@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from differnet.allocation import keep_freed_memory
 from differnet.cli import (
     bench,
     calibrate,
@@ -91,6 +92,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
+    keep_freed_memory()
     # What Pillow has to say of odd metadata is of no use to anybody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     try:

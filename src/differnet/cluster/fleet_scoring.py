@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from differnet.allocation import keep_freed_memory
 from differnet.cluster.archive import (
     Archive,
     ArchiveImage,
@@ -273,6 +274,7 @@ class _Scorer:
         import ray  # noqa: PLC0415
 
         use_threads(threads)
+        keep_freed_memory()
 
         def fetch(product: str) -> bytes | None:
             return ray.get(models[product]) if product in models else None

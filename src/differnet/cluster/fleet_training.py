@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from differnet.allocation import keep_freed_memory
 from differnet.bundle import Manifest, read_manifest
 from differnet.cluster.engine import Resources, check_resources, use_threads
 from differnet.cluster.products import Product
@@ -182,6 +183,7 @@ def _train_remotely(
     threads: int,
 ) -> tuple[TrainingRow, bytes | None]:
     use_threads(threads)
+    keep_freed_memory()
     return train_product(job, weights, _Named(job.product.name, reports.tell.remote, _SECONDS_BETWEEN_REPORTS))
 
 
