@@ -34,11 +34,14 @@ class _SameConv2d(nn.Conv2d):
         height, width = input.shape[-2:]
         rows = max((-(-height // stride) - 1) * stride + kernel - height, 0)
         columns = max((-(-width // stride) - 1) * stride + kernel - width, 0)
-        if rows % 2 == 0 and columns % 2 == 0:  # the convolution pads by itself, without a copy
-            padding = (rows // 2, columns // 2)
-            return functional.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-        padded = functional.pad(input, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
-        return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        weight, padding = self.weight, ((rows + 1) // 2, (columns + 1) // 2)
+        if rows % 2 or columns % 2:
+            if torch.compiler.is_exporting():  # runtimes know such padding
+                input = functional.pad(input, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+                padding = (0, 0)
+            else:  # an odd pixel on both sides, a zero in the kernel for the one too many: the maps are not copied
+                weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
+        return functional.conv2d(input, weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 def fold_batch_norm(convolution: nn.Conv2d, norm: nn.Module) -> None:
