@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from importlib.metadata import version
 from typing import TypeAlias, TypeVar
 
@@ -339,7 +340,10 @@ class DifferNet:
             views = tuple(spread_out(views))
         first = views if sequential is None else views[: sequential.group]
         described = self._scale is not None
-        for result, milliseconds, flow_score in self._features(images, described, first, scored=sequential is None):
+        whole = sequential is None
+        for result, milliseconds, flow_score in self._features(
+            images, described, first, scored=whole, side_by_side=whole
+        ):
             if isinstance(result, Failure):
                 yield result
             elif sequential is None:
@@ -387,7 +391,9 @@ class DifferNet:
         if chosen == own and len(self._peaks) and self.calibration is not None:
             fixed = display_scale(self._peaks.double().numpy(), self.calibration.false_reject_rate)
         localizer = self._prepared_localizer()
-        for result, milliseconds, flow_score in self._features(images, described=chosen == "neighbours"):
+        for result, milliseconds, flow_score in self._features(
+            images, described=chosen == "neighbours", side_by_side=chosen != "gradient"
+        ):
             if isinstance(result, Failure):
                 yield result
                 continue
@@ -522,32 +528,34 @@ class DifferNet:
         return self.manifest is not None and self.manifest.training.origin == "official"
 
     def _features(
-        self, images: Iterable[ImageSource], described: bool, views: Sequence[View] = (), *, scored: bool = True
+        self,
+        images: Iterable[ImageSource],
+        described: bool,
+        views: Sequence[View] = (),
+        *,
+        scored: bool = True,
+        side_by_side: bool = True,
     ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float], Tensor | None]]:
         """Features of images, and their cells if asked for.
 
-        With each, a clock of the milliseconds since the one before, and the flow's (1,) score if asked for: the flow,
-        whose weights are read from memory each time, sees all images that passed the network together at once.
+        With each, a clock of the milliseconds that it took, its share of what several took together included, and the
+        flow's (1,) score if asked for: the flow, whose weights are read from memory each time, sees several at once.
         """
         self.flow.eval()
-        last = time.perf_counter()
-
-        def clock() -> float:
-            nonlocal last
-            now = time.perf_counter()
-            elapsed, last = now - last, now
-            return round(elapsed * 1000, 3)
-
         cells = self._prepared_localizer().projection if described else None
         chosen = views or fixed_views(self.settings.views)
         aggregation = self.settings.scoring.aggregation
-        for group in self.extraction.stream_groups(images, chosen, cells=cells):
+        started = time.perf_counter()
+        for group in self.extraction.stream_groups(images, chosen, cells=cells, side_by_side=side_by_side):
             features = [result.features for result in group if isinstance(result, ImageFeatures)]
             scores: Iterator[Tensor] = iter(())
             if features and scored:
                 scores = iter(score_features(self.flow, torch.stack(features), aggregation).split(1))
+            share = (time.perf_counter() - started) / len(group)
             for result in group:
+                clock = partial(_milliseconds_since, time.perf_counter() - share)
                 yield result, clock, None if isinstance(result, Failure) else next(scores, None)
+            started = time.perf_counter()
 
     def _verdict(
         self,
@@ -685,6 +693,10 @@ class DifferNet:
         if self.region is not None:
             digest.update(str(self.region.size).encode() + np.packbits(self.region.mask).tobytes())
         return digest.hexdigest()[:12]
+
+
+def _milliseconds_since(start: float) -> float:
+    return round(1000 * (time.perf_counter() - start), 3)
 
 
 def _usable(result: _Result | Failure) -> _Result:
