@@ -190,7 +190,7 @@ def test_side_by_side_images_get_the_same_features(
 ) -> None:
     broken = tmp_path / "broken.png"
     broken.write_text("not an image")
-    sources = [*images, broken, *images]
+    sources: list[NDArray[np.uint8] | Path] = [*images, broken, *images]
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

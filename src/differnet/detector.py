@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from differnet.bundle import Manifest, TrainingRecord, read_bundle, write_bundle
 from differnet.calibration import Calibration, CalibrationRecord, Source, Tail, calibrate, images_needed
+from differnet.cells import CellProjection
 from differnet.errors import (
     CalibrationError,
     DatasetError,
@@ -32,7 +33,7 @@ from differnet.errors import (
 from differnet.extractors import Weights, build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
 from differnet.feature_cache import FeatureCache
-from differnet.features import Failure, FeatureExtraction, ImageFeatures
+from differnet.features import Failure, FeatureExtraction, ImageFeatures, PreparedImage
 from differnet.fitting import Fitted, Fitting, build_flow, build_flows
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import (
@@ -332,26 +333,47 @@ class DifferNet:
         Yields:
             In the order of the input, the verdict on an image or why there is none.
         """
-        views = fixed_views(self.settings.views)
-        sequential = None
-        chosen = self.settings.scoring
-        if self.calibration is not None and len(views) > 1 and chosen.error_probability > 0.0 and not all_views:
-            sequential = SequentialTest(len(views), chosen.error_probability, chosen.aggregation)
-            views = tuple(spread_out(views))
-        first = views if sequential is None else views[: sequential.group]
-        described = self._scale is not None
-        whole = sequential is None
-        for result, milliseconds, flow_score in self._features(
-            images, described, first, scored=whole, side_by_side=whole
-        ):
-            if isinstance(result, Failure):
-                yield result
-            elif sequential is None:
-                yield self._verdict(result, milliseconds(), flow_score=flow_score)
-            else:
-                anomaly = self._anomaly(result)
-                settled = self._take_views(result, anomaly, sequential, views)
-                yield self._verdict(settled, milliseconds(), anomaly)
+        way = self._way(all_views)
+        results = self._features(
+            images, way.described, way.first, scored=way.sequential is None, side_by_side=way.sequential is None
+        )
+        for result, milliseconds, flow_score in results:
+            yield self._judge(result, milliseconds, flow_score, way)
+
+    def prepare(self, image: ImageSource) -> PreparedImage | Failure:
+        """Do for an image what is done for each by itself, for `inspect_prepared`.
+
+        With these two, programs where images come from many sides at any time do what `inspect_stream` does for a
+        list. On a CPU the network is a part of this one; it is quickest called from as many threads as there are
+        cores, each with ``torch.set_num_threads(1)``.
+
+        Args:
+            image: A path or an array.
+
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
+        """
+        way = self._way(all_views=False)
+        return self.extraction.prepare(image, way.first, cells=self._projection(way.described))
+
+    def inspect_prepared(self, images: Sequence[PreparedImage | Failure]) -> list[Verdict | Failure]:
+        """Give the verdicts on prepared images, quickest for several at once.
+
+        Args:
+            images: What `prepare` of this model returned.
+
+        Returns:
+            In their order, the verdict on an image or why there is none.
+        """
+        if not images:
+            return []
+        way, started = self._way(all_views=False), time.perf_counter()
+        group = self.extraction.finish(images, self._projection(way.described))
+        spent = [0.0 if isinstance(image, Failure) else image.seconds for image in images]
+        return [
+            self._judge(result, milliseconds, flow_score, way)
+            for result, milliseconds, flow_score in self._scored(group, started, way.sequential is None, spent)
+        ]
 
     def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
         """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
@@ -541,21 +563,55 @@ class DifferNet:
         With each, a clock of the milliseconds that it took, its share of what several took together included, and the
         flow's (1,) score if asked for: the flow, whose weights are read from memory each time, sees several at once.
         """
-        self.flow.eval()
-        cells = self._prepared_localizer().projection if described else None
-        chosen = views or fixed_views(self.settings.views)
-        aggregation = self.settings.scoring.aggregation
         started = time.perf_counter()
+        chosen = views or fixed_views(self.settings.views)
+        cells = self._projection(described)
         for group in self.extraction.stream_groups(images, chosen, cells=cells, side_by_side=side_by_side):
-            features = [result.features for result in group if isinstance(result, ImageFeatures)]
-            scores: Iterator[Tensor] = iter(())
-            if features and scored:
-                scores = iter(score_features(self.flow, torch.stack(features), aggregation).split(1))
-            share = (time.perf_counter() - started) / len(group)
-            for result in group:
-                clock = partial(_milliseconds_since, time.perf_counter() - share)
-                yield result, clock, None if isinstance(result, Failure) else next(scores, None)
+            yield from self._scored(group, started, scored)
             started = time.perf_counter()
+
+    def _scored(
+        self, group: Sequence[ImageFeatures | Failure], started: float, scored: bool, spent: Sequence[float] = ()
+    ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float], Tensor | None]]:
+        features = [result.features for result in group if isinstance(result, ImageFeatures)]
+        scores: Iterator[Tensor] = iter(())
+        if features and scored:
+            aggregation = self.settings.scoring.aggregation
+            scores = iter(score_features(self.flow.eval(), torch.stack(features), aggregation).split(1))
+        share = (time.perf_counter() - started) / len(group)
+        for result, before in zip(group, spent or [0.0] * len(group), strict=True):
+            clock = partial(_milliseconds_since, time.perf_counter() - share - before)
+            yield result, clock, None if isinstance(result, Failure) else next(scores, None)
+
+    def _projection(self, described: bool) -> CellProjection | None:
+        return self._prepared_localizer().projection if described else None
+
+    def _way(self, all_views: bool) -> _Way:
+        """How images are inspected."""
+        self.flow.eval()
+        views = fixed_views(self.settings.views)
+        chosen = self.settings.scoring
+        described = self._scale is not None
+        if self.calibration is None or len(views) == 1 or chosen.error_probability == 0.0 or all_views:
+            return _Way(views, views, None, described)
+        sequential = SequentialTest(len(views), chosen.error_probability, chosen.aggregation)
+        views = tuple(spread_out(views))
+        return _Way(views, views[: sequential.group], sequential, described)
+
+    def _judge(
+        self,
+        result: ImageFeatures | Failure,
+        milliseconds: Callable[[], float],
+        flow_score: Tensor | None,
+        way: _Way,
+    ) -> Verdict | Failure:
+        if isinstance(result, Failure):
+            return result
+        if way.sequential is None:
+            return self._verdict(result, milliseconds(), flow_score=flow_score)
+        anomaly = self._anomaly(result)
+        settled = self._take_views(result, anomaly, way.sequential, way.views)
+        return self._verdict(settled, milliseconds(), anomaly)
 
     def _verdict(
         self,
@@ -693,6 +749,15 @@ class DifferNet:
         if self.region is not None:
             digest.update(str(self.region.size).encode() + np.packbits(self.region.mask).tobytes())
         return digest.hexdigest()[:12]
+
+
+class _Way(NamedTuple):
+    """How images are inspected: all views, those taken at first, and, where they may suffice, who says so."""
+
+    views: Sequence[View]
+    first: Sequence[View]
+    sequential: SequentialTest | None
+    described: bool
 
 
 def _milliseconds_since(start: float) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "FeatureBank",
     "FeatureExtraction",
     "ImageFeatures",
+    "PreparedImage",
     "ViewChoice",
     "describe",
     "pool_maps",
@@ -46,9 +48,6 @@ _GROUP_VIEWS = 8
 _GPU_BATCH = 256
 _GPU_NETWORK_BATCH = 64
 _MOST_BYTES = 500_000_000
-
-_Item: TypeAlias = tuple[int, ImageSource]
-_Prepare: TypeAlias = "Callable[[_Item], _Prepared | Failure]"
 
 ViewChoice: TypeAlias = Sequence[View] | Callable[[int], Sequence[View]]
 """The views of every image, or a function from an image's place in the input to its views."""
@@ -88,6 +87,35 @@ class ImageFeatures:
     features: Tensor
     pixels: NDArray[np.uint8]
     cells: CellGrids | None = None
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """What is done for an image by itself: read, resized, on a CPU also turned into its views, or all of it.
+
+    Attributes:
+        index: Place of the image in the input.
+        source: The path, or the array's place in the input.
+        width: Width of the original image, in pixels.
+        height: Height of the original image, in pixels.
+        views: Its V views.
+        pixels: uint8 (size, size, 3), the image as it was resized.
+        turned: uint8 (V, size, size, 3), its views, where the network needs them yet.
+        key: Under which the cache keeps what the network says of it.
+        found: What the network says of it, where that is known.
+        seconds: That it took so far.
+    """
+
+    index: int
+    source: str
+    width: int
+    height: int
+    views: Sequence[View]
+    pixels: NDArray[np.uint8]
+    turned: NDArray[np.uint8] | None = None
+    key: str = ""
+    found: CachedImage | None = None
+    seconds: float = 0.0
 
 
 @dataclass
@@ -236,60 +264,29 @@ class FeatureExtraction:
             side_by_side: Whether several images on a CPU each get a core of their own, so that until the end torch
                 computes on a single one in the calling thread. Not for callers whose own part is a large one.
         """
-
-        def prepare(item: _Item) -> _Prepared | Failure:
-            index, source = item
-            return self._prepare(index, source, names[index] if names else describe(source, index), views, cells)
-
         items = enumerate(sources)
         first = list(itertools.islice(items, 2))
         workers = count_workers()
-        if side_by_side and self.device.type == "cpu" and len(first) > 1 and workers > 1:
-            yield from self._compute_side_by_side(prepare, itertools.chain(first, items), cells, workers)
-        else:
-            yield from self._compute_in_batches(prepare, itertools.chain(first, items), cells)
+        alone = side_by_side and self.device.type == "cpu" and len(first) > 1 and workers > 1
 
-    def _compute_side_by_side(
-        self, prepare: _Prepare, items: Iterable[_Item], cells: CellProjection | None, workers: int
-    ) -> Iterator[list[ImageFeatures | Failure]]:
-        """Each image all the way in one worker."""
+        def prepare(item: tuple[int, ImageSource]) -> PreparedImage | Failure:
+            index, source = item
+            return self.prepare(source, views, index, names[index] if names else None, cells, compute=alone)
 
-        def compute(item: _Item) -> ImageFeatures | Failure:
-            return self._finish([prepare(item)], cells)[0]
-
-        group: list[ImageFeatures | Failure] = []
-        views = 0
-        with (
-            workers_with_own_cores(workers) as pool,
-            closing(map_ahead(pool, compute, items, workers + _GROUP_VIEWS)) as results,
-        ):
-            for result in results:
-                group.append(result)
-                views += 1 if isinstance(result, Failure) else len(result.features)
-                if views >= _GROUP_VIEWS:
-                    yield group
-                    group, views = [], 0
+        pool, ahead, most = (
+            (workers_with_own_cores(workers), workers + _GROUP_VIEWS, _GROUP_VIEWS)
+            if alone
+            else (ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read"), _READ_AHEAD, self._batch)
+        )
+        group: list[PreparedImage | Failure] = []
+        with pool as executor, closing(map_ahead(executor, prepare, itertools.chain(first, items), ahead)) as images:
+            for image in images:
+                group.append(image)
+                if sum(1 if isinstance(each, Failure) else len(each.views) for each in group) >= most:
+                    yield self.finish(group, cells)
+                    group = []
             if group:
-                yield group
-
-    def _compute_in_batches(
-        self, prepare: _Prepare, items: Iterable[_Item], cells: CellProjection | None
-    ) -> Iterator[list[ImageFeatures | Failure]]:
-        """Images read ahead in threads, and several of them together through the network."""
-        waiting: list[_Prepared | Failure] = []
-        views = 0
-        with (
-            ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read") as pool,
-            closing(map_ahead(pool, prepare, items, _READ_AHEAD)) as read,
-        ):
-            for prepared in read:
-                waiting.append(prepared)
-                views += 1 if isinstance(prepared, Failure) else len(prepared.views)
-                if views >= self._batch:
-                    yield self._finish(waiting, cells)
-                    waiting, views = [], 0
-            if waiting:
-                yield self._finish(waiting, cells)
+                yield self.finish(group, cells)
 
     def bank(
         self,
@@ -402,53 +399,70 @@ class FeatureExtraction:
             grids += cells.describe(maps[:before_last], self.size)
         return torch.cat(features).unsqueeze(1), grids
 
-    def _prepare(
-        self, index: int, source: ImageSource, name: str, views: ViewChoice, cells: CellProjection | None
-    ) -> _Prepared | Failure:
+    def prepare(
+        self,
+        source: ImageSource,
+        views: ViewChoice,
+        index: int = 0,
+        name: str | None = None,
+        cells: CellProjection | None = None,
+        *,
+        compute: bool = True,
+    ) -> PreparedImage | Failure:
+        """Do for an image what is done for each by itself; may be called from several threads at a time.
+
+        Args:
+            source: Path or array.
+            views: As in `stream`.
+            index: Place of the image in the input.
+            name: What it is called in the results, instead of its path or place.
+            cells: As in `stream`.
+            compute: Whether on a CPU the network is one of these things; on a GPU it never is.
+        """
+        started = time.perf_counter()
+        name = describe(source, index) if name is None else name
         try:
             image = load_image(source)
             cropped = image if self.region is None else self.region.crop(image)
         except ImageError as error:
             return Failure(name, str(error))
         chosen = views(index) if callable(views) else views
-        resized = resize(cropped, self.size)
-        on_cpu = self.device.type == "cpu"
-        key = "" if self._cache is None else self._cache.key(resized, self._description(chosen, cells))
-        cached = None if self._cache is None else self._cache.get(key)
-        return _Prepared(
-            index,
-            name,
-            width=image.shape[1],
-            height=image.shape[0],
-            views=chosen,
-            pixels=resized,
-            turned=apply_views(resized, chosen) if on_cpu and cached is None else None,
-            key=key,
-            cached=cached,
-        )
+        pixels = resize(cropped, self.size)
+        key = "" if self._cache is None else self._cache.key(pixels, self._description(chosen, cells))
+        found = None if self._cache is None else self._cache.get(key)
+        prepared = PreparedImage(index, name, image.shape[1], image.shape[0], chosen, pixels, key=key, found=found)
+        if found is not None or self.device.type != "cpu":
+            return prepared
+        prepared = replace(prepared, turned=apply_views(pixels, chosen))
+        if not compute:
+            return prepared
+        [found] = self._compute([prepared], cells)
+        return replace(prepared, turned=None, found=found, seconds=time.perf_counter() - started)
 
-    def _finish(
-        self, waiting: Sequence[_Prepared | Failure], cells: CellProjection | None
+    def finish(
+        self, images: Sequence[PreparedImage | Failure], cells: CellProjection | None = None
     ) -> list[ImageFeatures | Failure]:
-        missing = [image for image in waiting if isinstance(image, _Prepared) and image.cached is None]
+        """Do what is done for several images at once: what `prepare` left.
+
+        Args:
+            images: What `prepare` returned.
+            cells: As for `prepare`.
+        """
+        missing = [image for image in images if isinstance(image, PreparedImage) and image.found is None]
         computed = iter(self._compute(missing, cells) if missing else ())
         results: list[ImageFeatures | Failure] = []
-        for image in waiting:
+        for image in images:
             if isinstance(image, Failure):
                 results.append(image)
                 continue
-            found = image.cached
-            if found is None:
-                found = next(computed)
-                if self._cache is not None:
-                    self._cache.put(image.key, found)
+            found = next(computed) if image.found is None else image.found
             grids = None if found.cells is None else found.cells.to(self.device)
             results.append(
                 ImageFeatures(image.index, image.source, image.width, image.height, found.features, image.pixels, grids)
             )
         return results
 
-    def _compute(self, batch: Sequence[_Prepared], cells: CellProjection | None) -> list[CachedImage]:
+    def _compute(self, batch: Sequence[PreparedImage], cells: CellProjection | None) -> list[CachedImage]:
         grids: Sequence[CellGrids | None] = [None] * len(batch)
         if cells is not None and self.scales == 1 and all(tuple(image.views) == (View(),) for image in batch):
             features, grids = self.extract_with_cells([image.pixels for image in batch], cells)
@@ -458,7 +472,11 @@ class FeatureExtraction:
             features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
         if cells is not None and grids[0] is None:
             grids = [cells(self.as_tensor(image.pixels))[0] for image in batch]
-        return [CachedImage(of_image, grid) for of_image, grid in zip(features, grids, strict=True)]
+        computed = [CachedImage(of_image, grid) for of_image, grid in zip(features, grids, strict=True)]
+        if self._cache is not None:
+            for image, found in zip(batch, computed, strict=True):
+                self._cache.put(image.key, found)
+        return computed
 
     def _description(self, views: Sequence[View], cells: CellProjection | None) -> str:
         """All that features depend on beside the pixels."""
@@ -474,21 +492,6 @@ class FeatureExtraction:
             None if cells is None else cells.dimensions,
         )
         return repr(parts)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """An image read, resized and, on a CPU, turned into its views."""
-
-    index: int
-    source: str
-    width: int
-    height: int
-    views: Sequence[View]
-    pixels: NDArray[np.uint8]
-    turned: NDArray[np.uint8] | None
-    key: str = ""
-    cached: CachedImage | None = None
 
 
 def describe(source: ImageSource, index: int) -> str:
