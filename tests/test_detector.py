@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,29 @@ def test_streaming_reports_a_bad_image_and_goes_on(fitted: DifferNet, product: P
     assert [type(result) for result in results] == [Verdict, Failure, Verdict]
     with pytest.raises(ImageError, match=r"broken\.png"):
         fitted.score([good, broken])
+
+
+def test_what_was_prepared_in_any_thread_gets_the_verdict_of_the_stream(
+    fitted: DifferNet, product: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("not an image")
+    images = [*sorted((product / "test").glob("*/*.png"))[:5], broken]
+    with ThreadPoolExecutor(3) as pool:
+        prepared = list(pool.map(fitted.prepare, images))
+    together = fitted.inspect_prepared(prepared)
+    alone = [fitted.inspect_prepared([each])[0] for each in prepared]
+    streamed = list(fitted.inspect_stream(images))
+    assert [type(result) for result in together] == [type(result) for result in streamed]
+    for results in (together, alone):
+        for result, expected in zip(results, streamed, strict=True):
+            if isinstance(result, Verdict) and isinstance(expected, Verdict):
+                assert result.score == pytest.approx(expected.score, rel=1e-4)
+                assert (result.source, result.decision) == (expected.source, expected.decision)
+                assert result.milliseconds > 0.0
+    assert fitted.inspect_prepared([]) == []
+    with pytest.raises(NotFittedError):
+        DifferNet(fitted.settings, device="cpu").prepare(images[0])
 
 
 def test_training_leaves_out_damaged_images_and_says_which(

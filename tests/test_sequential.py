@@ -114,3 +114,12 @@ def test_scores_asked_for_alone_are_those_of_all_views(many_views: DifferNet, pr
     images = sorted((product / "test" / "blot").iterdir())
     full = [result.score for result in many_views.inspect_stream(images, all_views=True)]  # type: ignore[union-attr]
     assert many_views.score(images).tolist() == pytest.approx(full)
+
+
+def test_what_was_prepared_takes_no_more_views_than_settle_it_either(many_views: DifferNet, product: Path) -> None:
+    images = sorted((product / "test").glob("*/*.png"))[:6]
+    prepared = many_views.inspect_prepared([many_views.prepare(image) for image in images])
+    for result, expected in zip(prepared, many_views.inspect_stream(images), strict=True):
+        assert isinstance(result, Verdict) and isinstance(expected, Verdict)
+        assert (result.views, result.decision) == (expected.views, expected.decision)
+        assert result.score == pytest.approx(expected.score, rel=1e-4)

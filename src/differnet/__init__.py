@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from differnet.calibration import Calibration
-    from differnet.detector import DifferNet, Listener
+    from differnet.detector import DifferNet, Listener, Prepared
     from differnet.features import Failure
     from differnet.images import RegionOfInterest
     from differnet.localization.explanation import Explanation
@@ -20,6 +20,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "Listener",
+    "Prepared",
     "Region",
     "RegionOfInterest",
     "Settings",
@@ -32,6 +33,7 @@ _HOMES = {
     "Explanation": "differnet.localization.explanation",
     "Failure": "differnet.features",
     "Listener": "differnet.detector",
+    "Prepared": "differnet.detector",
     "Region": "differnet.localization.regions",
     "RegionOfInterest": "differnet.images",
     "Settings": "differnet.settings",

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
@@ -56,7 +56,7 @@ from differnet.verdict import Verdict, give_verdict
 from differnet.view_choice import ViewDecision, choose_views
 from differnet.views import View, fixed_views
 
-__all__ = ["DifferNet", "GoodImages", "Listener"]
+__all__ = ["DifferNet", "GoodImages", "Listener", "Prepared"]
 
 GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[ImageSource]
 """Good images: a product or plain folder, a list file, or any number of paths and arrays."""
@@ -79,6 +79,21 @@ class Listener:
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of training is over."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `DifferNet.prepare` does for an image.
+
+    Attributes:
+        image: Read, resized, and on a CPU through the network.
+        anomaly: Its local anomaly, where the score counts it and that is known.
+        seconds: That it took.
+    """
+
+    image: PreparedImage
+    anomaly: Tensor | None
+    seconds: float
 
 
 class DifferNet:
@@ -340,7 +355,7 @@ class DifferNet:
         for result, milliseconds, flow_score in results:
             yield self._judge(result, milliseconds, flow_score, way)
 
-    def prepare(self, image: ImageSource) -> PreparedImage | Failure:
+    def prepare(self, image: ImageSource) -> Prepared | Failure:
         """Do for an image what is done for each by itself, for `inspect_prepared`.
 
         With these two, programs where images come from many sides at any time do what `inspect_stream` does for a
@@ -354,9 +369,15 @@ class DifferNet:
             NotFittedError: If the model was neither fitted nor loaded.
         """
         way = self._way(all_views=False)
-        return self.extraction.prepare(image, way.first, cells=self._projection(way.described))
+        started = time.perf_counter()
+        found = self.extraction.prepare(image, way.first, cells=self._projection(way.described))
+        if isinstance(found, Failure):
+            return found
+        cells = None if found.found is None else found.found.cells
+        anomaly = None if cells is None else self._prepared_localizer().anomaly(cells)
+        return Prepared(found, anomaly, time.perf_counter() - started)
 
-    def inspect_prepared(self, images: Sequence[PreparedImage | Failure]) -> list[Verdict | Failure]:
+    def inspect_prepared(self, images: Sequence[Prepared | Failure]) -> list[Verdict | Failure]:
         """Give the verdicts on prepared images, quickest for several at once.
 
         Args:
@@ -368,12 +389,13 @@ class DifferNet:
         if not images:
             return []
         way, started = self._way(all_views=False), time.perf_counter()
-        group = self.extraction.finish(images, self._projection(way.described))
-        spent = [0.0 if isinstance(image, Failure) else image.seconds for image in images]
-        return [
-            self._judge(result, milliseconds, flow_score, way)
-            for result, milliseconds, flow_score in self._scored(group, started, way.sequential is None, spent)
-        ]
+        group = self.extraction.finish(
+            [each if isinstance(each, Failure) else each.image for each in images], self._projection(way.described)
+        )
+        spent = [0.0 if isinstance(each, Failure) else each.seconds for each in images]
+        anomalies = [None if isinstance(each, Failure) else each.anomaly for each in images]
+        scored = self._scored(group, started, way.sequential is None, spent)
+        return [self._judge(*result, way, anomaly) for result, anomaly in zip(scored, anomalies, strict=True)]
 
     def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
         """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
@@ -563,6 +585,7 @@ class DifferNet:
         With each, a clock of the milliseconds that it took, its share of what several took together included, and the
         flow's (1,) score if asked for: the flow, whose weights are read from memory each time, sees several at once.
         """
+        _ = self.flow  # or the error that there is none
         started = time.perf_counter()
         chosen = views or fixed_views(self.settings.views)
         cells = self._projection(described)
@@ -577,7 +600,7 @@ class DifferNet:
         scores: Iterator[Tensor] = iter(())
         if features and scored:
             aggregation = self.settings.scoring.aggregation
-            scores = iter(score_features(self.flow.eval(), torch.stack(features), aggregation).split(1))
+            scores = iter(score_features(self.flow, torch.stack(features), aggregation).split(1))
         share = (time.perf_counter() - started) / len(group)
         for result, before in zip(group, spent or [0.0] * len(group), strict=True):
             clock = partial(_milliseconds_since, time.perf_counter() - share - before)
@@ -588,7 +611,7 @@ class DifferNet:
 
     def _way(self, all_views: bool) -> _Way:
         """How images are inspected."""
-        self.flow.eval()
+        _ = self.flow  # or the error that there is none
         views = fixed_views(self.settings.views)
         chosen = self.settings.scoring
         described = self._scale is not None
@@ -604,12 +627,13 @@ class DifferNet:
         milliseconds: Callable[[], float],
         flow_score: Tensor | None,
         way: _Way,
+        anomaly: Tensor | None = None,
     ) -> Verdict | Failure:
         if isinstance(result, Failure):
             return result
         if way.sequential is None:
-            return self._verdict(result, milliseconds(), flow_score=flow_score)
-        anomaly = self._anomaly(result)
+            return self._verdict(result, milliseconds(), anomaly, flow_score)
+        anomaly = self._anomaly(result) if anomaly is None else anomaly
         settled = self._take_views(result, anomaly, way.sequential, way.views)
         return self._verdict(settled, milliseconds(), anomaly)
 

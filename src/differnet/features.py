@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -103,7 +102,6 @@ class PreparedImage:
         turned: uint8 (V, size, size, 3), its views, where the network needs them yet.
         key: Under which the cache keeps what the network says of it.
         found: What the network says of it, where that is known.
-        seconds: That it took so far.
     """
 
     index: int
@@ -115,7 +113,6 @@ class PreparedImage:
     turned: NDArray[np.uint8] | None = None
     key: str = ""
     found: CachedImage | None = None
-    seconds: float = 0.0
 
 
 @dataclass
@@ -419,7 +416,6 @@ class FeatureExtraction:
             cells: As in `stream`.
             compute: Whether on a CPU the network is one of these things; on a GPU it never is.
         """
-        started = time.perf_counter()
         name = describe(source, index) if name is None else name
         try:
             image = load_image(source)
@@ -437,7 +433,7 @@ class FeatureExtraction:
         if not compute:
             return prepared
         [found] = self._compute([prepared], cells)
-        return replace(prepared, turned=None, found=found, seconds=time.perf_counter() - started)
+        return replace(prepared, turned=None, found=found)
 
     def finish(
         self, images: Sequence[PreparedImage | Failure], cells: CellProjection | None = None

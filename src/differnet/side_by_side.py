@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["count_workers", "map_ahead", "workers_with_own_cores"]
+__all__ = ["count_workers", "map_ahead", "use_cores", "workers_with_own_cores"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,14 +26,20 @@ def count_workers() -> int:
     return min(torch.get_num_threads(), _MOST_WORKERS)
 
 
+def use_cores(cores: int) -> None:
+    """Have torch compute on so many cores in the calling thread."""
+    # Else torch would take a new thread's number from what was set last by any, when it first computes in it.
+    torch.get_num_threads()
+    torch.set_num_threads(cores)
+
+
 @contextmanager
 def workers_with_own_cores(workers: int) -> Iterator[Executor]:
     """Start workers among which the threads that torch may use here are divided.
 
     On two cores two workers pass a third more images through a network than the threads of a single call do, which
     wait for one another after each layer and leave one core idle wherever the work cannot be divided. Inside the block
-    the calling thread computes on one core too, the others are taken. So does what other threads do by MKL, whose
-    number torch sets for the whole process, and threads that first use torch inside the block.
+    the calling thread computes on one core too, the others are taken.
 
     Args:
         workers: Their number.
@@ -42,7 +48,7 @@ def workers_with_own_cores(workers: int) -> Iterator[Executor]:
     ready = threading.Barrier(workers + 1)
 
     def take_cores() -> None:
-        torch.set_num_threads(max(1, threads // workers))
+        use_cores(max(1, threads // workers))
         ready.wait()
 
     with ThreadPoolExecutor(workers, thread_name_prefix="differnet-work") as pool:
@@ -50,6 +56,10 @@ def workers_with_own_cores(workers: int) -> Iterator[Executor]:
         for _ in range(workers):
             pool.submit(take_cores)
         ready.wait()
+        # New threads of anybody begin with what was set last by any: that is set right.
+        last = threading.Thread(target=use_cores, args=(threads,))
+        last.start()
+        last.join()
         try:
             yield pool
         finally:

@@ -12,6 +12,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from differnet.errors import ImageError
 from differnet.features import Failure
 from differnet.images import load_image
@@ -20,7 +24,8 @@ from differnet.server.limits import Limits
 from differnet.server.metrics import Metrics
 from differnet.server.problems import Problem
 from differnet.server.recorder import Recorder
-from differnet.server.shelf import Shelf
+from differnet.server.shelf import Served, Shelf
+from differnet.side_by_side import count_workers, use_cores
 
 __all__ = ["Batcher"]
 
@@ -28,40 +33,43 @@ _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-# Clients that each wait for an answer would otherwise all be in the network together, and then all be answered and
-# decoded while the network waits: with two halves, one does the one while the other does the other. Below this number
-# the network takes longer for each image.
-_FEWEST = 4
+_INSPECTION_FAILED = Problem(500, "The inspection failed; see the log of the service.")
+
+# Prepared images that are worth a go of their own however many more are coming: the flow reads its weights once for
+# all of them.
+_ENOUGH = 8
 # How much the last images weigh in the estimate of when there is room again.
 _MEMORY = 0.05
 
 
 class Batcher:
-    """Decodes images as they come, and inspects all that are ready in one go.
+    """Prepares images as they come, side by side, and gives the verdicts on all that are ready in one go.
 
-    While the network works on some images, those that come are decoded; the next go takes them all. Other work of the
-    networks, such as heat maps, is put in between.
+    What is prepared is judged once it is no less than what is being prepared: nothing waits for what may come, and
+    under load the goes are large. Other work of the networks, such as heat maps, is put in between.
 
     Args:
         shelf: The models.
         recorder: Gets the verdicts.
         limits: How much may wait.
         metrics: Counts.
-        decoders: Threads that decode.
     """
 
-    def __init__(
-        self, shelf: Shelf, recorder: Recorder, limits: Limits, metrics: Metrics, *, decoders: int = 2
-    ) -> None:
+    def __init__(self, shelf: Shelf, recorder: Recorder, limits: Limits, metrics: Metrics) -> None:
         self._shelf, self._recorder, self._limits, self._metrics = shelf, recorder, limits, metrics
-        self._ready: dict[str, deque[Job]] = {}
+        self._ready: dict[Served, deque[Job]] = {}
         self._tasks: deque[Callable[[], None]] = deque()
         self._change = threading.Condition()
         self._waiting = 0
+        self._coming = 0
         self._decoded_bytes = 0
         self._image_seconds = 0.05
+        self._judged_at = 0.0
         self._stopped = False
-        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
+        self._cores = torch.get_num_threads()
+        workers = count_workers()
+        self._worker_cores = max(1, self._cores // workers)
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
         self._thread = threading.Thread(target=self._run, name="inspect", daemon=True)
 
     @property
@@ -75,7 +83,7 @@ class Batcher:
 
     def stop(self) -> None:
         """Finish what is there, and end."""
-        self._decoders.shutdown()
+        self._workers.shutdown()
         with self._change:
             self._stopped = True
             self._change.notify_all()
@@ -115,10 +123,11 @@ class Batcher:
         with self._change:
             self.check_room(len(uploads))
             self._waiting += len(uploads)
+            self._coming += len(uploads)
         jobs = [Job(model, upload) for upload in uploads]
         for job in jobs:
             job.future.add_done_callback(self._leave)
-            self._decoders.submit(self._decode, job)
+            self._workers.submit(self._prepare, job)
         return jobs
 
     def run(self, work: Callable[[], _Result]) -> Future[_Result]:
@@ -142,90 +151,106 @@ class Batcher:
         with self._change:
             self._waiting -= 1
 
-    def _decode(self, job: Job) -> None:
-        if job.future.cancelled():
-            return
-        content = job.upload.content
+    def _prepare(self, job: Job) -> None:
+        prepared = False
         try:
-            if media_type(content) is None:
-                raise Problem(415, "The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it.")
-            job.sha256 = hashlib.sha256(content).hexdigest()
-            with self._change:
-                # Decoded images are large: no more of them than the limit, but always one.
-                self._change.wait_for(lambda: self._decoded_bytes < self._limits.decoded_bytes)
-            pixels = load_image(content, max_pixels=self._limits.pixels)
+            if not job.future.cancelled():
+                job.served = self._shelf.get(job.model)
+                pixels = self._decode(job)
+                # A lone image may have all cores; images side by side are quicker with a share each.
+                use_cores(self._cores if self._coming == 1 else self._worker_cores)
+                try:
+                    job.prepared = job.served.model.prepare(pixels)
+                finally:
+                    with self._change:
+                        self._decoded_bytes -= pixels.nbytes
+                prepared = True
         except Problem as problem:
             _fail(job, problem)
+        except Exception:
+            _log.exception("inspection failed", extra={"model": job.model, "images": 1})
+            _fail(job, _INSPECTION_FAILED)
+        finally:
+            with self._change:
+                self._coming -= 1
+                if prepared and job.served is not None:
+                    self._ready.setdefault(job.served, deque()).append(job)
+                self._change.notify_all()
+
+    def _decode(self, job: Job) -> NDArray[np.uint8]:
+        content = job.upload.content
+        if media_type(content) is None:
+            raise Problem(415, "The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it.")
+        job.sha256 = hashlib.sha256(content).hexdigest()
+        with self._change:
+            # Decoded images are large: no more of them than the limit, but always one.
+            self._change.wait_for(lambda: self._decoded_bytes < self._limits.decoded_bytes)
+        try:
+            pixels = load_image(content, max_pixels=self._limits.pixels)
         except ImageError as error:
-            _fail(job, Problem(422, _capitalised(str(error))))
+            raise Problem(422, _capitalised(str(error))) from None
         except MemoryError:
-            _fail(job, Problem(422, "The image takes more memory than there is; reduce it."))
+            raise Problem(422, "The image takes more memory than there is; reduce it.") from None
         except Exception:  # a decoder's own error, on a file made for that
             _log.exception("an image made its decoder fail")
-            _fail(job, Problem(422, "The image is damaged in a way that its decoder cannot handle; replace the file."))
-        else:
-            job.pixels = pixels
-            with self._change:
-                self._decoded_bytes += pixels.nbytes
-                self._ready.setdefault(job.model, deque()).append(job)
-                self._change.notify_all()
+            raise Problem(
+                422, "The image is damaged in a way that its decoder cannot handle; replace the file."
+            ) from None
+        with self._change:
+            self._decoded_bytes += pixels.nbytes
+        return pixels
 
     def _run(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._ready or self._tasks or self._stopped)
-                model, batch = self._take()
+                self._change.wait_for(lambda: self._is_time() or self._tasks or (self._stopped and not self._coming))
+                served, batch = self._take() if self._is_time() else (None, [])
                 task = self._tasks.popleft() if self._tasks else None
-                if not batch and task is None and self._stopped:
+                if not batch and task is None and self._stopped and not self._coming:
                     return
-            if batch:
-                self._inspect(model, batch)
-                with self._change:
-                    self._decoded_bytes -= sum(job.pixels.nbytes for job in batch if job.pixels is not None)
-                    self._change.notify_all()
-                for job in batch:
-                    job.pixels = None
+                busy = self._coming > 0
+            # The cores are taken while others prepare; a lone image, or what is done in between, may have them all.
+            use_cores(self._worker_cores if busy else self._cores)
+            if served is not None:
+                self._judge(served, batch)
             if task is not None:
                 task()
 
-    def _take(self) -> tuple[str, list[Job]]:
-        """What is ready for one model, all of it or half of what is in flight; models take turns."""
-        if not self._ready:
-            return "", []
-        model, jobs = next(iter(self._ready.items()))
-        most = min(self._limits.batch, max(_FEWEST, self._waiting // 2))
-        batch = [jobs.popleft() for _ in range(min(len(jobs), most))]
-        del self._ready[model]
-        if jobs:
-            self._ready[model] = jobs  # behind the others
-        return model, batch
+    def _is_time(self) -> bool:
+        ready = sum(len(jobs) for jobs in self._ready.values())
+        return ready > 0 and (ready >= self._coming or ready >= _ENOUGH)
 
-    def _inspect(self, model: str, batch: list[Job]) -> None:
+    def _take(self) -> tuple[Served, list[Job]]:
+        """What is ready for one model; models take turns."""
+        served, jobs = next(iter(self._ready.items()))
+        batch = [jobs.popleft() for _ in range(min(len(jobs), self._limits.batch))]
+        del self._ready[served]
+        if jobs:
+            self._ready[served] = jobs  # behind the others
+        return served, batch
+
+    def _judge(self, served: Served, batch: list[Job]) -> None:
         running = [job for job in batch if job.future.set_running_or_notify_cancel()]
-        started = time.perf_counter()
-        try:
-            served = self._shelf.get(model)
-        except Problem as problem:
-            for job in running:
-                job.future.set_exception(problem)
+        if not running:
             return
         self._metrics.batch_images.observe(len(running))
-        done = 0
         try:
-            sources = [job.pixels for job in running if job.pixels is not None]
-            for job, result in zip(running, served.model.inspect_stream(sources), strict=True):
-                if isinstance(result, Failure):
-                    job.future.set_exception(Problem(422, _capitalised(result.reason)))
-                else:
-                    self._recorder.put(job, result)
-                done += 1
+            results = served.model.inspect_prepared([job.prepared for job in running if job.prepared is not None])
         except Exception:
-            _log.exception("inspection failed", extra={"model": model, "images": len(running) - done})
-            for job in running[done:]:
-                job.future.set_exception(Problem(500, "The inspection failed; see the log of the service."))
-        if running:
-            spent = (time.perf_counter() - started) / len(running)
-            self._image_seconds += _MEMORY * (spent - self._image_seconds)
+            _log.exception("inspection failed", extra={"model": served.name, "images": len(running)})
+            for job in running:
+                job.future.set_exception(_INSPECTION_FAILED)
+            return
+        for job, result in zip(running, results, strict=True):
+            job.prepared = None
+            if isinstance(result, Failure):
+                job.future.set_exception(Problem(422, _capitalised(result.reason)))
+            else:
+                self._recorder.put(job, result)
+        now = time.perf_counter()
+        spent = (now - max(self._judged_at, running[0].submitted)) / len(running)
+        self._judged_at = now
+        self._image_seconds += _MEMORY * (spent - self._image_seconds)
 
 
 def _fail(job: Job, problem: Problem) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from differnet.detector import Prepared
+from differnet.features import Failure
+from differnet.server.shelf import Served
 
 __all__ = ["Job", "Recorded", "Upload", "media_type"]
 
@@ -45,14 +47,18 @@ class Job:
         upload: The file.
         future: Gets the recorded inspection, or the `Problem` that there is none for.
         sha256: Of the content, once computed.
-        pixels: uint8 (height, width, 3), RGB, while decoded.
+        submitted: When it came, in seconds of ``time.perf_counter``.
+        served: The model that it was prepared for.
+        prepared: The image, until it is judged.
     """
 
     model: str
     upload: Upload
     future: Future[Recorded] = field(default_factory=Future)
     sha256: str = ""
-    pixels: NDArray[np.uint8] | None = None
+    submitted: float = field(default_factory=time.perf_counter)
+    served: Served | None = None
+    prepared: Prepared | Failure | None = None
 
 
 def media_type(content: bytes) -> str | None:
