@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -40,9 +40,9 @@ __all__ = [
 
 _DECODE_THREADS = 2
 _READ_AHEAD = 4
-# Views per call of the network. With 8 a view takes a third longer on two cores (22 ms for 16, float32): the largest
-# maps then lie in memory that goes back to the system after each layer, and has to be cleared when it comes again.
+# Views per call of the network: more take more memory and no less time on two cores.
 _CPU_BATCH = 4
+# Views that are handed on together: the flow reads its weights, more than a cache holds, once for all of them.
 _GROUP_VIEWS = 8
 _GPU_BATCH = 256
 _GPU_NETWORK_BATCH = 64
@@ -270,11 +270,13 @@ class FeatureExtraction:
             index, source = item
             return self.prepare(source, views, index, names[index] if names else None, cells, compute=alone)
 
-        pool, ahead, most = (
-            (workers_with_own_cores(workers), workers + _GROUP_VIEWS, _GROUP_VIEWS)
+        pool: AbstractContextManager[Executor] = (
+            workers_with_own_cores(workers)
             if alone
-            else (ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read"), _READ_AHEAD, self._batch)
+            else ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read")
         )
+        most = _GROUP_VIEWS if self.device.type == "cpu" else _GPU_BATCH
+        ahead = workers + _GROUP_VIEWS if alone else _READ_AHEAD
         group: list[PreparedImage | Failure] = []
         with pool as executor, closing(map_ahead(executor, prepare, itertools.chain(first, items), ahead)) as images:
             for image in images:
