@@ -45,8 +45,8 @@ _MEMORY = 0.05
 class Batcher:
     """Prepares images as they come, side by side, and gives the verdicts on all that are ready in one go.
 
-    What is prepared is judged once it is no less than what is being prepared: nothing waits for what may come, and
-    under load the goes are large. Other work of the networks, such as heat maps, is put in between.
+    What is prepared is judged once it is twice what is being prepared: nothing waits for what may come, and under load
+    the goes are large. Other work of the networks, such as heat maps, is put in between.
 
     Args:
         shelf: The models.
@@ -158,7 +158,7 @@ class Batcher:
                 job.served = self._shelf.get(job.model)
                 pixels = self._decode(job)
                 # A lone image may have all cores; images side by side are quicker with a share each.
-                use_cores(self._cores if self._coming == 1 else self._worker_cores)
+                use_cores(self._cores if self._waiting == 1 else self._worker_cores)
                 try:
                     job.prepared = job.served.model.prepare(pixels)
                 finally:
@@ -218,7 +218,7 @@ class Batcher:
 
     def _is_time(self) -> bool:
         ready = sum(len(jobs) for jobs in self._ready.values())
-        return ready > 0 and (ready >= self._coming or ready >= _ENOUGH)
+        return ready > 0 and (ready >= 2 * self._coming or ready >= _ENOUGH)
 
     def _take(self) -> tuple[Served, list[Job]]:
         """What is ready for one model; models take turns."""
