@@ -29,7 +29,9 @@ __all__ = ["measure_stages", "seconds_per_image"]
 
 _GIGA = 1e9
 # Views that go through the network together, as in scoring.
-_VIEWS_PER_CALL = {"cpu": 8, "cuda": 64}
+_VIEWS_PER_CALL = {"cpu": 4, "cuda": 64}
+# Views that the flow sees together.
+_VIEWS_PER_GROUP = 8
 
 _Result = TypeVar("_Result")
 
@@ -148,11 +150,11 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     ).unflatten(0, (len(paths), -1))
     if settings.scoring.local:
         _measure_local(model, clock, resized, views)
+    groups = features.split(max(1, _VIEWS_PER_GROUP // len(views)))
     clock(
         "flow",
-        # One image after the other, as they come.
-        lambda: [score_features(flow, of_image[None], settings.scoring.aggregation) for of_image in features],
-        lambda _: _bytes([features]) + len(features) * _bytes(flow.state_dict().values()),
+        lambda: [score_features(flow, group, settings.scoring.aggregation) for group in groups],
+        lambda _: _bytes([features]) + len(groups) * _bytes(flow.state_dict().values()),
     )
     stages = clock.stages(len(paths), ceilings)
     return StageReport(
