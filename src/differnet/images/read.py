@@ -177,6 +177,5 @@ def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:
         raise ImageError(f"{name}: is {width} x {height} pixels; both sides must be at least {MIN_SIDE}. Leave it out.")
     if width * height > max_pixels:
         raise ImageError(
-            f"{name}: has {width} x {height} pixels, more than the limit of {max_pixels:,}; reduce the image or "
-            f"raise max_pixels."
+            f"{name}: has {width} x {height} pixels, more than the limit of {max_pixels:,}; reduce the image."
         )
