@@ -146,16 +146,19 @@ def test_cells_come_with_the_features_in_one_pass_and_are_the_same() -> None:
     projection = CellProjection(network, 32)
     rng = np.random.default_rng(1)
     sources = [plate(rng, size=size) for size in (96, 128, 200)]
-    passes = 0
-
-    def count(*_: object) -> None:
-        nonlocal passes
-        passes += 1
-
-    handle = next(network.children()).register_forward_hook(count)
-    together = list(extraction.stream(sources, [View()], cells=projection))
-    handle.remove()
-    assert passes <= len(sources)  # each by itself, or all at once
+    passes: list[object] = []
+    handle = next(network.children()).register_forward_hook(lambda *_: passes.append(None))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        [together] = extraction.stream_groups(sources, [View()], cells=projection, side_by_side=False)
+        assert len(passes) == 1
+        [beside] = extraction.stream_groups(sources, [View()], cells=projection)
+        assert len(passes) == 1 + len(sources)
+    finally:
+        torch.set_num_threads(threads)
+        handle.remove()
+    assert [result.source for result in beside] == [result.source for result in together]
     for result, alone in zip(together, extraction.stream(sources, [View()]), strict=True):
         assert isinstance(result, ImageFeatures)
         assert isinstance(alone, ImageFeatures)

@@ -10,11 +10,11 @@ __all__ = ["keep_freed_memory"]
 # From malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _OLD_MOST_BYTES = 32 << 20
-_KEPT_BYTES = 256 << 20
+_KEPT_BYTES = 64 << 20
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep up to 256 MB of what it frees, where the C library is glibc; elsewhere do nothing.
+    """Have this process keep up to 64 MB of what it frees, where the C library is glibc; elsewhere do nothing.
 
     By itself glibc gives blocks of some 30 MB back to the system at once, which has to clear them each time they are
     wanted again: a fifth of the time that scoring takes. One arena, since those of threads cannot keep such blocks.

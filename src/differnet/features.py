@@ -27,6 +27,8 @@ from differnet.side_by_side import count_workers, map_ahead, workers_with_own_co
 from differnet.views import View, apply_views, apply_views_batch, resize
 
 __all__ = [
+    "VIEWS_PER_CALL",
+    "VIEWS_PER_GROUP",
     "Failure",
     "FeatureBank",
     "FeatureExtraction",
@@ -41,11 +43,10 @@ __all__ = [
 _DECODE_THREADS = 2
 _READ_AHEAD = 4
 # Views per call of the network: more take more memory and no less time on two cores.
-_CPU_BATCH = 4
+VIEWS_PER_CALL = {"cpu": 4, "cuda": 64}
 # Views that are handed on together: the flow reads its weights, more than a cache holds, once for all of them.
-_GROUP_VIEWS = 8
+VIEWS_PER_GROUP = 8
 _GPU_BATCH = 256
-_GPU_NETWORK_BATCH = 64
 _MOST_BYTES = 500_000_000
 
 ViewChoice: TypeAlias = Sequence[View] | Callable[[int], Sequence[View]]
@@ -218,7 +219,7 @@ class FeatureExtraction:
         self.extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         channels = (*extractor.stage_channels, extractor.channels)
         self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
-        self._batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
+        self._batch = VIEWS_PER_CALL["cpu"] if self.device.type == "cpu" else _GPU_BATCH
 
     def stream(
         self,
@@ -275,8 +276,8 @@ class FeatureExtraction:
             if alone
             else ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read")
         )
-        most = _GROUP_VIEWS if self.device.type == "cpu" else _GPU_BATCH
-        ahead = workers + _GROUP_VIEWS if alone else _READ_AHEAD
+        most = VIEWS_PER_GROUP if self.device.type == "cpu" else _GPU_BATCH
+        ahead = workers + VIEWS_PER_GROUP if alone else _READ_AHEAD
         group: list[PreparedImage | Failure] = []
         with pool as executor, closing(map_ahead(executor, prepare, itertools.chain(first, items), ahead)) as images:
             for image in images:
@@ -356,7 +357,7 @@ class FeatureExtraction:
         stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
         pixels = stacked.permute(0, 3, 1, 2).float() / 255
         turned = apply_views_batch(pixels, views)
-        parts = [self.pool(self.extractor, part) for part in turned.split(_GPU_NETWORK_BATCH)]
+        parts = [self.pool(self.extractor, part) for part in turned.split(VIEWS_PER_CALL["cuda"])]
         return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
 
     @torch.no_grad()

@@ -31,9 +31,9 @@ def test_two_hundred_bad_uploads_are_refused_with_a_sentence_each(service: Servi
         detail = _detail(answer)
         assert detail[:1].isupper() and detail.endswith("."), (about, detail)
         assert "Traceback" not in detail and "/tmp" not in detail, (about, detail)
-        if number == 2 * len(requests) // 3:
+        if number == len(requests) // 2:
             memory = service.memory()
-    # By then all kinds have come by twice, since what they took is kept for the next; a third time must cost no more.
+    # By half of them, all kinds have come by; the other half must not cost more.
     assert service.memory() < memory + (32 << 20)
     assert service.get("/v1/inspections")[1]["total"] == before
     assert service.inspect(photo(1))[0] == 200
@@ -49,8 +49,8 @@ def _detail(answer: bytes) -> str:
 
 
 def _bad() -> Iterator[tuple[str, Request]]:
-    """All kinds three times with other contents, so that each third is like the first."""
-    for seed in range(3):
+    """All kinds once, and then once more with other contents, so that the second half is like the first."""
+    for seed in (0, 1):
         rng = np.random.default_rng(seed)
         for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP"):
             whole = photo(seed, kind=kind)

@@ -20,7 +20,7 @@ from differnet.bench.results import Ceilings, Stage, StageReport
 from differnet.cells import CellGrids
 from differnet.detector import DifferNet
 from differnet.errors import ImageError
-from differnet.features import Failure
+from differnet.features import VIEWS_PER_CALL, VIEWS_PER_GROUP, Failure
 from differnet.images import load_image
 from differnet.scoring import local_score, score_features
 from differnet.views import View, apply_views, apply_views_batch, fixed_views, resize
@@ -28,10 +28,6 @@ from differnet.views import View, apply_views, apply_views_batch, fixed_views, r
 __all__ = ["measure_stages", "seconds_per_image"]
 
 _GIGA = 1e9
-# Views that go through the network together, as in scoring.
-_VIEWS_PER_CALL = {"cpu": 4, "cuda": 64}
-# Views that the flow sees together.
-_VIEWS_PER_GROUP = 8
 
 _Result = TypeVar("_Result")
 
@@ -140,7 +136,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
             lambda: apply_views_batch(whole, [views] * len(whole)),
             lambda made: _bytes([whole, made]),
         )
-    parts = turned.split(_VIEWS_PER_CALL[model.device.type])
+    parts = turned.split(VIEWS_PER_CALL[model.device.type])
     network = extraction.extractor
     features = clock(
         "extract",
@@ -150,7 +146,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     ).unflatten(0, (len(paths), -1))
     if settings.scoring.local:
         _measure_local(model, clock, resized, views)
-    groups = features.split(max(1, _VIEWS_PER_GROUP // len(views)))
+    groups = features.split(max(1, VIEWS_PER_GROUP // len(views)))
     clock(
         "flow",
         lambda: [score_features(flow, group, settings.scoring.aggregation) for group in groups],
@@ -174,7 +170,7 @@ def _measure_local(
     extraction, localizer = model.extraction, model._prepared_localizer()
     network, projection = extraction.extractor, localizer.projection
     images = _as_tensor(np.stack(resized), model.device)
-    parts = images.split(_VIEWS_PER_CALL[model.device.type])
+    parts = images.split(VIEWS_PER_CALL[model.device.type])
     if extraction.scales == 1 and tuple(views) == (View(),):
         # The pass of the network that gives the features gives the cells' maps too, so that it is not paid again.
         before_last = len(network.stage_channels)

@@ -33,7 +33,6 @@ _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_INSPECTION_FAILED = Problem(500, "The inspection failed; see the log of the service.")
 
 # Prepared images that are worth a go of their own however many more are coming: the flow reads its weights once for
 # all of them.
@@ -169,7 +168,7 @@ class Batcher:
             _fail(job, problem)
         except Exception:
             _log.exception("inspection failed", extra={"model": job.model, "images": 1})
-            _fail(job, _INSPECTION_FAILED)
+            _fail(job, _inspection_failed())
         finally:
             with self._change:
                 self._coming -= 1
@@ -239,7 +238,7 @@ class Batcher:
         except Exception:
             _log.exception("inspection failed", extra={"model": served.name, "images": len(running)})
             for job in running:
-                job.future.set_exception(_INSPECTION_FAILED)
+                job.future.set_exception(_inspection_failed())
             return
         for job, result in zip(running, results, strict=True):
             job.prepared = None
@@ -256,6 +255,10 @@ class Batcher:
 def _fail(job: Job, problem: Problem) -> None:
     if job.future.set_running_or_notify_cancel():
         job.future.set_exception(problem)
+
+
+def _inspection_failed() -> Problem:
+    return Problem(500, "The inspection failed; see the log of the service.")
 
 
 def _capitalised(sentence: str) -> str:
