@@ -34,7 +34,7 @@ from differnet.extractors import Weights, build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
 from differnet.feature_cache import FeatureCache
 from differnet.features import Failure, FeatureExtraction, ImageFeatures, PreparedImage
-from differnet.fitting import Fitted, Fitting, build_flow, build_flows
+from differnet.fitting import Fitted, Fitting, build_flow
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import (
     ImageSource,
@@ -47,6 +47,7 @@ from differnet.localization.explanation import Explanation
 from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
 from differnet.localization.regions import find_regions
+from differnet.model_tensors import pack, unpack
 from differnet.official import read_official_flow
 from differnet.scoring import CommonScale, local_score, score_features
 from differnet.sequential import SequentialTest, spread_out
@@ -62,13 +63,6 @@ GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[ImageSource]
 """Good images: a product or plain folder, a list file, or any number of paths and arrays."""
 
 _Result = TypeVar("_Result")
-
-_FLOW_PREFIX = "flow."
-_LOCAL_PREFIX = "local."
-_SCORES = "calibration.scores"
-_PEAKS = "calibration.peaks"
-_REGION = "region.mask"
-_SCALE = "scoring.usual"
 
 
 class Listener:
@@ -460,18 +454,15 @@ class DifferNet:
         flow = self.flow
         if self.manifest is None:
             raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
-        halved = self.settings.flow.stored == "float16"
-        tensors = {
-            f"{_FLOW_PREFIX}{name}": tensor.half() if halved and tensor.dim() == 2 else tensor
-            for name, tensor in flow.state_dict().items()
-        }
-        tensors |= {_SCORES: self.held_out_scores, _PEAKS: self._peaks}
-        if self._local is not None:
-            tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in self._local.state().items()}
-        if self._scale is not None:
-            tensors[_SCALE] = self._scale.usual
-        if self.region is not None:
-            tensors[_REGION] = torch.from_numpy(self.region.mask.astype(np.uint8))
+        tensors = pack(
+            flow,
+            halved=self.settings.flow.stored == "float16",
+            scores=self.held_out_scores,
+            peaks=self._peaks,
+            local=self._local,
+            scale=self._scale,
+            region=self.region,
+        )
         write_bundle(path, self.manifest, tensors)
 
     @classmethod
@@ -493,41 +484,13 @@ class DifferNet:
             ModelFileError: If the file is missing, damaged, foreign, or of another format version.
         """
         manifest, tensors = read_bundle(path)
-        model = cls(manifest.settings, region=_read_region(path, tensors), device=device, weights=weights)
-        with torch.device("meta"):
-            flow = build_flows(manifest.features, manifest.settings.flow, manifest.training.members)
-        needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
-        halved = manifest.settings.flow.stored == "float16"
-        for name, expected in needed.items():
-            found = tensors.get(name)
-            dtype = torch.float16 if halved and expected.dim() == 2 else expected.dtype
-            if found is None or found.shape != expected.shape or found.dtype != dtype:
-                raise ModelFileError(f"{path}: the tensor '{name}' is missing or not as expected; train again.")
-        state = {name.removeprefix(_FLOW_PREFIX): tensors[name].to(kind.dtype) for name, kind in needed.items()}
-        flow.load_state_dict(state, assign=True)
-        model._flow = flow.to(model.device).eval()
-        model.held_out_scores = tensors.get(_SCORES, torch.empty(0))
-        model._peaks = tensors.get(_PEAKS, torch.empty(0))
+        found = unpack(path, manifest, tensors)
+        model = cls(manifest.settings, region=found.region, device=device, weights=weights)
+        model._flow = found.flow.to(model.device).eval()
+        model.held_out_scores, model._peaks = found.scores, found.peaks
+        model.calibration, model._local, model._scale = found.calibration, found.local, found.scale
         if manifest.calibration is not None:
-            try:
-                model.calibration = Calibration.restore(manifest.calibration, model.held_out_scores.double().numpy())
-            except ModelFileError as error:
-                raise ModelFileError(f"{path}: {error}") from None
             model._source = manifest.calibration.source
-        local = {
-            name.removeprefix(_LOCAL_PREFIX): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(_LOCAL_PREFIX)
-        }
-        if local or manifest.settings.localization.method == "neighbours":
-            try:
-                model._local = LocalModel.from_state(local, manifest.settings.localization.dimensions)
-            except (KeyError, ValueError) as error:
-                raise ModelFileError(
-                    f"{path}: the tensor '{_LOCAL_PREFIX}{error.args[0]}' is missing or not as expected; train again."
-                ) from None
-        if manifest.settings.scoring.local:
-            model._scale = _read_scale(path, tensors)
         model.manifest = manifest
         return model
 
@@ -793,25 +756,6 @@ def _usable(result: _Result | Failure) -> _Result:
         named = result.source in result.reason
         raise ImageError(result.reason if named else f"{result.source}: {result.reason}")
     return result
-
-
-def _read_region(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> RegionOfInterest | None:
-    mask = tensors.get(_REGION)
-    if mask is None:
-        return None
-    try:
-        return RegionOfInterest(mask.numpy().astype(bool))
-    except ImageError:
-        raise ModelFileError(f"{path}: the tensor '{_REGION}' is not as expected; train again.") from None
-
-
-def _read_scale(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> CommonScale:
-    usual = tensors.get(_SCALE)
-    if usual is None or usual.dtype != torch.float64 or usual.shape != (2, 2):
-        raise ModelFileError(f"{path}: the tensor '{_SCALE}' is missing or not as expected; train again.")
-    if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
-        raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
-    return CommonScale(usual)
 
 
 def _as_sources(images: GoodImages) -> list[ImageSource]:
