@@ -142,7 +142,7 @@ def test_bfloat16_features_agree_with_float32(images: list[NDArray[np.uint8]]) -
 
 def test_cells_come_with_the_features_in_one_pass_and_are_the_same() -> None:
     network = build_extractor("efficientnet-lite0", find_weights("efficientnet-lite0"))
-    extraction = FeatureExtraction(network, size=128, scales=1, stages=(-3, -2), deviation=True)
+    extraction = FeatureExtraction(network, size=128, scales=1, stages=(-3, -2), deviation=True, engine="torch")
     projection = CellProjection(network, 32)
     rng = np.random.default_rng(1)
     sources = [plate(rng, size=size) for size in (96, 128, 200)]

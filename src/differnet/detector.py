@@ -33,7 +33,7 @@ from differnet.errors import (
 from differnet.extractors import Weights, build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
 from differnet.feature_cache import FeatureCache
-from differnet.features import Failure, FeatureExtraction, ImageFeatures, PreparedImage
+from differnet.features import Engine, Failure, FeatureExtraction, ImageFeatures, PreparedImage
 from differnet.fitting import Fitted, Fitting, build_flow
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import (
@@ -105,6 +105,7 @@ class DifferNet:
         cache: Folder where features are kept from one training to the next, see `differnet.feature_cache`; None keeps
             none.
         recipe: Text of the recipe that the settings come from, kept in the model file.
+        engine: What runs the extractor on a CPU, see `FeatureExtraction`.
 
     Attributes:
         settings: All settings.
@@ -132,8 +133,9 @@ class DifferNet:
         weights: str | os.PathLike[str] | Weights | None = None,
         cache: str | os.PathLike[str] | None = None,
         recipe: str | None = None,
+        engine: Engine = "auto",
     ) -> None:
-        self._recipe = recipe
+        self._recipe, self._engine = recipe, engine
         self._cache = None if cache is None else FeatureCache(cache)
         self.settings = preset(settings) if isinstance(settings, str) else settings
         self.region = region
@@ -182,6 +184,7 @@ class DifferNet:
                 deviation=chosen.deviation,
                 cache=self._cache,
                 fingerprint=weights.fingerprint,
+                engine=self._engine,
             )
         return self._extraction
 
@@ -472,6 +475,7 @@ class DifferNet:
         *,
         device: str = "auto",
         weights: str | os.PathLike[str] | Weights | None = None,
+        engine: Engine = "auto",
     ) -> DifferNet:
         """Read a model file; nothing in it is executed.
 
@@ -479,13 +483,14 @@ class DifferNet:
             path: A file that `save` wrote.
             device: As for the constructor.
             weights: As for the constructor.
+            engine: As for the constructor.
 
         Raises:
             ModelFileError: If the file is missing, damaged, foreign, or of another format version.
         """
         manifest, tensors = read_bundle(path)
         found = unpack(path, manifest, tensors)
-        model = cls(manifest.settings, region=found.region, device=device, weights=weights)
+        model = cls(manifest.settings, region=found.region, device=device, weights=weights, engine=engine)
         model._flow = found.flow.to(model.device).eval()
         model.held_out_scores, model._peaks = found.scores, found.peaks
         model.calibration, model._local, model._scale = found.calibration, found.local, found.scale

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.cells import CellGrids, CellProjection
-from differnet.errors import ImageError
+from differnet.errors import ImageError, SettingsError
 from differnet.extractors import Extractor
+from differnet.extractors.compiled import CompiledStages, can_compile
 from differnet.extractors.precision import has_fast_bfloat16
 from differnet.extractors.rounding import round_as_bfloat16
 from differnet.feature_cache import CachedImage, FeatureCache
@@ -29,6 +32,7 @@ from differnet.views import View, apply_views, apply_views_batch, resize
 __all__ = [
     "VIEWS_PER_CALL",
     "VIEWS_PER_GROUP",
+    "Engine",
     "Failure",
     "FeatureBank",
     "FeatureExtraction",
@@ -40,12 +44,21 @@ __all__ = [
     "pool_scales",
 ]
 
+_log = logging.getLogger(__name__)
+
+Engine: TypeAlias = Literal["auto", "torch", "openvino"]
+"""What runs the extractor on a CPU."""
+
 _DECODE_THREADS = 2
 _READ_AHEAD = 4
 # Views per call of the network: more take more memory and no less time on two cores.
 VIEWS_PER_CALL = {"cpu": 4, "cuda": 64}
 # Views that are handed on together: the flow reads its weights, more than a cache holds, once for all of them.
 VIEWS_PER_GROUP = 8
+# Many, since after each torch's own threads wait on the cores for more to do.
+_VIEWS_PER_COMPILED_CALL = 64
+# From so many views on, the third of a second that compiling a network takes is won back.
+_WORTH_COMPILING = 16
 _GPU_BATCH = 256
 _MOST_BYTES = 500_000_000
 
@@ -152,15 +165,14 @@ def pool_scales(
     for scale in range(scales):
         scaled = images if scale == 0 else functional.interpolate(images, size=size >> scale)
         maps = extractor.forward_stages(scaled, max(stages))
-        pooled.append(pool_maps(extractor, maps, stages, deviation))
+        pooled.append(pool_maps([maps[extractor.place_of(stage)] for stage in stages], deviation))
     return torch.cat(pooled, dim=1)
 
 
-def pool_maps(extractor: Extractor, maps: Sequence[Tensor], stages: Sequence[int], deviation: bool) -> Tensor:
-    """Pool what the extractor's `forward_stages` gave for B images, as `pool_scales` does at each scale."""
+def pool_maps(maps: Sequence[Tensor], deviation: bool) -> Tensor:
+    """Pool the maps of stages, each (B, C, h, w), as `pool_scales` does at each scale."""
     pooled = []
-    for stage in stages:
-        of_stage = maps[len(extractor.stage_channels) + 1 + stage].float()
+    for of_stage in (each.float() for each in maps):
         pooled.append(of_stage.mean(dim=(2, 3)))
         if deviation:
             pooled.append(of_stage.flatten(2).std(dim=2, correction=0))
@@ -183,6 +195,12 @@ class FeatureExtraction:
         cache: Keeps features from one run to the next; None computes them anew.
         fingerprint: Of the extractor's weights, by which the cache tells features apart.
         most_bytes: A bank of more than this is kept in a temporary file, mapped into memory.
+        engine: What runs the network on a CPU: ``openvino``, which is quicker; ``torch``; or ``auto``, the former where
+            it is installed and can. Features agree in six digits. A GPU, gradients, bfloat16, several scales, and a
+            few views of a lone image, for which compiling does not pay, are always torch's.
+
+    Raises:
+        SettingsError: If OpenVINO is asked for, and is not installed or cannot do this.
     """
 
     def __init__(
@@ -199,6 +217,7 @@ class FeatureExtraction:
         cache: FeatureCache | None = None,
         fingerprint: str = "",
         most_bytes: int = _MOST_BYTES,
+        engine: Engine = "auto",
     ) -> None:
         self._cache = cache
         self._fingerprint = fingerprint
@@ -220,6 +239,15 @@ class FeatureExtraction:
         channels = (*extractor.stage_channels, extractor.channels)
         self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
         self._batch = VIEWS_PER_CALL["cpu"] if self.device.type == "cpu" else _GPU_BATCH
+        able = self.device.type == "cpu" and dtype == torch.float32 and scales == 1 and can_compile(extractor)
+        if engine == "openvino" and not able:
+            raise SettingsError(
+                "OpenVINO cannot run this extractor: it must be installed (pip install 'differnet[fast]'), and it runs "
+                "efficientnet-lite0 at a single scale in float32 on a CPU; take engine='auto'."
+            )
+        self._compiles = able and engine != "torch"
+        self._compiled: dict[tuple[int, ...], CompiledStages] = {}
+        self._compiling = threading.Lock()
 
     def stream(
         self,
@@ -348,7 +376,7 @@ class FeatureExtraction:
         """
         if self.device.type == "cpu":
             turned = [apply_views(image, chosen) for image, chosen in zip(images, views, strict=True)]
-            return self._extract_turned(turned)
+            return self._extract_turned(turned, compiled=True)
         return self.extract_on_device(images, views)
 
     @torch.no_grad()
@@ -361,11 +389,28 @@ class FeatureExtraction:
         return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
 
     @torch.no_grad()
-    def _extract_turned(self, turned: Sequence[NDArray[np.uint8]]) -> Tensor:
-        # NHWC bytes seen as NCHW are channels_last already.
-        pixels = torch.from_numpy(np.concatenate(turned)).permute(0, 3, 1, 2)
-        parts = [self.pool(self.extractor, part.float() / 255) for part in pixels.split(self._batch)]
+    def _extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool) -> Tensor:
+        views: NDArray[np.uint8] = np.concatenate(turned)
+        network = self._compile(self.stages) if compiled else None
+        if network is None:
+            # NHWC bytes seen as NCHW are channels_last already.
+            pixels = torch.from_numpy(views).permute(0, 3, 1, 2)
+            parts = [self.pool(self.extractor, part.float() / 255) for part in pixels.split(self._batch)]
+        else:
+            starts = range(0, len(views), _VIEWS_PER_COMPILED_CALL)
+            parts = [pool_maps(network([*views[i : i + _VIEWS_PER_COMPILED_CALL]]), self.deviation) for i in starts]
         return torch.cat(parts).unflatten(0, (len(turned), -1))
+
+    def _compile(self, stages: tuple[int, ...]) -> CompiledStages | None:
+        """The compiled network, which is made when it is first wanted; None where torch is the engine."""
+        with self._compiling:
+            if self._compiles and stages not in self._compiled:
+                try:
+                    self._compiled[stages] = CompiledStages(self.extractor, self.size, stages)
+                except (ImportError, OSError, RuntimeError) as error:
+                    _log.warning("OpenVINO does not work here, torch is used (%s)", error)
+                    self._compiles = False
+            return self._compiled.get(stages)
 
     def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
         """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
@@ -373,13 +418,14 @@ class FeatureExtraction:
 
     @torch.no_grad()
     def extract_with_cells(
-        self, images: Sequence[NDArray[np.uint8]], cells: CellProjection
+        self, images: Sequence[NDArray[np.uint8]], cells: CellProjection, *, compiled: bool = True
     ) -> tuple[Tensor, list[CellGrids]]:
         """Compute the features of resized images as they are, and describe their cells, in one pass of the network.
 
         Args:
             images: B arrays, uint8 (size, size, 3).
             cells: Describes the cells.
+            compiled: Whether compiling the network would pay.
 
         Returns:
             (B, 1, d) float32 on the CPU, and the B images' cells on the device.
@@ -390,12 +436,18 @@ class FeatureExtraction:
         if self.scales != 1:
             raise ValueError("features of several scales do not come from one pass")
         before_last = len(self.extractor.stage_channels)
+        stages = tuple(range(-before_last - 1, max(-2, *self.stages) + 1))
+        network = self._compile(stages) if compiled else None
         features, grids = [], []
         for start in range(0, len(images), self._batch):
-            stacked = torch.from_numpy(np.stack(images[start : start + self._batch])).to(self.device)
-            pixels = stacked.permute(0, 3, 1, 2).float() / 255
-            maps = self.extractor.forward_stages(pixels, max(-2, *self.stages))
-            features.append(pool_maps(self.extractor, maps, self.stages, self.deviation).cpu())
+            part = images[start : start + self._batch]
+            if network is None:
+                stacked = torch.from_numpy(np.stack(part)).to(self.device)
+                maps = self.extractor.forward_stages(stacked.permute(0, 3, 1, 2).float() / 255, stages[-1])
+            else:
+                maps = network(part)
+            chosen = [maps[self.extractor.place_of(stage)] for stage in self.stages]
+            features.append(pool_maps(chosen, self.deviation).cpu())
             grids += cells.describe(maps[:before_last], self.size)
         return torch.cat(features).unsqueeze(1), grids
 
@@ -435,7 +487,7 @@ class FeatureExtraction:
         prepared = replace(prepared, turned=apply_views(pixels, chosen))
         if not compute:
             return prepared
-        [found] = self._compute([prepared], cells)
+        [found] = self._compute([prepared], cells, compiled=True)
         return replace(prepared, turned=None, found=found)
 
     def finish(
@@ -448,7 +500,8 @@ class FeatureExtraction:
             cells: As for `prepare`.
         """
         missing = [image for image in images if isinstance(image, PreparedImage) and image.found is None]
-        computed = iter(self._compute(missing, cells) if missing else ())
+        compiled = sum(len(image.views) for image in missing) >= _WORTH_COMPILING
+        computed = iter(self._compute(missing, cells, compiled=compiled) if missing else ())
         results: list[ImageFeatures | Failure] = []
         for image in images:
             if isinstance(image, Failure):
@@ -461,21 +514,33 @@ class FeatureExtraction:
             )
         return results
 
-    def _compute(self, batch: Sequence[PreparedImage], cells: CellProjection | None) -> list[CachedImage]:
+    def _compute(
+        self, batch: Sequence[PreparedImage], cells: CellProjection | None, *, compiled: bool
+    ) -> list[CachedImage]:
         grids: Sequence[CellGrids | None] = [None] * len(batch)
         if cells is not None and self.scales == 1 and all(tuple(image.views) == (View(),) for image in batch):
-            features, grids = self.extract_with_cells([image.pixels for image in batch], cells)
+            features, grids = self.extract_with_cells([image.pixels for image in batch], cells, compiled=compiled)
         elif self.device.type == "cpu":
-            features = self._extract_turned([image.turned for image in batch if image.turned is not None])
+            turned = [image.turned for image in batch if image.turned is not None]
+            features = self._extract_turned(turned, compiled=compiled)
         else:
             features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
         if cells is not None and grids[0] is None:
-            grids = [cells(self.as_tensor(image.pixels))[0] for image in batch]
+            grids = self._describe_cells([image.pixels for image in batch], cells, compiled=compiled)
         computed = [CachedImage(of_image, grid) for of_image, grid in zip(features, grids, strict=True)]
         if self._cache is not None:
             for image, found in zip(batch, computed, strict=True):
                 self._cache.put(image.key, found)
         return computed
+
+    def _describe_cells(
+        self, images: Sequence[NDArray[np.uint8]], cells: CellProjection, *, compiled: bool
+    ) -> list[CellGrids]:
+        stages = tuple(range(-len(self.extractor.stage_channels) - 1, -1))
+        network = self._compile(stages) if compiled else None
+        if network is None:
+            return [cells(self.as_tensor(image))[0] for image in images]
+        return [cells.describe(network([image]), self.size)[0] for image in images]
 
     def _description(self, views: Sequence[View], cells: CellProjection | None) -> str:
         """All that features depend on beside the pixels."""

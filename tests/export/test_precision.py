@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnxruntime
-import openvino
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from differnet.errors import SettingsError
 from differnet.export.precision import as_trained, in_precision
 from differnet.extractors import Extractor
 from differnet.extractors.rounding import round_as_bfloat16
+from differnet.openvino_runtime import import_openvino
 from tests.export.files import inspected
 
 
@@ -60,6 +60,7 @@ def test_a_network_rounds_as_in_bfloat16(rounded: TwoLayers, pixels: Tensor, tmp
         torch.onnx.export(rounded, (pixels,), file, dynamo=True, external_data=False, input_names=["x"], verbose=False)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     found["ONNX Runtime"] = torch.from_numpy(session.run(None, {"x": pixels.numpy()})[0])
+    openvino = import_openvino()
     compiled = openvino.compile_model(openvino.convert_model(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found["OpenVINO"] = torch.from_numpy(compiled(pixels.numpy())[0].copy())
     for name, values in found.items():

@@ -17,7 +17,11 @@ from differnet.cli.weights import weights_table
 __all__ = ["doctor"]
 
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "scikit-learn")
-_EXTRAS = {"matplotlib": "demo", "elpv_dataset": "demo"}
+_EXTRAS = {
+    "openvino": ("fast", "runs the network on the processor."),
+    "matplotlib": ("demo", "for the demo."),
+    "elpv_dataset": ("demo", "for the demo."),
+}
 _DEFAULT_EXTRACTOR = "efficientnet-lite0"
 
 
@@ -89,9 +93,9 @@ def _check_extras() -> list[dict[str, Any]]:
         _check(
             module,
             importlib.util.find_spec(module) is not None,
-            f"for the {extra}.",
+            purpose,
             needed=False,
             remedy=f"Run: pip install 'differnet[{extra}]'",
         )
-        for module, extra in _EXTRAS.items()
+        for module, (extra, purpose) in _EXTRAS.items()
     ]

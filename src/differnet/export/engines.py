@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differnet.errors import MissingExtraError, ModelFileError
+from differnet.openvino_runtime import import_openvino
 
 __all__ = ["Engine", "Outputs", "open_engine"]
 
@@ -88,7 +89,7 @@ class _OpenVino:
 
     def __init__(self, file: Path, threads: int | None) -> None:
         try:
-            import openvino  # noqa: PLC0415
+            openvino = import_openvino()
         except ImportError:
             raise _missing("openvino") from None
         # Where the processor has bfloat16 OpenVINO would take that, and scores would be others.

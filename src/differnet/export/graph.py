@@ -123,7 +123,8 @@ class InspectionGraph(nn.Module):
             for scale in range(self._scales):
                 described = self._cells is not None and start == scale == 0
                 maps = self._network(_halved(views, scale), described)
-                pooled.append(pool_maps(self._extractor, maps, self._stages, self._deviation))
+                chosen = [maps[self._extractor.place_of(stage)] for stage in self._stages]
+                pooled.append(pool_maps(chosen, self._deviation))
                 if described:
                     cells = self._describe([of_stage[:1] for of_stage in maps], size)
             features.append(torch.cat(pooled, dim=1))

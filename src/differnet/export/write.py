@@ -20,6 +20,7 @@ from differnet.detector import DifferNet
 from differnet.errors import MissingExtraError, NotFittedError, OutputError, SettingsError
 from differnet.export.graph import InspectionGraph
 from differnet.export.precision import as_trained
+from differnet.openvino_runtime import import_openvino
 
 if TYPE_CHECKING:
     import onnx
@@ -111,7 +112,8 @@ def convert_to_openvino(onnx_file: str | os.PathLike[str], path: str | os.PathLi
     """
     _check_packages("openvino")
     import onnx  # noqa: PLC0415
-    import openvino  # noqa: PLC0415
+
+    openvino = import_openvino()
 
     file = Path(path)
     converted = openvino.convert_model(onnx_file)

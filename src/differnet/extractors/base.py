@@ -80,6 +80,10 @@ class Extractor(nn.Module):
         count = len(self.stage_channels) + 2 + last
         return list(islice(self.stages(self._normalise(images)), count))
 
+    def place_of(self, stage: int) -> int:
+        """Where the maps of a stage, counted from the feature maps, -1, are in what `forward_stages` gives."""
+        return len(self.stage_channels) + 1 + stage
+
     def _normalise(self, images: Tensor) -> Tensor:
         normalised = (images - self._mean).div_(self._std)  # in place: one map of this size less
         return normalised.to(next(self.parameters()).dtype)

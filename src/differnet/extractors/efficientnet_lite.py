@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from differnet.extractors.base import Extractor
 
-__all__ = ["EfficientNetLite0"]
+__all__ = ["EfficientNetLite0", "InvertedBottleneck", "SameConv2d"]
 
 # Repeats, kernel size, stride, expansion, channels of each stage (EfficientNet-B0's, without squeeze-and-excitation).
 _STAGES = (
@@ -26,14 +26,12 @@ _STAGES = (
 _BATCH_NORM_EPS = 1e-3
 
 
-class _SameConv2d(nn.Conv2d):
+class SameConv2d(nn.Conv2d):
     """Convolution padded as TensorFlow's SAME does: with stride 2 the odd pixel goes to the right and bottom."""
 
     def forward(self, input: Tensor) -> Tensor:
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
-        height, width = input.shape[-2:]
-        rows = max((-(-height // stride) - 1) * stride + kernel - height, 0)
-        columns = max((-(-width // stride) - 1) * stride + kernel - width, 0)
+        """Convolve maps, (B, C, h, w)."""
+        rows, columns = self.padding_of(*input.shape[-2:])
         weight, padding = self.weight, ((rows + 1) // 2, (columns + 1) // 2)
         if rows % 2 or columns % 2:
             if torch.compiler.is_exporting():  # runtimes know such padding
@@ -42,6 +40,13 @@ class _SameConv2d(nn.Conv2d):
             else:  # an odd pixel on both sides, a zero in the kernel for the one too many: the maps are not copied
                 weight = functional.pad(weight, (columns % 2, 0, rows % 2, 0))
         return functional.conv2d(input, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def padding_of(self, height: int, width: int) -> tuple[int, int]:
+        """How many rows and columns are added to maps of a size, both sides together."""
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        rows = max((-(-height // stride) - 1) * stride + kernel - height, 0)
+        columns = max((-(-width // stride) - 1) * stride + kernel - width, 0)
+        return rows, columns
 
 
 def fold_batch_norm(convolution: nn.Conv2d, norm: nn.Module) -> None:
@@ -53,21 +58,24 @@ def fold_batch_norm(convolution: nn.Conv2d, norm: nn.Module) -> None:
     convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
 
 
-class _InvertedBottleneck(nn.Module):
+class InvertedBottleneck(nn.Module):
+    """Expands 1 x 1, convolves every channel by itself, projects 1 x 1; a shortcut where input and output agree."""
+
     def __init__(self, channels_in: int, channels: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = channels_in * expansion
         self.expands = expansion != 1
         if self.expands:
-            self._expand_conv = _SameConv2d(channels_in, inner, 1, bias=False)
+            self._expand_conv = SameConv2d(channels_in, inner, 1, bias=False)
             self._bn0: nn.Module = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
-        self._depthwise_conv = _SameConv2d(inner, inner, kernel, stride, groups=inner, bias=False)
+        self._depthwise_conv = SameConv2d(inner, inner, kernel, stride, groups=inner, bias=False)
         self._bn1 = nn.BatchNorm2d(inner, eps=_BATCH_NORM_EPS)
-        self._project_conv = _SameConv2d(inner, channels, 1, bias=False)
+        self._project_conv = SameConv2d(inner, channels, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(channels, eps=_BATCH_NORM_EPS)
         self.has_shortcut = stride == 1 and channels_in == channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the maps after the block from those before it, (B, C, h, w)."""
         # In place: these maps are the largest of the network, and a new one each time costs more than what is computed.
         out = functional.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.expands else x
         out = functional.relu6(self._bn1(self._depthwise_conv(out)), inplace=True)
@@ -97,13 +105,13 @@ class EfficientNetLite0(Extractor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = _SameConv2d(3, 32, 3, 2, bias=False)
+        self._conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0: nn.Module = nn.BatchNorm2d(32, eps=_BATCH_NORM_EPS)
         blocks: list[nn.Module] = []
         previous = 32
         for repeats, kernel, stride, expansion, channels in _STAGES:
             for i in range(repeats):
-                blocks.append(_InvertedBottleneck(previous, channels, kernel, stride if i == 0 else 1, expansion))
+                blocks.append(InvertedBottleneck(previous, channels, kernel, stride if i == 0 else 1, expansion))
                 previous = channels
         self._blocks = nn.Sequential(*blocks)
         firsts = [sum(stage[0] for stage in _STAGES[:i]) for i in range(len(_STAGES))]
@@ -124,5 +132,5 @@ class EfficientNetLite0(Extractor):
         fold_batch_norm(self._conv_stem, self._bn0)
         self._bn0 = nn.Identity()
         for block in self._blocks:
-            cast("_InvertedBottleneck", block).fold()
+            cast("InvertedBottleneck", block).fold()
         return super().freeze()

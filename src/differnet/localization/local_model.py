@@ -203,7 +203,6 @@ def _nearest(queries: Tensor, cells: Tensor) -> Tensor:
         return queries.new_full((len(queries),), float("inf"))
     squares = cells.square().sum(1)
     parts = [
-        torch.addmm(squares, part, cells.T, alpha=-2).min(1).values + part.square().sum(1)
-        for part in queries.split(_CHUNK)
+        torch.addmm(squares, part, cells.T, alpha=-2).amin(1) + part.square().sum(1) for part in queries.split(_CHUNK)
     ]
     return torch.cat(parts).clamp_min(0).sqrt()
