@@ -199,6 +199,9 @@ class FeatureExtraction:
             it is installed and can. Features agree in six digits. A GPU, gradients, bfloat16, several scales, and a
             few views of a lone image, for which compiling does not pay, are always torch's.
 
+    Attributes:
+        engine: The one of these that it is.
+
     Raises:
         SettingsError: If OpenVINO is asked for, and is not installed or cannot do this.
     """
@@ -239,13 +242,15 @@ class FeatureExtraction:
         channels = (*extractor.stage_channels, extractor.channels)
         self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
         self._batch = VIEWS_PER_CALL["cpu"] if self.device.type == "cpu" else _GPU_BATCH
+        self.engine: Literal["torch", "openvino"] = "torch"
         able = self.device.type == "cpu" and dtype == torch.float32 and scales == 1 and can_compile(extractor)
         if engine == "openvino" and not able:
             raise SettingsError(
                 "OpenVINO cannot run this extractor: it must be installed (pip install 'differnet[fast]'), and it runs "
                 "efficientnet-lite0 at a single scale in float32 on a CPU; take engine='auto'."
             )
-        self._compiles = able and engine != "torch"
+        if able and engine != "torch":
+            self.engine = "openvino"
         self._compiled: dict[tuple[int, ...], CompiledStages] = {}
         self._compiling = threading.Lock()
 
@@ -262,7 +267,7 @@ class FeatureExtraction:
             sources: Paths or arrays; consumed as needed, so it may be long.
             views: The V views of every image, or a function from an image's place in the input to its V views.
             names: What the images are called in the results, instead of their path or place.
-            cells: Describes the cells of every image too; where the image as it is is the only view, that takes no
+            cells: Describes the cells of every image too; where the image as it is is the first view, that takes no
                 further pass of the network.
 
         Yields:
@@ -376,7 +381,7 @@ class FeatureExtraction:
         """
         if self.device.type == "cpu":
             turned = [apply_views(image, chosen) for image, chosen in zip(images, views, strict=True)]
-            return self._extract_turned(turned, compiled=True)
+            return self.extract_turned(turned, compiled=True)
         return self.extract_on_device(images, views)
 
     @torch.no_grad()
@@ -389,7 +394,16 @@ class FeatureExtraction:
         return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
 
     @torch.no_grad()
-    def _extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool) -> Tensor:
+    def extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool) -> Tensor:
+        """Compute the features of views, on a CPU.
+
+        Args:
+            turned: B arrays, uint8 (V, size, size, 3), the views of each image.
+            compiled: Whether compiling the network would pay.
+
+        Returns:
+            (B, V, d) float32.
+        """
         views: NDArray[np.uint8] = np.concatenate(turned)
         network = self._compile(self.stages) if compiled else None
         if network is None:
@@ -404,12 +418,12 @@ class FeatureExtraction:
     def _compile(self, stages: tuple[int, ...]) -> CompiledStages | None:
         """The compiled network, which is made when it is first wanted; None where torch is the engine."""
         with self._compiling:
-            if self._compiles and stages not in self._compiled:
+            if self.engine == "openvino" and stages not in self._compiled:
                 try:
                     self._compiled[stages] = CompiledStages(self.extractor, self.size, stages)
                 except (ImportError, OSError, RuntimeError) as error:
                     _log.warning("OpenVINO does not work here, torch is used (%s)", error)
-                    self._compiles = False
+                    self.engine = "torch"
             return self._compiled.get(stages)
 
     def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
@@ -518,15 +532,21 @@ class FeatureExtraction:
         self, batch: Sequence[PreparedImage], cells: CellProjection | None, *, compiled: bool
     ) -> list[CachedImage]:
         grids: Sequence[CellGrids | None] = [None] * len(batch)
-        if cells is not None and self.scales == 1 and all(tuple(image.views) == (View(),) for image in batch):
-            features, grids = self.extract_with_cells([image.pixels for image in batch], cells, compiled=compiled)
-        elif self.device.type == "cpu":
-            turned = [image.turned for image in batch if image.turned is not None]
-            features = self._extract_turned(turned, compiled=compiled)
-        else:
-            features = self.extract_on_device([image.pixels for image in batch], [image.views for image in batch])
-        if cells is not None and grids[0] is None:
-            grids = self._describe_cells([image.pixels for image in batch], cells, compiled=compiled)
+        pixels = [image.pixels for image in batch]
+        parts, first = [], 0
+        if cells is not None and self.scales == 1 and all(image.views[0] == View() for image in batch):
+            # Often the only view, so that one pass of the network does for all.
+            features, grids = self.extract_with_cells(pixels, cells, compiled=compiled)
+            parts, first = [features], 1
+        elif cells is not None:
+            grids = self._describe_cells(pixels, cells, compiled=compiled)
+        if any(len(image.views) > first for image in batch):
+            if self.device.type == "cpu":
+                turned = [image.turned[first:] for image in batch if image.turned is not None]
+                parts.append(self.extract_turned(turned, compiled=compiled))
+            else:
+                parts.append(self.extract_on_device(pixels, [image.views[first:] for image in batch]))
+        features = torch.cat(parts, dim=1)
         computed = [CachedImage(of_image, grid) for of_image, grid in zip(features, grids, strict=True)]
         if self._cache is not None:
             for image, found in zip(batch, computed, strict=True):

@@ -57,6 +57,7 @@ class _Clock:
         work: Callable[[], _Result],
         traffic: Callable[[_Result], float],
         dtype: torch.dtype = torch.float32,
+        counted: Callable[[], object] | None = None,
     ) -> _Result:
         """Measure a stage of all images and return what it gave.
 
@@ -65,9 +66,12 @@ class _Clock:
             work: The stage.
             traffic: From what the stage gave to the least bytes that it moves.
             dtype: What its products are computed in.
+            counted: The same by torch, whose operations are counted where the work itself is another engine's.
         """
         with FlopCounterMode(display=False) as counter:
             result = work()
+            if counted is not None:
+                counted()
         seconds = []
         for _ in range(self._repetitions):
             synchronize(self._device)
@@ -123,27 +127,34 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
         # Images of that size already are left as they are.
         lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
     )
+    network, weights = extraction.extractor, _bytes(extraction.extractor.state_dict().values())
     if model.device.type == "cpu":
         turned = clock(
             "views",
-            lambda: _as_tensor(np.concatenate([apply_views(image, views) for image in resized]), model.device),
-            lambda made: _bytes(resized) + _bytes([made]),
+            lambda: [apply_views(image, views) for image in resized],
+            lambda made: _bytes(resized) + _bytes(made),
+        )
+        features = clock(
+            "extract",
+            lambda: extraction.extract_turned(turned, compiled=True),
+            lambda made: _bytes(turned) + _bytes([made]) + len(turned) * weights,
+            extraction.dtype,
+            None if extraction.engine == "torch" else lambda: extraction.extract_turned(turned, compiled=False),
         )
     else:
         whole = _as_tensor(np.stack(resized), model.device).float() / 255
-        turned = clock(
+        batch = clock(
             "views",
             lambda: apply_views_batch(whole, [views] * len(whole)),
             lambda made: _bytes([whole, made]),
         )
-    parts = turned.split(VIEWS_PER_CALL[model.device.type])
-    network = extraction.extractor
-    features = clock(
-        "extract",
-        lambda: torch.cat([extraction.pool(network, _as_float(part)).cpu() for part in parts]),
-        lambda made: _bytes([turned, made]) + len(parts) * _bytes(network.state_dict().values()),
-        extraction.dtype,
-    ).unflatten(0, (len(paths), -1))
+        parts = batch.split(VIEWS_PER_CALL["cuda"])
+        features = clock(
+            "extract",
+            lambda: torch.cat([extraction.pool(network, part).cpu() for part in parts]),
+            lambda made: _bytes([batch, made]) + len(parts) * weights,
+            extraction.dtype,
+        ).unflatten(0, (len(paths), -1))
     if settings.scoring.local:
         _measure_local(model, clock, resized, views)
     groups = features.split(max(1, VIEWS_PER_GROUP // len(views)))
