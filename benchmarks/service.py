@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import shutil
 import socket
 import statistics
 import subprocess
@@ -91,15 +92,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def score_rate(model: Path, images: Path, number: int) -> float:
     """Images per second of ``differnet score``, from its first line to its last: loading is not counted."""
     paths = collect_images([images]).paths
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write("".join(f"{paths[i % len(paths)].resolve()}\n" for i in range(number)))
-        file.flush()
-        command = [sys.executable, "-m", "differnet", "score", str(model), file.name, "--jsonl", "-"]
+    with tempfile.TemporaryDirectory(prefix="differnet-score-") as folder:
+        for i in range(number):  # files of their own: one that is named twice is scored once
+            path = paths[i % len(paths)]
+            shutil.copyfile(path, Path(folder, f"{i:05}{path.suffix}"))
+        command = [sys.executable, "-m", "differnet", "score", str(model), folder, "--jsonl", "-"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - this very package
         if process.stdout is None:
             raise RuntimeError("no output to read")
         times = [time.perf_counter() for _ in process.stdout]
-        if process.wait() != 0:
+        if process.wait() != 0 or len(times) != number:
             raise RuntimeError("'differnet score' failed")
     # The first lines come together, as many as go through the network at once.
     first = sum(moment < times[0] + 0.002 for moment in times)

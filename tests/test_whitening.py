@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +109,37 @@ def test_an_ensemble_gives_the_mean_of_its_members() -> None:
     losses = torch.stack([negative_log_likelihood(*member(other)) for member in members])
     torch.testing.assert_close(ensemble.energy(other), energies.mean(0))
     torch.testing.assert_close(ensemble.loss(other), losses.mean(0))
+
+
+def test_an_ensemble_follows_its_members_wherever_they_go() -> None:
+    y, other = vectors(50), vectors(6, seed=4)
+    members = [whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)]
+    ensemble = FlowEnsemble(members)
+    names, before = list(ensemble.state_dict()), ensemble.energy(other)
+    assert list(ensemble.state_dict()) == names
+    torch.testing.assert_close(copy.deepcopy(ensemble).energy(other), before)
+    torch.testing.assert_close(ensemble.double().energy(other.double()), before.double(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ensemble.float().energy(other), before)
+    for member in members:
+        assert member.whitening is not None
+        member.whitening.mean += 0.5
+    changed = torch.stack([member.energy(other) for member in members]).mean(0)
+    assert not torch.allclose(changed, before)
+    torch.testing.assert_close(ensemble.energy(other), changed)
+
+
+def test_gradients_of_an_ensemble_are_the_mean_of_its_members() -> None:
+    y, other = vectors(50), vectors(6, seed=4).requires_grad_(True)
+    members = [whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)]
+    [expected] = torch.autograd.grad(torch.stack([member.loss(other) for member in members]).mean(0).sum(), other)
+    [found] = torch.autograd.grad(FlowEnsemble(members).loss(other).sum(), other)
+    torch.testing.assert_close(found, expected)
+
+
+def test_an_ensemble_keeps_no_tensor_twice() -> None:
+    y = vectors(50)
+    ensemble = FlowEnsemble([whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)])
+    ensemble.energy(y)
+    storages = {tensor.untyped_storage().data_ptr() for tensor in ensemble.state_dict().values() if tensor.dim() == 2}
+    of_one = sum(1 for tensor in ensemble.members[0].state_dict().values() if tensor.dim() == 2)
+    assert len(storages) == of_one

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -53,13 +55,13 @@ class CouplingBlock(nn.Module):
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, d) inputs to (B, d) outputs and the (B,) log-determinants of the Jacobian."""
-        x1, x2 = y[:, self.permutation].split(self.split, dim=1)
+        x1, x2 = y[..., self.permutation].split(self.split, dim=-1)
         log_scale2, shift2 = self._affine(self.subnet2, x2)
         y1 = log_scale2.exp() * x1 + shift2
         log_scale1, shift1 = self._affine(self.subnet1, y1)
         y2 = log_scale1.exp() * x2 + shift1
-        z = torch.cat((y1, y2), dim=1).clamp(-_OUTPUT_LIMIT, _OUTPUT_LIMIT)
-        return z, log_scale1.sum(1) + log_scale2.sum(1)
+        z = torch.cat((y1, y2), dim=-1).clamp(-_OUTPUT_LIMIT, _OUTPUT_LIMIT)
+        return z, log_scale1.sum(-1) + log_scale2.sum(-1)
 
     def inverse(self, z: Tensor) -> Tensor:
         """Map (B, d) outputs back to (B, d) inputs."""
@@ -81,7 +83,7 @@ class CouplingBlock(nn.Module):
             last.bias.zero_()
 
     def _affine(self, subnet: nn.Module, condition: Tensor) -> tuple[Tensor, Tensor]:
-        scale, shift = subnet(condition).chunk(2, dim=1)
+        scale, shift = subnet(condition).chunk(2, dim=-1)
         return self.clamp * self.clamp_factor * torch.atan(scale / self.clamp), shift
 
 
@@ -158,7 +160,7 @@ class NormalizingFlow(nn.Module):
 
     def energy(self, y: Tensor) -> Tensor:
         """The mean of z squared over the d latent values: (B, d) features -> (B,), what scores are made of."""
-        return self(y)[0].square().mean(dim=1)
+        return self(y)[0].square().mean(dim=-1)
 
     def loss(self, y: Tensor) -> Tensor:
         """The `negative_log_likelihood` of (B, d) features, (B,)."""
@@ -179,23 +181,73 @@ class NormalizingFlow(nn.Module):
 
 
 class FlowEnsemble(nn.Module):
-    """Several flows that learnt from different shares of the good images; scores are the mean over them.
+    """Several flows of one shape that learnt from different shares of the good images; scores are the mean over them.
+
+    They compute together, each layer of all members in one batched product: one after the other most of the time would
+    go into starting hundreds of small operations.
 
     Args:
-        members: The flows, at least one.
+        members: The flows, at least one, alike but for what they learnt.
     """
 
     def __init__(self, members: Sequence[NormalizingFlow]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self._together: list[NormalizingFlow] = []
 
     def energy(self, y: Tensor) -> Tensor:
         """The mean over the members of `NormalizingFlow.energy`: (B, d) -> (B,)."""
-        return torch.stack([cast("NormalizingFlow", member).energy(y) for member in self.members]).mean(0)
+        if torch.compiler.is_exporting():  # runtimes start operations quickly, and the tensors keep their names
+            return torch.stack([cast("NormalizingFlow", member).energy(y) for member in self.members]).mean(0)
+        return self._all().energy(y).mean(0)
 
     def loss(self, y: Tensor) -> Tensor:
         """The mean over the members of `NormalizingFlow.loss`: (B, d) -> (B,)."""
-        return torch.stack([cast("NormalizingFlow", member).loss(y) for member in self.members]).mean(0)
+        return self._all().loss(y).mean(0)
+
+    def _all(self) -> NormalizingFlow:
+        """All members as one flow from (B, d) to (M, B, d)."""
+        if not self._together:
+            # In a list, which hides it from the state dict: the parameters are the members'.
+            self._together = [_stacked([cast("NormalizingFlow", member) for member in self.members])]
+        return self._together[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FlowEnsemble:
+        self._together = []  # the members get tensors of their own again, on another device perhaps
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+class _StackedLinear(nn.Module):
+    """The linear layers of M members, (B, k) or (M, B, k) -> (M, B, n)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = weight.mT, bias.unsqueeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+def _stacked(members: Sequence[NormalizingFlow]) -> NormalizingFlow:
+    """One flow that does what all members do; their tensors become parts of its own, so that none is kept twice."""
+    stacks: dict[str, Tensor] = {}
+    tensors_of = [dict(itertools.chain(member.named_parameters(), member.named_buffers())) for member in members]
+    for name, tensor in tensors_of[0].items():
+        if tensor.is_floating_point():
+            stacks[name] = torch.stack([tensors[name].detach() for tensors in tensors_of])
+            for tensors, part in zip(tensors_of, stacks[name], strict=True):
+                tensors[name].data = part
+    flow = copy.deepcopy(members[0]).requires_grad_(False)
+    for name, module in [*flow.named_modules()]:
+        if isinstance(module, nn.Linear):
+            stacked = _StackedLinear(stacks[f"{name}.weight"], stacks[f"{name}.bias"])
+            flow.set_submodule(name, stacked)
+        elif isinstance(module, Whitening):
+            for part, vectors in (("mean", True), ("deviation", True), ("basis", False), ("variances", True)):
+                stack = stacks[f"{name}.{part}"]
+                setattr(module, part, stack.unsqueeze(1) if vectors else stack)
+    return flow
 
 
 def negative_log_likelihood(z: Tensor, log_det: Tensor) -> Tensor:
@@ -210,7 +262,7 @@ def negative_log_likelihood(z: Tensor, log_det: Tensor) -> Tensor:
     Returns:
         (B,) losses.
     """
-    return (0.5 * z.square().sum(dim=1) - log_det) / z.shape[1]
+    return (0.5 * z.square().sum(dim=-1) - log_det) / z.shape[-1]
 
 
 def _subnet(features_in: int, hidden: int, features_out: int) -> nn.Sequential:

@@ -70,8 +70,8 @@ class Whitening(nn.Module):
         """Map (B, d) features to (B, d) whitened ones and the (B,) log-determinants of the Jacobian."""
         z = ((y - self.mean) / self.deviation) @ self.basis / self.variances.sqrt()
         # The basis is a rotation: its determinant is 1 (up to 1e-3 where it was rounded to be stored).
-        log_det = -self.deviation.log().sum() - 0.5 * self.variances.log().sum()
-        return z, log_det.expand(len(y))
+        log_det = -self.deviation.log().sum(-1) - 0.5 * self.variances.log().sum(-1)
+        return z, log_det.expand(z.shape[:-1])
 
     def inverse(self, z: Tensor) -> Tensor:
         """Map (B, d) whitened features back."""
