@@ -6,21 +6,22 @@ import os
 import shutil
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from differnet.errors import OutputError
 
 __all__ = ["FileStore"]
 
 _PART = ".part"
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class FileStore:
-    """Files named by the SHA-256 of an image, in folders of two times two hexadecimal digits.
+    """Files named by the SHA-256 of an image, in 256 folders: with more, nearly every image would make one of its own.
 
     A file appears under its name only when it is complete and has reached the disk.
 
@@ -111,20 +112,22 @@ class FileStore:
 
 
 def _fan_out(sha256: str) -> Path:
-    return Path(sha256[:2], sha256[2:4], sha256)
+    return Path(sha256[:2], sha256)
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part: Path | None = None
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PART}")
     try:
-        with NamedTemporaryFile(dir=path.parent, suffix=_PART, delete=False) as file:
-            part = Path(file.name)
+        try:
+            number = os.open(part, _NEW_FILE, 0o600)
+        except FileNotFoundError:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            number = os.open(part, _NEW_FILE, 0o600)
+        with os.fdopen(number, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(number)
         part.replace(path)
     except BaseException:
-        if part is not None:
-            part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

@@ -151,7 +151,7 @@ class Shelf:
         # The first image takes longer than all others, and shows whether the model works at all.
         pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
         next(iter(model.explain_stream([pixels])))
-        model.inspect(pixels)
+        model.inspect_prepared([model.prepare(pixels)])
         return model
 
     def refresh(self) -> None:
