@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import threading
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CompiledStages", "can_compile"]
 
-# Each stream keeps maps of its own, so that very many would take much memory.
-_MOST_STREAMS = 8
+# Each computes with a compiled network of its own, of some 20 MB.
+_MOST_THREADS = 8
 
 
 def can_compile(extractor: Extractor) -> bool:
@@ -48,20 +48,12 @@ class CompiledStages:
     """
 
     def __init__(self, extractor: Extractor, size: int, stages: Sequence[int]) -> None:
-        self._streams = min(_allowed_cores(), _MOST_STREAMS)
         openvino = import_openvino()
-        settings = {
-            "NUM_STREAMS": self._streams,
-            "INFERENCE_NUM_THREADS": self._streams,
-            # Where the processor has bfloat16 OpenVINO would take that, and scores would be others.
-            "INFERENCE_PRECISION_HINT": "f32",
-            # Several processes would all pin their threads to the same first cores.
-            "ENABLE_CPU_PINNING": False,
-        }
-        model = _build(openvino, cast("EfficientNetLite0", extractor), size, stages)
-        self._compiled = openvino.Core().compile_model(model, "CPU", settings)
-        self._shapes = [tuple(output.shape)[1:] for output in self._compiled.outputs]
-        self._local = threading.local()
+        self._core = openvino.Core()
+        self._model = _build(openvino, cast("EfficientNetLite0", extractor), size, stages)
+        self._shapes = [tuple(output.shape)[1:] for output in self._model.outputs]
+        self._idle: deque[Any] = deque([self._compile()])
+        self._helpers: ThreadPoolExecutor | None = None
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
         """Compute the maps of images.
@@ -74,37 +66,40 @@ class CompiledStages:
         """
         # Copied by NumPy: torch would wake threads of its own, which then wait for more on the cores that are needed.
         results = [np.empty((len(images), *shape), np.float32) for shape in self._shapes]
-        requests = self._requests(min(len(images), torch.get_num_threads(), self._streams))
-        in_work: dict[int, int] = {}
-
-        def finish(place: int) -> None:
-            requests[place].wait()
-            for output, result in enumerate(results):
-                result[in_work[place]] = requests[place].get_output_tensor(output).data[0]
-
-        for index, (image, place) in enumerate(zip(images, itertools.cycle(range(len(requests))), strict=False)):
-            if place in in_work:
-                finish(place)
-            in_work[place] = index
-            requests[place].get_input_tensor().data[0] = image
-            requests[place].start_async()
-        for place in sorted(in_work, key=in_work.__getitem__):
-            finish(place)
+        cores = min(len(images), torch.get_num_threads(), _MOST_THREADS)
+        if cores == 1:
+            self._infer(images, results, range(len(images)))
+        else:
+            if self._helpers is None:
+                self._helpers = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="differnet-network")
+            parts = [range(first, len(images), cores) for first in range(cores)]
+            list(self._helpers.map(partial(self._infer, images, results), parts))
         return [torch.from_numpy(result).permute(0, 3, 1, 2) for result in results]
 
-    def _requests(self, count: int) -> list[Any]:
-        """Of the calling thread: nobody else waits for them or reads their results."""
-        found: list[Any] = self._local.__dict__.setdefault("requests", [])
-        found += [self._compiled.create_infer_request() for _ in range(count - len(found))]
-        return found[:count]
+    def _infer(self, images: Sequence[NDArray[np.uint8]], results: list[NDArray[np.float32]], part: range) -> None:
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._compile()
+        for index in part:
+            request.get_input_tensor().data[0] = images[index]
+            request.infer()
+            for output, result in enumerate(results):
+                result[index] = request.get_output_tensor(output).data[0]
+        self._idle.append(request)
 
-
-def _allowed_cores() -> int:
-    """What torch starts with: OMP_NUM_THREADS, or the cores of this process."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    if allowed.isdecimal() and int(allowed) > 0:
-        return int(allowed)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def _compile(self) -> Any:  # noqa: ANN401
+        settings = {
+            # With one stream of one thread the calling thread itself computes. Another would have to be woken for each
+            # image, and systems with few cores often let it wait behind the one that woke it, beside an idle core.
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": 1,
+            # Where the processor has bfloat16 OpenVINO would take that, and scores would be others.
+            "INFERENCE_PRECISION_HINT": "f32",
+            # Several processes would all pin their threads to the same first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        return self._core.compile_model(self._model, "CPU", settings).create_infer_request()
 
 
 def _build(openvino: Any, extractor: EfficientNetLite0, size: int, stages: Sequence[int]) -> Any:  # noqa: ANN401 - untyped
