@@ -21,7 +21,7 @@ from torch.nn import functional
 from differnet.cells import CellGrids, CellProjection
 from differnet.errors import ImageError, SettingsError
 from differnet.extractors import Extractor
-from differnet.extractors.compiled import CompiledStages, can_compile
+from differnet.extractors.compiled import CompiledStages, can_compile, compile_stages
 from differnet.extractors.precision import has_fast_bfloat16
 from differnet.extractors.rounding import round_as_bfloat16
 from differnet.feature_cache import CachedImage, FeatureCache
@@ -420,7 +420,7 @@ class FeatureExtraction:
         with self._compiling:
             if self.engine == "openvino" and stages not in self._compiled:
                 try:
-                    self._compiled[stages] = CompiledStages(self.extractor, self.size, stages)
+                    self._compiled[stages] = compile_stages(self.extractor, self.size, stages, self._fingerprint)
                 except (ImportError, OSError, RuntimeError) as error:
                     _log.warning("OpenVINO does not work here, torch is used (%s)", error)
                     self.engine = "torch"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,7 +18,7 @@ from differnet import features as features_module
 from differnet.cells import CellProjection
 from differnet.errors import SettingsError
 from differnet.extractors import Extractor, build_extractor, find_weights
-from differnet.extractors.compiled import CompiledStages, can_compile
+from differnet.extractors.compiled import CompiledStages, can_compile, compile_stages
 from differnet.features import Engine, FeatureExtraction, ImageFeatures
 from differnet.settings import ViewSettings
 from differnet.views import View, fixed_views
@@ -109,6 +111,17 @@ def test_features_and_cells_are_those_of_torch(network: Extractor) -> None:
             assert torch.allclose(a.cells.coarse, b.cells.coarse, rtol=1e-4, atol=1e-5)
 
 
+def test_models_with_the_same_weights_share_a_network_while_one_of_them_is_there(network: Extractor) -> None:
+    first = compile_stages(network, 96, (-2,), "weights")
+    assert compile_stages(network, 96, (-2,), "weights") is first
+    others = [((-2,), 96, "others"), ((-3,), 96, "weights"), ((-2,), 64, "weights"), ((-2,), 96, "")]
+    assert all(compile_stages(network, size, stages, weights) is not first for stages, size, weights in others)
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    assert gone() is None
+
+
 def count_passes_of_torch(extraction: FeatureExtraction, sources: list[NDArray[np.uint8]], views: list[View]) -> int:
     passes: list[object] = []
     handle = next(extraction.extractor.children()).register_forward_hook(lambda *_: passes.append(None))
@@ -151,7 +164,7 @@ def test_torch_takes_over_where_openvino_does_not_work(
     def fail(*_: object) -> CompiledStages:
         raise RuntimeError("no such processor")
 
-    monkeypatch.setattr(features_module, "CompiledStages", fail)
+    monkeypatch.setattr(features_module, "compile_stages", fail)
     extraction = extraction_by("auto", network)
     assert count_passes_of_torch(extraction, images_of(96, 1), list(ROTATIONS)) > 0
     assert "no such processor" in caplog.text

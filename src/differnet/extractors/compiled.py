@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -20,15 +22,43 @@ if TYPE_CHECKING:
     from differnet.extractors.base import Extractor
     from differnet.extractors.efficientnet_lite import InvertedBottleneck, SameConv2d
 
-__all__ = ["CompiledStages", "can_compile"]
+__all__ = ["CompiledStages", "can_compile", "compile_stages"]
 
 # Each computes with a compiled network of its own, of some 20 MB.
 _MOST_THREADS = 8
 
 
+# Those in use, by weights, size and stages.
+_in_use: WeakValueDictionary[tuple[str, int, tuple[int, ...]], CompiledStages] = WeakValueDictionary()
+_looking = threading.Lock()
+
+
 def can_compile(extractor: Extractor) -> bool:
     """Whether OpenVINO is installed, and `CompiledStages` knows networks of this kind."""
     return isinstance(extractor, EfficientNetLite0) and has_openvino()
+
+
+def compile_stages(extractor: Extractor, size: int, stages: tuple[int, ...], fingerprint: str = "") -> CompiledStages:
+    """Compile, or share what was compiled for another model: it takes 40 MB, and a service may serve many models.
+
+    Args:
+        extractor: As for `CompiledStages`.
+        size: Likewise.
+        stages: Likewise.
+        fingerprint: Of the extractor's weights; extractors with the same share, those with none do not.
+
+    Raises:
+        ImportError: As `CompiledStages`.
+        RuntimeError: Likewise.
+    """
+    if not fingerprint:
+        return CompiledStages(extractor, size, stages)
+    key = (f"{type(extractor).__name__} {fingerprint}", size, stages)
+    with _looking:
+        found = _in_use.get(key)
+        if found is None:
+            found = _in_use[key] = CompiledStages(extractor, size, stages)
+        return found
 
 
 class CompiledStages:
