@@ -50,3 +50,12 @@ def test_a_mask_of_another_size_is_refused(fitted: DifferNet, masked: Path) -> N
     Image.new("L", (20, 20), 255).save(mask)
     with pytest.raises(DatasetError, match="20 x 20"):
         evaluate(fitted, read_test_images(masked))
+
+
+def test_a_damaged_mask_costs_its_image_the_map_alone(fitted: DifferNet, masked: Path) -> None:
+    mask = next((masked / "ground_truth" / "blot").iterdir())
+    mask.write_bytes(mask.read_bytes()[:40])
+    result = evaluate(fitted, read_test_images(masked))
+    assert [failure.source for failure in result.failures] == [str(mask)]
+    assert result.pixels is not None
+    assert len(result.scored) == len(read_test_images(masked))

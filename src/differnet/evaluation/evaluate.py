@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differnet.detector import DifferNet, Listener
-from differnet.errors import DatasetError
+from differnet.errors import DatasetError, ImageError
 from differnet.evaluation.metrics import Estimate, average_precision, image_auroc
 from differnet.evaluation.pixel_metrics import PixelMetrics, PixelResult
 from differnet.evaluation.rates import ErrorRates, binomial_interval, error_rates
@@ -126,7 +126,7 @@ def evaluate(
 
     Args:
         model: A fitted model.
-        images: Good and defective images; those that cannot be read are left out and listed.
+        images: Good and defective images; those that cannot be read are left out and listed, and so is a ground truth.
         listener: Hears of the progress.
         maps: Whether to make heat maps and measure them against the ground truth; None makes them if some image has
             one and they cost little, that is, unless they are made by ``gradient``.
@@ -151,7 +151,12 @@ def evaluate(
             failures.append(result)
         elif isinstance(result, Explanation):
             scored.append(ScoredImage(image, result.verdict, len(result.regions) if result.scale_is_fixed else None))
-            truth = _ground_truth(image, result.heat.shape)
+            try:
+                truth = _ground_truth(image, result.heat.shape)
+            except ImageError as error:
+                # The score counts all the same, and so do the maps of the others.
+                failures.append(Failure(str(image.mask), str(error)))
+                truth = None
             if truth is not None:
                 pixels.add(result.heat, truth)
                 masks += int(truth.any())
