@@ -316,10 +316,10 @@ class FeatureExtraction:
             for image in images:
                 group.append(image)
                 if sum(1 if isinstance(each, Failure) else len(each.views) for each in group) >= most:
-                    yield self.finish(group, cells)
+                    yield self.finish(group, cells, several=len(first) > 1)
                     group = []
             if group:
-                yield self.finish(group, cells)
+                yield self.finish(group, cells, several=len(first) > 1)
 
     def bank(
         self,
@@ -505,16 +505,21 @@ class FeatureExtraction:
         return replace(prepared, turned=None, found=found)
 
     def finish(
-        self, images: Sequence[PreparedImage | Failure], cells: CellProjection | None = None
+        self,
+        images: Sequence[PreparedImage | Failure],
+        cells: CellProjection | None = None,
+        *,
+        several: bool = False,
     ) -> list[ImageFeatures | Failure]:
         """Do what is done for several images at once: what `prepare` left.
 
         Args:
             images: What `prepare` returned.
             cells: As for `prepare`.
+            several: Whether they are some of many, so that compiling the network pays.
         """
         missing = [image for image in images if isinstance(image, PreparedImage) and image.found is None]
-        compiled = sum(len(image.views) for image in missing) >= _WORTH_COMPILING
+        compiled = several or sum(len(image.views) for image in missing) >= _WORTH_COMPILING
         computed = iter(self._compute(missing, cells, compiled=compiled) if missing else ())
         results: list[ImageFeatures | Failure] = []
         for image in images:

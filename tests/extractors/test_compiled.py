@@ -140,6 +140,9 @@ def test_compiling_is_for_more_than_a_view_or_two(network: Extractor) -> None:
         assert count_passes_of_torch(extraction, [plate(rng, size=96)], [View()]) == 1
         assert count_passes_of_torch(extraction, [plate(rng, size=96)], list(ROTATIONS)) == 0
         assert count_passes_of_torch(extraction, [plate(rng, size=96) for _ in range(3)], [View()]) == 0
+        torch.set_num_threads(1)
+        assert count_passes_of_torch(extraction, [plate(rng, size=96) for _ in range(3)], [View()]) == 0
+        torch.set_num_threads(2)
         assert count_passes_of_torch(extraction_by("torch", network), [plate(rng, size=96)] * 3, [View()]) == 3
     finally:
         torch.set_num_threads(before)
