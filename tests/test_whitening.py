@@ -128,6 +128,16 @@ def test_an_ensemble_follows_its_members_wherever_they_go() -> None:
     torch.testing.assert_close(ensemble.energy(other), changed)
 
 
+def test_an_ensemble_without_whitening_gives_the_mean_too() -> None:
+    members = [NormalizingFlow(FEATURES, blocks=2, hidden=8) for _ in range(3)]
+    other = vectors(6, seed=4) / 100
+    ensemble = FlowEnsemble(members)
+    energies = torch.stack([member.energy(other) for member in members])
+    losses = torch.stack([member.loss(other) for member in members])
+    torch.testing.assert_close(ensemble.energy(other), energies.mean(0))
+    torch.testing.assert_close(ensemble.loss(other), losses.mean(0))
+
+
 def test_gradients_of_an_ensemble_are_the_mean_of_its_members() -> None:
     y, other = vectors(50), vectors(6, seed=4).requires_grad_(True)
     members = [whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)]

@@ -145,7 +145,7 @@ class NormalizingFlow(nn.Module):
             z: (B, d) latent vectors.
             log_det: (B,) log |det dz/dy|, from the same pass.
         """
-        z, log_det = (y, y.new_zeros(len(y))) if self.whitening is None else self.whitening(y)
+        z, log_det = (y, y.new_zeros(y.shape[:-1])) if self.whitening is None else self.whitening(y)
         for block in self.blocks:
             z, block_log_det = block(z)
             log_det = log_det + block_log_det
@@ -199,14 +199,14 @@ class FlowEnsemble(nn.Module):
         """The mean over the members of `NormalizingFlow.energy`: (B, d) -> (B,)."""
         if torch.compiler.is_exporting():  # runtimes start operations quickly, and the tensors keep their names
             return torch.stack([cast("NormalizingFlow", member).energy(y) for member in self.members]).mean(0)
-        return self._all().energy(y).mean(0)
+        return self._all().energy(y.expand(len(self.members), *y.shape)).mean(0)
 
     def loss(self, y: Tensor) -> Tensor:
         """The mean over the members of `NormalizingFlow.loss`: (B, d) -> (B,)."""
-        return self._all().loss(y).mean(0)
+        return self._all().loss(y.expand(len(self.members), *y.shape)).mean(0)
 
     def _all(self) -> NormalizingFlow:
-        """All members as one flow from (B, d) to (M, B, d)."""
+        """All M members as one flow of (M, B, d)."""
         if not self._together:
             # In a list, which hides it from the state dict: the parameters are the members'.
             self._together = [_stacked([cast("NormalizingFlow", member) for member in self.members])]
@@ -219,7 +219,7 @@ class FlowEnsemble(nn.Module):
 
 
 class _StackedLinear(nn.Module):
-    """The linear layers of M members, (B, k) or (M, B, k) -> (M, B, n)."""
+    """The linear layers of M members, (M, B, k) -> (M, B, n)."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
