@@ -2,7 +2,8 @@
 
 Several clients, in a process of their own, post images to a real ``differnet serve`` on this machine, one at a time
 each and over connections that are kept. Every image gets a few bytes behind its end, so that none is stored twice.
-Compared with a lone client before, and with ``differnet score`` on the same images.
+Compared with a lone client before, and with ``differnet score`` on the same images: the mean of a run before and one
+after, so that a machine that grows slower or faster in between does neither side a favour.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from differnet.images import collect_images
 
-SCORED = 400
+SCORED = 800
 # The bars: p99 against that many lone requests one after the other, and images per second against 'score'.
 MOST_LATENCY = 1.5
 LEAST_THROUGHPUT = 0.9
@@ -56,13 +57,17 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run `score`, a lone client and many, one after the other."""
-    before = score_rate(arguments.model, arguments.images, arguments.scored)
-    with service(arguments.model) as port:
-        _clients(arguments, port, clients=1, seconds=3.0)
-        lone = _clients(arguments, port, clients=1, seconds=max(5.0, arguments.seconds / 6))
-        many = _clients(arguments, port, clients=arguments.clients, seconds=arguments.seconds)
-    after = score_rate(arguments.model, arguments.images, arguments.scored)
-    rate = max(before, after)
+    # One folder for all, removed at the end: for minutes after many files were deleted, ext4 is slow to create others.
+    with tempfile.TemporaryDirectory(prefix="differnet-service-") as name:
+        folder = Path(name)
+        scored = copies(arguments.images, arguments.scored, folder / "images")
+        before = score_rate(arguments.model, scored)
+        with service(arguments.model, folder / "service") as port:
+            _clients(arguments, port, clients=1, seconds=3.0)
+            lone = _clients(arguments, port, clients=1, seconds=max(5.0, arguments.seconds / 6))
+            many = _clients(arguments, port, clients=arguments.clients, seconds=arguments.seconds)
+        after = score_rate(arguments.model, scored)
+    rate = (before + after) / 2
     lone_seconds = statistics.median(lone["latencies"])
     p50, p99 = _quantile(many["latencies"], 0.5), _quantile(many["latencies"], 0.99)
     throughput = len(many["latencies"]) / many["seconds"]
@@ -89,43 +94,47 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def score_rate(model: Path, images: Path, number: int) -> float:
-    """Images per second of ``differnet score``, from its first line to its last: loading is not counted."""
+def copies(images: Path, number: int, folder: Path) -> Path:
+    """Fill a folder with so many images; an image that is named twice would be scored once."""
+    folder.mkdir()
     paths = collect_images([images]).paths
-    with tempfile.TemporaryDirectory(prefix="differnet-score-") as folder:
-        for i in range(number):  # files of their own: one that is named twice is scored once
-            path = paths[i % len(paths)]
-            shutil.copyfile(path, Path(folder, f"{i:05}{path.suffix}"))
-        command = [sys.executable, "-m", "differnet", "score", str(model), folder, "--jsonl", "-"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - this very package
-        if process.stdout is None:
-            raise RuntimeError("no output to read")
-        times = [time.perf_counter() for _ in process.stdout]
-        if process.wait() != 0 or len(times) != number:
-            raise RuntimeError("'differnet score' failed")
+    for i in range(number):
+        path = paths[i % len(paths)]
+        shutil.copyfile(path, folder / f"{i:05}{path.suffix}")
+    return folder
+
+
+def score_rate(model: Path, folder: Path) -> float:
+    """Images per second of ``differnet score``, from its first line to its last: loading is not counted."""
+    command = [sys.executable, "-m", "differnet", "score", str(model), str(folder), "--jsonl", "-"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - this very package
+    if process.stdout is None:
+        raise RuntimeError("no output to read")
+    times = [time.perf_counter() for _ in process.stdout]
+    if process.wait() != 0 or len(times) != len(list(folder.iterdir())):
+        raise RuntimeError("'differnet score' failed")
     # The first lines come together, as many as go through the network at once.
     first = sum(moment < times[0] + 0.002 for moment in times)
     return (len(times) - first) / (times[-1] - times[0])
 
 
 @contextmanager
-def service(model: Path) -> Iterator[int]:
-    """A running service with the model alone; gives its port."""
-    with tempfile.TemporaryDirectory(prefix="differnet-service-") as folder:
-        models = Path(folder, "models")
-        models.mkdir()
-        (models / model.name).symlink_to(model.resolve())
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
-        command = [sys.executable, "-m", "differnet", "serve", str(models), "--port", str(port)]
-        command += ["--data", str(Path(folder, "data")), "--log-level", "warning"]
-        process = subprocess.Popen(command)  # noqa: S603 - this very package
-        try:
-            _wait_until_ready(port, process)
-            yield port
-        finally:
-            process.terminate()
-            process.wait(60)
+def service(model: Path, folder: Path) -> Iterator[int]:
+    """A running service with the model alone, whose data go to a new folder; gives its port."""
+    models = folder / "models"
+    models.mkdir(parents=True)
+    (models / model.name).symlink_to(model.resolve())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    command = [sys.executable, "-m", "differnet", "serve", str(models), "--port", str(port)]
+    command += ["--data", str(folder / "data"), "--log-level", "warning"]
+    process = subprocess.Popen(command)  # noqa: S603 - this very package
+    try:
+        _wait_until_ready(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def run_clients(port: int, name: str, images: list[bytes], clients: int, seconds: float) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,19 @@ def station_of(client: TestClient) -> Station:
     station = client.app.state.station  # type: ignore[attr-defined]
     assert isinstance(station, Station)
     return station
+
+
+@contextmanager
+def held(station: Station) -> Iterator[None]:
+    """Inside the block images are taken, but wait."""
+    go = threading.Event()
+    workers = station.batcher._workers
+    for _ in range(workers._max_workers):
+        workers.submit(go.wait, 60)
+    try:
+        yield
+    finally:
+        go.set()
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_an_image_in_flight_is_not_removed(client: TestClient) -> None:
 def test_files_that_a_killed_process_left_go(client: TestClient, tmp_path: Path) -> None:
     kept = inspect(client, 1)
     station = station_of(client)
-    station.files.store("ab" * 32, b"never recorded")
+    station.files.store({"ab" * 32: b"never recorded"})
     part = station.files.image("cd" * 32).with_suffix(".part")
     part.parent.mkdir(parents=True)
     part.write_bytes(b"half")

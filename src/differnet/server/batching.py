@@ -1,10 +1,13 @@
-"""Images of all requests go through the networks together: a bounded queue, and a thread that takes all that waits."""
+"""Images of all requests go through the networks together: a bounded queue, and as many workers as there are cores."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -37,6 +40,8 @@ _Result = TypeVar("_Result")
 # Prepared images that are worth a go of their own however many more are coming: the flow reads its weights once for
 # all of them.
 _ENOUGH = 8
+# Of the threads that compute; a share of the cores goes to others all the same.
+_NICENESS = 4
 # How much the last images weigh in the estimate of when there is room again.
 _MEMORY = 0.05
 
@@ -45,7 +50,8 @@ class Batcher:
     """Prepares images as they come, side by side, and gives the verdicts on all that are ready in one go.
 
     What is prepared is judged once it is twice what is being prepared: nothing waits for what may come, and under load
-    the goes are large. Other work of the networks, such as heat maps, is put in between.
+    the goes are large. The worker that finds it so judges: with a thread more than cores, all would be interrupted
+    again and again. Other work of the networks, such as heat maps, has a thread of its own and so never waits long.
 
     Args:
         shelf: The models.
@@ -57,41 +63,27 @@ class Batcher:
     def __init__(self, shelf: Shelf, recorder: Recorder, limits: Limits, metrics: Metrics) -> None:
         self._shelf, self._recorder, self._limits, self._metrics = shelf, recorder, limits, metrics
         self._ready: dict[Served, deque[Job]] = {}
-        self._tasks: deque[Callable[[], None]] = deque()
         self._change = threading.Condition()
         self._waiting = 0
         self._coming = 0
         self._decoded_bytes = 0
         self._image_seconds = 0.05
         self._judged_at = 0.0
-        self._stopped = False
         self._cores = torch.get_num_threads()
         workers = count_workers()
         self._worker_cores = max(1, self._cores // workers)
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
-        self._thread = threading.Thread(target=self._run, name="inspect", daemon=True)
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inspect", initializer=_give_way)
+        self._others = ThreadPoolExecutor(1, thread_name_prefix="explain")
 
     @property
     def waiting(self) -> int:
         """Images that wait or are being inspected."""
         return self._waiting
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
     def stop(self) -> None:
         """Finish what is there, and end."""
         self._workers.shutdown()
-        with self._change:
-            self._stopped = True
-            self._change.notify_all()
-        self._thread.join()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread that inspects is there."""
-        return self._thread.is_alive()
+        self._others.shutdown()
 
     def check_room(self, images: int = 1) -> None:
         """See whether images can be taken.
@@ -126,55 +118,50 @@ class Batcher:
         jobs = [Job(model, upload) for upload in uploads]
         for job in jobs:
             job.future.add_done_callback(self._leave)
-            self._workers.submit(self._prepare, job)
+            self._workers.submit(self._inspect, job)
         return jobs
 
     def run(self, work: Callable[[], _Result]) -> Future[_Result]:
-        """Have other work of the networks done, between two goes of inspection."""
-        future: Future[_Result] = Future()
+        """Have other work of the networks done, beside the inspection."""
 
-        def task() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(work())
-            except BaseException as error:  # whoever waits for it gets it
-                future.set_exception(error)
+        def with_cores() -> _Result:
+            use_cores(self._worker_cores if self._waiting else self._cores)
+            return work()
 
-        with self._change:
-            self._tasks.append(task)
-            self._change.notify_all()
-        return future
+        return self._others.submit(with_cores)
 
     def _leave(self, _future: Future[Recorded]) -> None:
         with self._change:
             self._waiting -= 1
 
+    def _inspect(self, job: Job) -> None:
+        # A lone image may have all cores; images side by side are quicker with a share each.
+        use_cores(self._cores if self._waiting == 1 else self._worker_cores)
+        self._prepare(job)
+        with self._change:
+            self._coming -= 1
+            if job.served is not None and job.prepared is not None:
+                self._ready.setdefault(job.served, deque()).append(job)
+        while taken := self._take():
+            self._judge(*taken)
+
     def _prepare(self, job: Job) -> None:
-        prepared = False
+        if job.future.cancelled():
+            return
         try:
-            if not job.future.cancelled():
-                job.served = self._shelf.get(job.model)
-                pixels = self._decode(job)
-                # A lone image may have all cores; images side by side are quicker with a share each.
-                use_cores(self._cores if self._waiting == 1 else self._worker_cores)
-                try:
-                    job.prepared = job.served.model.prepare(pixels)
-                finally:
-                    with self._change:
-                        self._decoded_bytes -= pixels.nbytes
-                prepared = True
+            job.served = self._shelf.get(job.model)
+            pixels = self._decode(job)
+            try:
+                job.prepared = job.served.model.prepare(pixels)
+            finally:
+                with self._change:
+                    self._decoded_bytes -= pixels.nbytes
+                    self._change.notify_all()
         except Problem as problem:
             _fail(job, problem)
         except Exception:
             _log.exception("inspection failed", extra={"model": job.model, "images": 1})
             _fail(job, _inspection_failed())
-        finally:
-            with self._change:
-                self._coming -= 1
-                if prepared and job.served is not None:
-                    self._ready.setdefault(job.served, deque()).append(job)
-                self._change.notify_all()
 
     def _decode(self, job: Job) -> NDArray[np.uint8]:
         content = job.upload.content
@@ -199,34 +186,18 @@ class Batcher:
             self._decoded_bytes += pixels.nbytes
         return pixels
 
-    def _run(self) -> None:
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._is_time() or self._tasks or (self._stopped and not self._coming))
-                served, batch = self._take() if self._is_time() else (None, [])
-                task = self._tasks.popleft() if self._tasks else None
-                if not batch and task is None and self._stopped and not self._coming:
-                    return
-                busy = self._coming > 0
-            # The cores are taken while others prepare; a lone image, or what is done in between, may have them all.
-            use_cores(self._worker_cores if busy else self._cores)
-            if served is not None:
-                self._judge(served, batch)
-            if task is not None:
-                task()
-
-    def _is_time(self) -> bool:
-        ready = sum(len(jobs) for jobs in self._ready.values())
-        return ready > 0 and (ready >= 2 * self._coming or ready >= _ENOUGH)
-
-    def _take(self) -> tuple[Served, list[Job]]:
-        """What is ready for one model; models take turns."""
-        served, jobs = next(iter(self._ready.items()))
-        batch = [jobs.popleft() for _ in range(min(len(jobs), self._limits.batch))]
-        del self._ready[served]
-        if jobs:
-            self._ready[served] = jobs  # behind the others
-        return served, batch
+    def _take(self) -> tuple[Served, list[Job]] | None:
+        """What is ready for one model, None if it is not yet time; models take turns."""
+        with self._change:
+            ready = sum(len(jobs) for jobs in self._ready.values())
+            if not ready or ready < min(2 * self._coming, _ENOUGH):
+                return None
+            served, jobs = next(iter(self._ready.items()))
+            batch = [jobs.popleft() for _ in range(min(len(jobs), self._limits.batch))]
+            del self._ready[served]
+            if jobs:
+                self._ready[served] = jobs  # behind the others
+            return served, batch
 
     def _judge(self, served: Served, batch: list[Job]) -> None:
         running = [job for job in batch if job.future.set_running_or_notify_cancel()]
@@ -250,6 +221,13 @@ class Batcher:
         spent = (now - max(self._judged_at, running[0].submitted)) / len(running)
         self._judged_at = now
         self._image_seconds += _MEMORY * (spent - self._image_seconds)
+
+
+def _give_way() -> None:
+    """What answers requests goes before what computes: it needs little, and soon."""
+    if hasattr(os, "setpriority") and sys.platform == "linux":  # elsewhere it would be for the whole process
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _fail(job: Job, problem: Problem) -> None:

@@ -8,16 +8,16 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from differnet.errors import OutputError
 
 __all__ = ["FileStore"]
 
 _PART = ".part"
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class FileStore:
@@ -65,15 +65,31 @@ class FileStore:
                 self._pins.subtract(hashes)
                 self._pins += Counter()  # drops those that reached 0
 
-    def store(self, sha256: str, content: bytes) -> None:
-        """Keep an original; one that is there already is left as it is.
+    def store(self, contents: Mapping[str, bytes]) -> dict[str, OSError]:
+        """Keep originals; one that is there already is left as it is.
 
-        Raises:
-            OSError: If it cannot be written.
+        Args:
+            contents: By their hashes.
+
+        Returns:
+            By their hashes, why some could not be written.
         """
-        path = self.image(sha256)
-        if not path.exists():
-            _write(path, content)
+        begun: dict[str, BinaryIO] = {}
+        failed: dict[str, OSError] = {}
+        for sha256, content in contents.items():
+            path = self.image(sha256)
+            try:
+                if not path.exists():
+                    begun[sha256] = _begin(path, content)
+            except OSError as error:
+                failed[sha256] = error
+        # The disk takes all that is on its way to it at once, so that only the first has to be waited for.
+        for sha256, part in begun.items():
+            try:
+                _finish(part, self.image(sha256))
+            except OSError as error:
+                failed[sha256] = error
+        return failed
 
     def store_derived(self, sha256: str, name: str, content: bytes) -> None:
         """Keep something derived from an original.
@@ -81,7 +97,8 @@ class FileStore:
         Raises:
             OSError: If it cannot be written.
         """
-        _write(self.derived(sha256, name), content)
+        path = self.derived(sha256, name)
+        _finish(_begin(path, content), path)
 
     def remove(self, sha256: str) -> bool:
         """Remove an original and all that was derived from it; returns False if it is pinned."""
@@ -115,18 +132,43 @@ def _fan_out(sha256: str) -> Path:
     return Path(sha256[:2], sha256)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _begin(path: Path, content: bytes) -> BinaryIO:
+    """Write a file beside its place, and have it begin its way to the disk."""
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PART}")
     try:
-        try:
-            number = os.open(part, _NEW_FILE, 0o600)
-        except FileNotFoundError:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            number = os.open(part, _NEW_FILE, 0o600)
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(number)
+        file = open(part, "xb", opener=_private)  # noqa: SIM115 - closed by _finish
+    except FileNotFoundError:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        file = open(part, "xb", opener=_private)  # noqa: SIM115
+    try:
+        file.write(content)
+        file.flush()
+        # Linux takes what is not needed in memory as a reason to begin now, not in half a minute.
+        _need_no_longer(file)
+    except BaseException:
+        file.close()
+        part.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _need_no_longer(file: BinaryIO) -> None:
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _finish(file: BinaryIO, path: Path) -> None:
+    """Wait until a file is on the disk, and put it in its place."""
+    part = Path(file.name)
+    try:
+        with file:
+            os.fsync(file.fileno())
+            # The next one can have its memory, which costs less than memory that was not used for long: a third.
+            _need_no_longer(file)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

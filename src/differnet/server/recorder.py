@@ -7,7 +7,6 @@ import queue
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from differnet.server.files import FileStore
 from differnet.server.jobs import Job, Recorded, media_type
@@ -19,8 +18,6 @@ __all__ = ["Recorder"]
 
 _log = logging.getLogger(__name__)
 
-# Files reach the disk side by side: each waits for the disk, not for the processor.
-_WRITERS = 4
 _MOST_AT_ONCE = 256
 
 
@@ -40,7 +37,6 @@ class Recorder:
     ) -> None:
         self._records, self._files, self._recorded = records, files, recorded
         self._queue: queue.SimpleQueue[tuple[Job, Verdict] | None] = queue.SimpleQueue()
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="files")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -51,7 +47,6 @@ class Recorder:
         """Record what has come so far, and end."""
         self._queue.put(None)
         self._thread.join()
-        self._writers.shutdown()
 
     def put(self, job: Job, verdict: Verdict) -> None:
         """Record a verdict; the job's future is completed when that is done."""
@@ -70,11 +65,11 @@ class Recorder:
 
     def _record(self, jobs: list[tuple[Job, Verdict]]) -> None:
         with self._files.pinned([job.sha256 for job, _ in jobs]):
-            problems = list(self._writers.map(self._store, [job for job, _ in jobs]))
-            stored = [pair for pair, problem in zip(jobs, problems, strict=True) if problem is None]
-            for (job, _), problem in zip(jobs, problems, strict=True):
-                if problem is not None:
-                    job.future.set_exception(problem)
+            failed = self._files.store({job.sha256: job.upload.content for job, _ in jobs})
+            stored = [pair for pair in jobs if pair[0].sha256 not in failed]
+            for job, _ in jobs:
+                if job.sha256 in failed:
+                    job.future.set_exception(_not_kept(failed[job.sha256]))
             entries = [_entry(job, verdict) for job, verdict in stored]
             try:
                 if entries:
@@ -92,15 +87,10 @@ class Recorder:
         if rows:
             self._recorded(rows)
 
-    def _store(self, job: Job) -> Problem | None:
-        try:
-            self._files.store(job.sha256, job.upload.content)
-        except OSError as error:
-            _log.error("an image could not be written", extra={"reason": str(error)})
-            return Problem(
-                507, "The image cannot be kept, the disk may be full; free space or set --keep-gigabytes lower."
-            )
-        return None
+
+def _not_kept(error: OSError) -> Problem:
+    _log.error("an image could not be written", extra={"reason": str(error)})
+    return Problem(507, "The image cannot be kept, the disk may be full; free space or set --keep-gigabytes lower.")
 
 
 def _entry(job: Job, verdict: Verdict) -> Entry:

@@ -83,7 +83,6 @@ class Station:
         """Start all threads."""
         self.keyring.valid()
         self.recorder.start()
-        self.batcher.start()
         self.shelf.start()
         self.retention.start()
 
@@ -101,8 +100,6 @@ class Station:
             return "The models are still being loaded."
         if not self._served():
             return f"There is no model to serve in {self.shelf.folder}."
-        if not self.batcher.alive:
-            return "The thread that inspects has ended; see the log."
         with self.database.reading() as connection:
             connection.exec_driver_sql("SELECT 1")
         return None
