@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,11 +13,12 @@ from torch.nn import functional
 
 from differnet.extractors import Extractor
 
-__all__ = ["CellGrids", "CellProjection"]
+__all__ = ["SHORTEST", "CellGrids", "CellProjection", "Window", "grid_side", "windows_of"]
 
 _FINE_WINDOW = 3
 _COARSE_STRIDE = 3
-_EPS = 1e-6
+SHORTEST = 1e-6
+"""What is added to the length of a vector before it is divided by it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,39 @@ class CellGrids:
     def to(self, device: torch.device) -> CellGrids:
         """The cells on a device."""
         return CellGrids(self.fine.to(device), self.coarse.to(device))
+
+
+class Window(NamedTuple):
+    """The windows of positions that the maps are averaged over.
+
+    Attributes:
+        side: Of each, in positions.
+        stride: From one to the next.
+        padding: Positions beyond each edge of the grid, which do not count in the mean.
+    """
+
+    side: int
+    stride: int
+    padding: int
+
+
+def grid_side(sides: Iterable[int], size: int) -> int:
+    """The side of the grid that all stages are brought to.
+
+    AlexNet's maps of 448 pixels are 27 wide, others 28; a last stage of stride 32 is brought to the grid.
+
+    Args:
+        sides: Of the stages' maps.
+        size: Side of the image, in pixels.
+    """
+    return min(sides, key=lambda side: abs(side - size / 16))
+
+
+def windows_of(side: int) -> tuple[Window, Window]:
+    """The fine and the coarse windows of a grid."""
+    # Odd, so that a window has a centre, and padded so that the centres lie at 1, 4, 7, ...
+    wide = max(side // 2 | 1, _FINE_WINDOW)
+    return Window(_FINE_WINDOW, 1, _FINE_WINDOW // 2), Window(wide, _COARSE_STRIDE, wide // 2 - 1)
 
 
 def _resized(maps: Tensor, side: int) -> Tensor:
@@ -57,6 +92,10 @@ class CellProjection:
     Args:
         extractor: A frozen extractor.
         dimensions: k.
+
+    Attributes:
+        dimensions: k.
+        projections: For every stage (channels, k) float32.
     """
 
     def __init__(self, extractor: Extractor, dimensions: int) -> None:
@@ -65,7 +104,7 @@ class CellProjection:
         # NumPy's legacy generator never changes, so that the projection needs no place in the model file.
         random = np.random.RandomState(0)
         device = next(extractor.parameters()).device
-        self._projections = [
+        self.projections = [
             torch.from_numpy(random.standard_normal((channels, dimensions)).astype(np.float32)).to(device)
             / dimensions**0.5
             for channels in extractor.stage_channels
@@ -89,19 +128,15 @@ class CellProjection:
             size: Side of these images, in pixels.
         """
         stages = [maps.float() for maps in stages]
-        # AlexNet's maps of 448 pixels are 27 wide, others 28; a last stage of stride 32 is brought to the grid.
-        side = min((maps.shape[-1] for maps in stages), key=lambda width: abs(width - size / 16))
+        side = grid_side((maps.shape[-1] for maps in stages), size)
         stages = [_resized(maps, side) for maps in stages]
-        fine = self._describe(stages, _FINE_WINDOW, 1, _FINE_WINDOW // 2)
-        # Odd, so that a window has a centre, and padded so that the centres lie at 1, 4, 7, ...
-        window = max(side // 2 | 1, _FINE_WINDOW)
-        coarse = self._describe(stages, window, _COARSE_STRIDE, window // 2 - 1)
+        fine, coarse = (self._describe(stages, window) for window in windows_of(side))
         return [CellGrids(*grids) for grids in zip(fine, coarse, strict=True)]
 
-    def _describe(self, stages: list[Tensor], window: int, stride: int, padding: int) -> Tensor:
+    def _describe(self, stages: list[Tensor], window: Window) -> Tensor:
         total = 0.0
-        for maps, projection in zip(stages, self._projections, strict=True):
-            means = functional.avg_pool2d(maps, window, stride, padding, count_include_pad=False).permute(0, 2, 3, 1)
+        for maps, projection in zip(stages, self.projections, strict=True):
+            means = functional.avg_pool2d(maps, *window, count_include_pad=False).permute(0, 2, 3, 1)
             lengths = means.norm(dim=-1, keepdim=True)
-            total = total + (means / (lengths + _EPS)) @ projection
+            total = total + (means / (lengths + SHORTEST)) @ projection
         return total  # type: ignore[return-value]

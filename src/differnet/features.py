@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.cells import CellGrids, CellProjection
+from differnet.compiled_features import CompiledFeatures, compile_features
 from differnet.errors import ImageError, SettingsError
 from differnet.extractors import Extractor
-from differnet.extractors.compiled import CompiledStages, can_compile, compile_stages
+from differnet.extractors.openvino_graph import can_compile
 from differnet.extractors.precision import has_fast_bfloat16
 from differnet.extractors.rounding import round_as_bfloat16
 from differnet.feature_cache import CachedImage, FeatureCache
@@ -55,8 +56,6 @@ _READ_AHEAD = 4
 VIEWS_PER_CALL = {"cpu": 4, "cuda": 64}
 # Views that are handed on together: the flow reads its weights, more than a cache holds, once for all of them.
 VIEWS_PER_GROUP = 8
-# Many, since after each torch's own threads wait on the cores for more to do.
-_VIEWS_PER_COMPILED_CALL = 64
 # From so many views on, the third of a second that compiling a network takes is won back.
 _WORTH_COMPILING = 16
 _GPU_BATCH = 256
@@ -251,7 +250,7 @@ class FeatureExtraction:
             )
         if able and engine != "torch":
             self.engine = "openvino"
-        self._compiled: dict[tuple[int, ...], CompiledStages] = {}
+        self._compiled: dict[int, CompiledFeatures] = {}
         self._compiling = threading.Lock()
 
     def stream(
@@ -405,26 +404,33 @@ class FeatureExtraction:
             (B, V, d) float32.
         """
         views: NDArray[np.uint8] = np.concatenate(turned)
-        network = self._compile(self.stages) if compiled else None
+        network = self._compile(None) if compiled else None
         if network is None:
             # NHWC bytes seen as NCHW are channels_last already.
             pixels = torch.from_numpy(views).permute(0, 3, 1, 2)
-            parts = [self.pool(self.extractor, part.float() / 255) for part in pixels.split(self._batch)]
+            features = torch.cat([self.pool(self.extractor, part.float() / 255) for part in pixels.split(self._batch)])
         else:
-            starts = range(0, len(views), _VIEWS_PER_COMPILED_CALL)
-            parts = [pool_maps(network([*views[i : i + _VIEWS_PER_COMPILED_CALL]]), self.deviation) for i in starts]
-        return torch.cat(parts).unflatten(0, (len(turned), -1))
+            features, _ = network([*views])
+        return features.unflatten(0, (len(turned), -1))
 
-    def _compile(self, stages: tuple[int, ...]) -> CompiledStages | None:
+    def _compile(self, cells: CellProjection | None) -> CompiledFeatures | None:
         """The compiled network, which is made when it is first wanted; None where torch is the engine."""
+        key = 0 if cells is None else cells.dimensions
         with self._compiling:
-            if self.engine == "openvino" and stages not in self._compiled:
+            if self.engine == "openvino" and key not in self._compiled:
                 try:
-                    self._compiled[stages] = compile_stages(self.extractor, self.size, stages, self._fingerprint)
+                    self._compiled[key] = compile_features(
+                        self.extractor,
+                        self.size,
+                        self.stages,
+                        deviation=self.deviation,
+                        cells=cells,
+                        fingerprint=self._fingerprint,
+                    )
                 except (ImportError, OSError, RuntimeError) as error:
                     _log.warning("OpenVINO does not work here, torch is used (%s)", error)
                     self.engine = "torch"
-            return self._compiled.get(stages)
+            return self._compiled.get(key)
 
     def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
         """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
@@ -449,21 +455,19 @@ class FeatureExtraction:
         """
         if self.scales != 1:
             raise ValueError("features of several scales do not come from one pass")
+        network = self._compile(cells) if compiled else None
+        if network is not None:
+            features, grids = network(images)
+            return features.unsqueeze(1), grids
         before_last = len(self.extractor.stage_channels)
-        stages = tuple(range(-before_last - 1, max(-2, *self.stages) + 1))
-        network = self._compile(stages) if compiled else None
-        features, grids = [], []
+        last = max(-2, *self.stages)
+        parts, grids = [], []
         for start in range(0, len(images), self._batch):
-            part = images[start : start + self._batch]
-            if network is None:
-                stacked = torch.from_numpy(np.stack(part)).to(self.device)
-                maps = self.extractor.forward_stages(stacked.permute(0, 3, 1, 2).float() / 255, stages[-1])
-            else:
-                maps = network(part)
-            chosen = [maps[self.extractor.place_of(stage)] for stage in self.stages]
-            features.append(pool_maps(chosen, self.deviation).cpu())
+            stacked = torch.from_numpy(np.stack(images[start : start + self._batch])).to(self.device)
+            maps = self.extractor.forward_stages(stacked.permute(0, 3, 1, 2).float() / 255, last)
+            parts.append(pool_maps([maps[self.extractor.place_of(stage)] for stage in self.stages], self.deviation))
             grids += cells.describe(maps[:before_last], self.size)
-        return torch.cat(features).unsqueeze(1), grids
+        return torch.cat(parts).cpu().unsqueeze(1), grids
 
     def prepare(
         self,
@@ -561,11 +565,10 @@ class FeatureExtraction:
     def _describe_cells(
         self, images: Sequence[NDArray[np.uint8]], cells: CellProjection, *, compiled: bool
     ) -> list[CellGrids]:
-        stages = tuple(range(-len(self.extractor.stage_channels) - 1, -1))
-        network = self._compile(stages) if compiled else None
+        network = self._compile(cells) if compiled else None
         if network is None:
             return [cells(self.as_tensor(image))[0] for image in images]
-        return [cells.describe(network([image]), self.size)[0] for image in images]
+        return network(images)[1]
 
     def _description(self, views: Sequence[View], cells: CellProjection | None) -> str:
         """All that features depend on beside the pixels."""

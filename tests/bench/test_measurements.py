@@ -89,7 +89,7 @@ def test_a_model_with_a_local_score_has_its_stages_too(
     region = RegionOfInterest.from_box((8, 8, 80, 80), (96, 96))
     model = DifferNet(changed, device="cpu", region=region).fit(product)
     report = measure_stages(model, images, CEILINGS, 1)
-    assert [stage.name for stage in report.stages][-3:] == ["cells", "local model", "flow"]
+    assert [stage.name for stage in report.stages][-3:] == ["extract, cells", "local model", "flow"]
     assert report.stages[0].megabytes == pytest.approx(80 * 80 * 3 / 1e6)
     local = report.stages[-2]
     assert local.gflop > 0

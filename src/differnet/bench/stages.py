@@ -128,19 +128,36 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
         lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
     )
     network, weights = extraction.extractor, _bytes(extraction.extractor.state_dict().values())
+    projection = model._prepared_localizer().projection
+    # One pass of the network gives both.
+    at_once = settings.scoring.local and extraction.scales == 1 and tuple(views) == (View(),)
+    grids: list[CellGrids] | None = None
+
+    def by_torch(work: Callable[[], object]) -> Callable[[], object] | None:
+        return None if extraction.engine == "torch" else work
+
     if model.device.type == "cpu":
         turned = clock(
             "views",
             lambda: [apply_views(image, views) for image in resized],
             lambda made: _bytes(resized) + _bytes(made),
         )
-        features = clock(
-            "extract",
-            lambda: extraction.extract_turned(turned, compiled=True),
-            lambda made: _bytes(turned) + _bytes([made]) + len(turned) * weights,
-            extraction.dtype,
-            None if extraction.engine == "torch" else lambda: extraction.extract_turned(turned, compiled=False),
-        )
+        if at_once:
+            features, grids = clock(
+                "extract, cells",
+                lambda: extraction.extract_with_cells(resized, projection),
+                lambda made: _bytes(resized) + _bytes([made[0]]) + _cell_bytes(made[1]) + len(resized) * weights,
+                extraction.dtype,
+                by_torch(lambda: extraction.extract_with_cells(resized, projection, compiled=False)),
+            )
+        else:
+            features = clock(
+                "extract",
+                lambda: extraction.extract_turned(turned, compiled=True),
+                lambda made: _bytes(turned) + _bytes([made]) + len(turned) * weights,
+                extraction.dtype,
+                by_torch(lambda: extraction.extract_turned(turned, compiled=False)),
+            )
     else:
         whole = _as_tensor(np.stack(resized), model.device).float() / 255
         batch = clock(
@@ -156,7 +173,9 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
             extraction.dtype,
         ).unflatten(0, (len(paths), -1))
     if settings.scoring.local:
-        _measure_local(model, clock, resized, views)
+        if grids is None:
+            grids = _measure_cells(model, clock, resized, at_once=at_once)
+        _measure_local(model, clock, grids, by_torch)
     groups = features.split(max(1, VIEWS_PER_GROUP // len(views)))
     clock(
         "flow",
@@ -174,36 +193,47 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     )
 
 
-def _measure_local(
-    model: DifferNet, clock: _Clock, resized: Sequence[NDArray[np.uint8]], views: Sequence[View]
-) -> None:
-    """Describing the cells of images, and comparing them with good ones."""
-    extraction, localizer = model.extraction, model._prepared_localizer()
-    network, projection = extraction.extractor, localizer.projection
+def _measure_cells(
+    model: DifferNet, clock: _Clock, resized: Sequence[NDArray[np.uint8]], *, at_once: bool
+) -> list[CellGrids]:
+    """Describing the cells of images, where that is not a part of another stage."""
+    extraction, projection = model.extraction, model._prepared_localizer().projection
+    network = extraction.extractor
     images = _as_tensor(np.stack(resized), model.device)
     parts = images.split(VIEWS_PER_CALL[model.device.type])
-    if extraction.scales == 1 and tuple(views) == (View(),):
+    if at_once:
         # The pass of the network that gives the features gives the cells' maps too, so that it is not paid again.
         before_last = len(network.stage_channels)
         maps = [network.forward_stages(_as_float(part))[:before_last] for part in parts]
-        grids = clock(
+        return clock(
             "cells",
             lambda: [grid for of_part in maps for grid in projection.describe(of_part, extraction.size)],
             lambda made: sum(_bytes(of_part) for of_part in maps) + _cell_bytes(made),
         )
-    else:
-        grids = clock(
-            "cells",
-            lambda: [grid for part in parts for grid in projection(_as_float(part))],
-            lambda made: _bytes([images]) + len(parts) * _bytes(network.state_dict().values()) + _cell_bytes(made),
-            extraction.dtype,
-        )
-    local = model._local
-    good = 0 if local is None else _bytes(local.state().values())
+    return clock(
+        "cells",
+        lambda: [grid for part in parts for grid in projection(_as_float(part))],
+        lambda made: _bytes([images]) + len(parts) * _bytes(network.state_dict().values()) + _cell_bytes(made),
+        extraction.dtype,
+    )
+
+
+def _measure_local(
+    model: DifferNet,
+    clock: _Clock,
+    grids: Sequence[CellGrids],
+    by_torch: Callable[[Callable[[], object]], Callable[[], object] | None],
+) -> None:
+    """Comparing the cells of images with good ones."""
+    localizer, local = model._prepared_localizer(), model._local
+    if local is None:
+        return
+    localizer.compile(grids[0])
     clock(
         "local model",
         lambda: [local_score(localizer.anomaly(grid), model.settings.scoring.hottest) for grid in grids],
-        lambda made: len(made) * good + _cell_bytes(grids),
+        lambda made: len(made) * _bytes(local.state().values()) + _cell_bytes(grids),
+        counted=by_torch(lambda: [local.anomaly(grid) for grid in grids]),
     )
 
 

@@ -12,15 +12,15 @@ from torch.nn import functional
 
 from differnet.cells import CellGrids
 
-__all__ = ["CellCollector", "GoodCells", "LocalModel"]
+__all__ = ["COARSE_LIMIT", "CellCollector", "GoodCells", "LocalModel"]
 
 # Candidates for each kept cell, and cells whose distance to the others tells what is usual.
 _CANDIDATES = 4
 _USUAL_CELLS = 8192
 _CHUNK = 8192
 _EPS = 1e-6
-# A coarse window is wide: what it adds is cut off here, in standard deviations, or it would blur a strong fine signal.
-_COARSE_LIMIT = 2.0
+COARSE_LIMIT = 2.0
+"""A coarse window is wide: what it adds is cut off here, in standard deviations, or it would blur a fine signal."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class LocalModel:
         spread = functional.interpolate(
             coarse.view(1, 1, small, small), size=(side, side), mode="bilinear", align_corners=False
         )[0, 0]
-        return fine + spread.clamp(max=_COARSE_LIMIT)
+        return fine + spread.clamp(max=COARSE_LIMIT)
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""

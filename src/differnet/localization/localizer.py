@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
+import threading
 from typing import Literal, TypeAlias
 
 import cv2
@@ -19,6 +21,7 @@ from differnet.extractors import Extractor
 from differnet.features import FeatureExtraction
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import RegionOfInterest
+from differnet.localization.compiled_local_model import CompiledLocalModel
 from differnet.localization.gradient import gradient_map
 from differnet.localization.local_model import LocalModel
 from differnet.views import View
@@ -33,6 +36,10 @@ _RESOLUTION = {"neighbours": 16, "gradient": 7}
 # The side of a map is this fraction of the image's that the extractor sees.
 _REDUCTION = 4
 _TINY = 1e-12
+# From so many images on, the time that compiling the local model takes is won back.
+_WORTH_COMPILING = 16
+
+_log = logging.getLogger(__name__)
 
 
 class Localizer:
@@ -64,6 +71,9 @@ class Localizer:
         self._region = region
         self.projection = CellProjection(extraction.extractor, dimensions)
         self._float32: Extractor | None = None
+        self._compiled: CompiledLocalModel | LocalModel | None = None
+        self._compiling = threading.Lock()
+        self._asked = 0
 
     def anomaly(self, cells: CellGrids, without_image: int | None = None) -> Tensor:
         """Compute the local anomaly of an image's cells, (g, g) float32; see `LocalModel.anomaly`.
@@ -76,7 +86,26 @@ class Localizer:
                 "The model has no cells of good parts, so it has no map by 'neighbours'; ask for 'gradient', or train "
                 "a model with localization.method=neighbours."
             )
-        return self._local.anomaly(cells, without_image)
+        if without_image is not None:
+            return self._local.anomaly(cells, without_image)
+        self._asked += 1
+        if self._compiled is None and self._asked >= _WORTH_COMPILING:
+            self.compile(cells)
+        return (self._compiled or self._local).anomaly(cells)
+
+    def compile(self, cells: CellGrids) -> None:
+        """Have OpenVINO compute the anomaly from now on, if it is the engine; `anomaly` does so after some images.
+
+        Args:
+            cells: Of any image.
+        """
+        with self._compiling:
+            if self._compiled is None and self._local is not None and self._extraction.engine == "openvino":
+                try:
+                    self._compiled = CompiledLocalModel(self._local, cells)
+                except (ImportError, OSError, RuntimeError) as error:
+                    _log.warning("OpenVINO does not work here, torch is used (%s)", error)
+                    self._compiled = self._local
 
     def raw_map(
         self, pixels: NDArray[np.uint8], method: HeatMethod, anomaly: Tensor | None = None

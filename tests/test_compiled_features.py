@@ -1,13 +1,9 @@
-"""The compiled network gives torch's maps, from any number of threads, and never reports to anyone."""
+"""The compiled network gives torch's features and cells, and is used where that pays."""
 
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
-import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,15 +12,14 @@ from numpy.typing import NDArray
 
 from differnet import features as features_module
 from differnet.cells import CellProjection
+from differnet.compiled_features import CompiledFeatures, compile_features
 from differnet.errors import SettingsError
 from differnet.extractors import Extractor, build_extractor, find_weights
-from differnet.extractors.compiled import CompiledStages, can_compile, compile_stages
-from differnet.features import Engine, FeatureExtraction, ImageFeatures
+from differnet.features import Engine, FeatureExtraction, ImageFeatures, pool_scales
 from differnet.settings import ViewSettings
 from differnet.views import View, fixed_views
 from tests.conftest import plate
 
-ALL_STAGES = (-6, -5, -4, -3, -2, -1)
 ENGINES: tuple[Engine, Engine] = ("openvino", "torch")
 ROTATIONS = fixed_views(ViewSettings(kind="rotations", count=20, size=96))
 
@@ -42,57 +37,25 @@ def extraction_by(engine: Engine, network: Extractor, size: int = 96) -> Feature
     return FeatureExtraction(network, size=size, scales=1, stages=(-3, -2), deviation=True, engine=engine)
 
 
-@torch.no_grad()
-def maps_of_torch(network: Extractor, images: list[NDArray[np.uint8]]) -> list[torch.Tensor]:
-    return network.forward_stages(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255, -1)
-
-
-# Odd sizes are padded on one side more than on the other, at different layers.
+# Grids of other sides: stages that are divided evenly, unevenly, and interpolated.
 @pytest.mark.parametrize("size", [64, 97, 130, 224])
-def test_the_maps_are_those_of_torch(network: Extractor, size: int) -> None:
-    images = images_of(size, 3)
-    expected = maps_of_torch(network, images)
-    found = CompiledStages(network, size, ALL_STAGES)(images)
-    assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert ours.shape == theirs.shape
-        assert ours.is_contiguous(memory_format=torch.channels_last)
-        assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
-
-
-def test_only_wanted_stages_come_in_the_order_that_they_were_asked_for(network: Extractor) -> None:
-    images = images_of(96, 2)
-    all_maps = CompiledStages(network, 96, ALL_STAGES)(images)
-    coarse, fine = CompiledStages(network, 96, (-2, -5))(images)
-    assert torch.equal(coarse, all_maps[4])
-    assert torch.equal(fine, all_maps[1])
-
-
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_more_images_than_cores_keep_their_order(network: Extractor, threads: int) -> None:
-    images, before = images_of(96, 7), torch.get_num_threads()
-    compiled = CompiledStages(network, 96, (-2,))
-    alone = torch.cat([compiled([image])[0] for image in images])
-    torch.set_num_threads(threads)
-    try:
-        [together] = compiled(images)
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(together, alone)
-
-
-def test_threads_do_not_get_the_results_of_one_another(network: Extractor) -> None:
-    images, compiled = images_of(96, 24), CompiledStages(network, 96, (-2,))
-    expected = [compiled([image])[0] for image in images]
-    everyone = threading.Barrier(4)
-
-    def compute(first: int) -> list[torch.Tensor]:
-        everyone.wait(timeout=30)
-        return [compiled([image])[0] for image in images[first::4]]
-
-    with ThreadPoolExecutor(4) as pool:
-        for first, found in enumerate(pool.map(compute, range(4))):
-            assert all(torch.equal(*pair) for pair in zip(found, expected[first::4], strict=True))
+@pytest.mark.parametrize("deviation", [False, True])
+@torch.no_grad()
+def test_features_and_cells_are_those_of_torch_at_any_size(network: Extractor, size: int, deviation: bool) -> None:
+    images, projection = images_of(size, 2), CellProjection(network, 32)
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+    compiled = CompiledFeatures(network, size, (-1, -3), deviation=deviation, cells=projection)
+    features, cells = compiled(images)
+    expected = pool_scales(network, pixels, 1, stages=(-1, -3), deviation=deviation)
+    assert features.shape == expected.shape
+    assert torch.allclose(features, expected, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(cells, projection(pixels), strict=True):
+        for found, wanted in ((ours.fine, theirs.fine), (ours.coarse, theirs.coarse)):
+            assert found.shape == wanted.shape
+            assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    alone, none = CompiledFeatures(network, size, (-1, -3), deviation=deviation, cells=None)(images)
+    assert torch.equal(alone, features)
+    assert none == []
 
 
 def test_features_and_cells_are_those_of_torch(network: Extractor) -> None:
@@ -112,10 +75,15 @@ def test_features_and_cells_are_those_of_torch(network: Extractor) -> None:
 
 
 def test_models_with_the_same_weights_share_a_network_while_one_of_them_is_there(network: Extractor) -> None:
-    first = compile_stages(network, 96, (-2,), "weights")
-    assert compile_stages(network, 96, (-2,), "weights") is first
-    others = [((-2,), 96, "others"), ((-3,), 96, "weights"), ((-2,), 64, "weights"), ((-2,), 96, "")]
-    assert all(compile_stages(network, size, stages, weights) is not first for stages, size, weights in others)
+    def compiled(stages: tuple[int, ...] = (-2,), size: int = 96, weights: str = "weights", k: int = 0) -> object:
+        cells = CellProjection(network, k) if k else None
+        return compile_features(network, size, stages, deviation=True, cells=cells, fingerprint=weights)
+
+    first = compiled()
+    assert compiled() is first
+    others = [compiled((-3,)), compiled(size=64), compiled(weights="others"), compiled(weights=""), compiled(k=8)]
+    assert all(other is not first for other in others)
+    assert compiled(k=8) is others[-1]
     gone = weakref.ref(first)
     del first
     gc.collect()
@@ -150,8 +118,6 @@ def test_compiling_is_for_more_than_a_view_or_two(network: Extractor) -> None:
 
 def test_what_cannot_be_compiled_is_left_to_torch_or_refused(network: Extractor) -> None:
     alexnet = build_extractor("alexnet", find_weights("alexnet"))
-    assert can_compile(network)
-    assert not can_compile(alexnet)
     [result] = FeatureExtraction(alexnet, size=96, scales=1).stream(images_of(96, 1), ROTATIONS)
     assert isinstance(result, ImageFeatures)
     assert result.features.isfinite().all()
@@ -164,25 +130,10 @@ def test_what_cannot_be_compiled_is_left_to_torch_or_refused(network: Extractor)
 def test_torch_takes_over_where_openvino_does_not_work(
     network: Extractor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> CompiledStages:
+    def fail(*_: object, **__: object) -> CompiledFeatures:
         raise RuntimeError("no such processor")
 
-    monkeypatch.setattr(features_module, "compile_stages", fail)
+    monkeypatch.setattr(features_module, "compile_features", fail)
     extraction = extraction_by("auto", network)
     assert count_passes_of_torch(extraction, images_of(96, 1), list(ROTATIONS)) > 0
     assert "no such processor" in caplog.text
-
-
-def test_openvino_is_imported_late_and_without_its_usage_statistics() -> None:
-    program = (
-        "import sys\n"
-        "import differnet.extractors.compiled\n"
-        "assert 'openvino' not in sys.modules\n"
-        "from differnet.openvino_runtime import import_openvino\n"
-        "assert import_openvino().Core().available_devices\n"
-        "print([name for name in sys.modules if 'telemetry' in name and not name.startswith('openvino.')])\n"
-        "from openvino.tools.ovc import telemetry_utils\n"
-        "print(telemetry_utils.tm.__name__)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["[]", "openvino.tools.ovc.telemetry_stub"]
