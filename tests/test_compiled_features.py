@@ -15,7 +15,8 @@ from differnet.cells import CellProjection
 from differnet.compiled_features import CompiledFeatures, compile_features
 from differnet.errors import SettingsError
 from differnet.extractors import Extractor, build_extractor, find_weights
-from differnet.features import Engine, FeatureExtraction, ImageFeatures, pool_scales
+from differnet.features import Engine, FeatureExtraction, ImageFeatures
+from differnet.pooling import pool_scales
 from differnet.settings import ViewSettings
 from differnet.views import View, fixed_views
 from tests.conftest import plate

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from differnet.cells import CellProjection
 from differnet.extractors import build_extractor, find_weights
-from differnet.features import Failure, FeatureExtraction, ImageFeatures, pool_scales
+from differnet.features import Failure, FeatureExtraction, ImageFeatures
 from differnet.images import read_image
+from differnet.pooling import pool_scales
 from differnet.views import View, resize
 from tests.conftest import plate
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from differnet.calibration import Calibration
-    from differnet.detector import DifferNet, Listener, Prepared
+    from differnet.detector import DifferNet, Listener
     from differnet.features import Failure
     from differnet.images import RegionOfInterest
+    from differnet.inspection import Prepared
     from differnet.localization.explanation import Explanation
     from differnet.localization.regions import Region
     from differnet.settings import Settings
@@ -33,7 +34,7 @@ _HOMES = {
     "Explanation": "differnet.localization.explanation",
     "Failure": "differnet.features",
     "Listener": "differnet.detector",
-    "Prepared": "differnet.detector",
+    "Prepared": "differnet.inspection",
     "Region": "differnet.localization.regions",
     "RegionOfInterest": "differnet.images",
     "Settings": "differnet.settings",

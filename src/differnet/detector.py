@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from importlib.metadata import version
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +17,6 @@ from torch import Tensor
 
 from differnet.bundle import Manifest, TrainingRecord, read_bundle, write_bundle
 from differnet.calibration import Calibration, CalibrationRecord, Source, Tail, calibrate, images_needed
-from differnet.cells import CellProjection
 from differnet.errors import (
     CalibrationError,
     DatasetError,
@@ -33,7 +29,7 @@ from differnet.errors import (
 from differnet.extractors import Weights, build_extractor, find_weights
 from differnet.extractors.precision import choose_device, choose_dtype
 from differnet.feature_cache import FeatureCache
-from differnet.features import Engine, Failure, FeatureExtraction, ImageFeatures, PreparedImage
+from differnet.features import Engine, Failure, FeatureExtraction
 from differnet.fitting import Fitted, Fitting, build_flow
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import (
@@ -43,19 +39,19 @@ from differnet.images import (
     read_good_images,
     region_fingerprint,
 )
+from differnet.inspection import Inspection, Prepared
 from differnet.localization.explanation import Explanation
 from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
 from differnet.localization.regions import find_regions
 from differnet.model_tensors import pack, unpack
 from differnet.official import read_official_flow
-from differnet.scoring import CommonScale, local_score, score_features
-from differnet.sequential import SequentialTest, spread_out
+from differnet.scoring import CommonScale
 from differnet.settings import Settings, preset
 from differnet.training import EpochReport
-from differnet.verdict import Verdict, give_verdict
+from differnet.verdict import Verdict
 from differnet.view_choice import ViewDecision, choose_views
-from differnet.views import View, fixed_views
+from differnet.views import fixed_views
 
 __all__ = ["DifferNet", "GoodImages", "Listener", "Prepared"]
 
@@ -73,21 +69,6 @@ class Listener:
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of training is over."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What `DifferNet.prepare` does for an image.
-
-    Attributes:
-        image: Read, resized, and on a CPU through the network.
-        anomaly: Its local anomaly, where the score counts it and that is known.
-        seconds: That it took.
-    """
-
-    image: PreparedImage
-    anomaly: Tensor | None
-    seconds: float
 
 
 class DifferNet:
@@ -342,15 +323,13 @@ class DifferNet:
             all_views: Score by all views; else no more of them are computed than settle the decision, see
                 `differnet.sequential`.
 
-        Yields:
+        Returns:
             In the order of the input, the verdict on an image or why there is none.
+
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
         """
-        way = self._way(all_views)
-        results = self._features(
-            images, way.described, way.first, scored=way.sequential is None, side_by_side=way.sequential is None
-        )
-        for result, milliseconds, flow_score in results:
-            yield self._judge(result, milliseconds, flow_score, way)
+        return self._inspection.stream(images, all_views=all_views)
 
     def prepare(self, image: ImageSource) -> Prepared | Failure:
         """Do for an image what is done for each by itself, for `inspect_prepared`.
@@ -365,14 +344,7 @@ class DifferNet:
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        way = self._way(all_views=False)
-        started = time.perf_counter()
-        found = self.extraction.prepare(image, way.first, cells=self._projection(way.described))
-        if isinstance(found, Failure):
-            return found
-        cells = None if found.found is None else found.found.cells
-        anomaly = None if cells is None else self._prepared_localizer().anomaly(cells)
-        return Prepared(found, anomaly, time.perf_counter() - started)
+        return self._inspection.prepare(image)
 
     def inspect_prepared(self, images: Sequence[Prepared | Failure]) -> list[Verdict | Failure]:
         """Give the verdicts on prepared images, quickest for several at once.
@@ -383,16 +355,7 @@ class DifferNet:
         Returns:
             In their order, the verdict on an image or why there is none.
         """
-        if not images:
-            return []
-        way, started = self._way(all_views=False), time.perf_counter()
-        group = self.extraction.finish(
-            [each if isinstance(each, Failure) else each.image for each in images], self._projection(way.described)
-        )
-        spent = [0.0 if isinstance(each, Failure) else each.seconds for each in images]
-        anomalies = [None if isinstance(each, Failure) else each.anomaly for each in images]
-        scored = self._scored(group, started, way.sequential is None, spent)
-        return [self._judge(*result, way, anomaly) for result, anomaly in zip(scored, anomalies, strict=True)]
+        return self._inspection.judge_prepared(images)
 
     def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
         """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
@@ -431,20 +394,20 @@ class DifferNet:
         fixed = None
         if chosen == own and len(self._peaks) and self.calibration is not None:
             fixed = display_scale(self._peaks.double().numpy(), self.calibration.false_reject_rate)
-        localizer = self._prepared_localizer()
-        for result, milliseconds, flow_score in self._features(
+        inspection, localizer = self._inspection, self._prepared_localizer()
+        for image, clock, flow_score in inspection.features(
             images, described=chosen == "neighbours", side_by_side=chosen != "gradient"
         ):
-            if isinstance(result, Failure):
-                yield result
+            if isinstance(image, Failure):
+                yield image
                 continue
-            anomaly = None if result.cells is None else localizer.anomaly(result.cells)
-            raw = localizer.raw_map(result.pixels, chosen, anomaly)
+            anomaly = None if image.cells is None else localizer.anomaly(image.cells)
+            raw = localizer.raw_map(image.pixels, chosen, anomaly)
             scale = localizer.peak(raw) if fixed is None else fixed
-            heat = localizer.heat(raw, chosen, scale, result.width, result.height)
-            smallest = localizer.smallest_region(chosen, result.width, result.height)
+            heat = localizer.heat(raw, chosen, scale, image.width, image.height)
+            smallest = localizer.smallest_region(chosen, image.width, image.height)
             regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
-            verdict = self._verdict(result, milliseconds(), anomaly, flow_score)
+            verdict = inspection.verdict(image, clock(), anomaly, flow_score)
             yield Explanation(verdict, heat, regions, fixed is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -539,119 +502,37 @@ class DifferNet:
     def _is_imported(self) -> bool:
         return self.manifest is not None and self.manifest.training.origin == "official"
 
-    def _features(
-        self,
-        images: Iterable[ImageSource],
-        described: bool,
-        views: Sequence[View] = (),
-        *,
-        scored: bool = True,
-        side_by_side: bool = True,
-    ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float], Tensor | None]]:
-        """Features of images, and their cells if asked for.
+    @property
+    def _inspection(self) -> Inspection:
+        """What gives verdicts with the model as it is now.
 
-        With each, a clock of the milliseconds that it took, its share of what several took together included, and the
-        flow's (1,) score if asked for: the flow, whose weights are read from memory each time, sees several at once.
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
         """
-        _ = self.flow  # or the error that there is none
-        started = time.perf_counter()
-        chosen = views or fixed_views(self.settings.views)
-        cells = self._projection(described)
-        for group in self.extraction.stream_groups(images, chosen, cells=cells, side_by_side=side_by_side):
-            yield from self._scored(group, started, scored)
-            started = time.perf_counter()
-
-    def _scored(
-        self, group: Sequence[ImageFeatures | Failure], started: float, scored: bool, spent: Sequence[float] = ()
-    ) -> Iterator[tuple[ImageFeatures | Failure, Callable[[], float], Tensor | None]]:
-        features = [result.features for result in group if isinstance(result, ImageFeatures)]
-        scores: Iterator[Tensor] = iter(())
-        if features and scored:
-            aggregation = self.settings.scoring.aggregation
-            scores = iter(score_features(self.flow, torch.stack(features), aggregation).split(1))
-        share = (time.perf_counter() - started) / len(group)
-        for result, before in zip(group, spent or [0.0] * len(group), strict=True):
-            clock = partial(_milliseconds_since, time.perf_counter() - share - before)
-            yield result, clock, None if isinstance(result, Failure) else next(scores, None)
-
-    def _projection(self, described: bool) -> CellProjection | None:
-        return self._prepared_localizer().projection if described else None
-
-    def _way(self, all_views: bool) -> _Way:
-        """How images are inspected."""
-        _ = self.flow  # or the error that there is none
-        views = fixed_views(self.settings.views)
-        chosen = self.settings.scoring
-        described = self._scale is not None
-        if self.calibration is None or len(views) == 1 or chosen.error_probability == 0.0 or all_views:
-            return _Way(views, views, None, described)
-        sequential = SequentialTest(len(views), chosen.error_probability, chosen.aggregation)
-        views = tuple(spread_out(views))
-        return _Way(views, views[: sequential.group], sequential, described)
-
-    def _judge(
-        self,
-        result: ImageFeatures | Failure,
-        milliseconds: Callable[[], float],
-        flow_score: Tensor | None,
-        way: _Way,
-        anomaly: Tensor | None = None,
-    ) -> Verdict | Failure:
-        if isinstance(result, Failure):
-            return result
-        if way.sequential is None:
-            return self._verdict(result, milliseconds(), anomaly, flow_score)
-        anomaly = self._anomaly(result) if anomaly is None else anomaly
-        settled = self._take_views(result, anomaly, way.sequential, way.views)
-        return self._verdict(settled, milliseconds(), anomaly)
-
-    def _verdict(
-        self,
-        image: ImageFeatures,
-        milliseconds: float,
-        anomaly: Tensor | None = None,
-        flow_score: Tensor | None = None,
-    ) -> Verdict:
-        return give_verdict(
-            self._score(image, anomaly, flow_score),
-            self.calibration,
-            source=image.source,
-            width=image.width,
-            height=image.height,
-            model_id=self.manifest.model_id if self.manifest is not None else "",
-            milliseconds=milliseconds,
-            views=len(image.features),
+        flow = self.flow
+        return Inspection(
+            self.settings,
+            self.extraction,
+            flow,
+            self._prepared_localizer(),
+            scale=self._scale,
+            calibration=self.calibration,
+            model_id="" if self.manifest is None else self.manifest.model_id,
         )
-
-    def _take_views(
-        self, image: ImageFeatures, anomaly: Tensor | None, sequential: SequentialTest, views: Sequence[View]
-    ) -> ImageFeatures:
-        """Add groups of views to an image's first ones until the decision is settled."""
-        cuts = [] if self.calibration is None else self.calibration.cuts
-        if self._scale is not None and anomaly is not None:
-            local = local_score(anomaly, self.settings.scoring.hottest)
-            cuts = [self._scale.flow_cut(cut, local) for cut in cuts]
-        features = image.features
-        while True:
-            with torch.no_grad():
-                scores = self.flow.energy(features.to(self.device)).cpu()
-            if all(sequential.settled(scores, cut) for cut in cuts if cut > -math.inf):
-                return replace(image, features=features)
-            group = views[len(features) : len(features) + sequential.group]
-            features = torch.cat([features, self.extraction.extract([image.pixels], [group])[0]])
 
     def _measure(self, sources: list[ImageSource], listener: Listener) -> tuple[Tensor, Tensor]:
         """Scores of good images, and the hottest raw value of their maps."""
-        localizer, method = self._prepared_localizer(), self.settings.localization.method
+        inspection, localizer = self._inspection, self._prepared_localizer()
+        method = self.settings.localization.method
         scores, peaks, failures = [], [], []
-        described = method == "neighbours"
-        for done, (result, _, flow_score) in enumerate(self._features(sources, described), start=1):
-            if isinstance(result, Failure):
-                failures.append(result)
+        inspected = inspection.features(sources, described=method == "neighbours")
+        for done, (image, _, flow_score) in enumerate(inspected, start=1):
+            if isinstance(image, Failure):
+                failures.append(image)
             else:
-                anomaly = None if result.cells is None else localizer.anomaly(result.cells)
-                scores.append(self._score(result, anomaly, flow_score))
-                peaks.append(localizer.peak(localizer.raw_map(result.pixels, method, anomaly)))
+                anomaly = None if image.cells is None else localizer.anomaly(image.cells)
+                scores.append(inspection.score(image, anomaly, flow_score))
+                peaks.append(localizer.peak(localizer.raw_map(image.pixels, method, anomaly)))
             listener.images("calibration", done, len(sources))
         self.failures = failures
         if not scores:
@@ -670,27 +551,6 @@ class DifferNet:
                 region=self.region,
             )
         return self._localizer
-
-    def _anomaly(self, image: ImageFeatures) -> Tensor | None:
-        """The local anomaly of an image's cells, for models whose score counts it."""
-        if self._scale is None:
-            return None
-        localizer, cells = self._prepared_localizer(), image.cells
-        if cells is None:  # a map by gradient was asked for; the verdict is the model's all the same
-            cells = localizer.projection(self.extraction.as_tensor(image.pixels))[0]
-        return localizer.anomaly(cells)
-
-    def _score(self, image: ImageFeatures, anomaly: Tensor | None, flow_score: Tensor | None = None) -> float:
-        score = flow_score
-        if score is None:
-            score = score_features(self.flow, image.features.unsqueeze(0), self.settings.scoring.aggregation)
-        if self._scale is None:
-            return score.item()
-        if anomaly is None:
-            anomaly = self._anomaly(image)
-        if anomaly is None:
-            return score.item()
-        return self._scale.join(score, torch.tensor([local_score(anomaly, self.settings.scoring.hottest)])).item()
 
     def _describe(self, sources: list[ImageSource], fitted: Fitted, seconds: float) -> None:
         result = fitted.result
@@ -741,19 +601,6 @@ class DifferNet:
         if self.region is not None:
             digest.update(str(self.region.size).encode() + np.packbits(self.region.mask).tobytes())
         return digest.hexdigest()[:12]
-
-
-class _Way(NamedTuple):
-    """How images are inspected: all views, those taken at first, and, where they may suffice, who says so."""
-
-    views: Sequence[View]
-    first: Sequence[View]
-    sequential: SequentialTest | None
-    described: bool
-
-
-def _milliseconds_since(start: float) -> float:
-    return round(1000 * (time.perf_counter() - start), 3)
 
 
 def _usable(result: _Result | Failure) -> _Result:

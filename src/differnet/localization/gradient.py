@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.extractors import Extractor
-from differnet.features import pool_scales
 from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.pooling import pool_scales
 from differnet.views import View, apply_views
 
 __all__ = ["flow_gradient_map", "gradient_map"]

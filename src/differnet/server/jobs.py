@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from differnet.detector import Prepared
 from differnet.features import Failure
+from differnet.inspection import Prepared
 from differnet.server.shelf import Served
 
 __all__ = ["Job", "Recorded", "Upload", "media_type"]
