@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.cells import SHORTEST, CellGrids, CellProjection, Window, grid_side, windows_of
-from differnet.compiled_graph import CompiledGraph
+from differnet.compiled_graph import CompiledGraph, interpolate
 from differnet.extractors import Extractor
 from differnet.extractors.openvino_graph import build_stages
 from differnet.openvino_runtime import import_openvino
@@ -146,10 +146,8 @@ def _resized(ops: Any, maps: Any, side: int) -> Any:  # noqa: ANN401
     width = int(maps.shape[-1])
     if width == side:
         return maps
-    sides = ops.constant(np.array([side, side]))
     if width % side == 0:
         return ops.avg_pool(maps, [width // side] * 2, [0, 0], [0, 0], [width // side] * 2, True, "floor")
     if width > side:
-        return ops.adaptive_avg_pool(maps, sides)
-    axes = ops.constant(np.array([2, 3]))
-    return ops.interpolate(maps, sides, "linear_onnx", "sizes", axes=axes, coordinate_transformation_mode="half_pixel")
+        return ops.adaptive_avg_pool(maps, ops.constant(np.array([side, side])))
+    return interpolate(ops, maps, side)

@@ -15,10 +15,16 @@ from numpy.typing import NDArray
 
 from differnet.openvino_runtime import import_openvino
 
-__all__ = ["CompiledGraph"]
+__all__ = ["CompiledGraph", "interpolate"]
 
 # Each computes with a compiled graph of its own, which for a network takes some 20 MB.
 _MOST_THREADS = 8
+
+
+def interpolate(ops: Any, maps: Any, side: int) -> Any:  # noqa: ANN401 - untyped
+    """Bring (B, C, h, w) maps to (B, C, side, side), bilinear, as torch does without aligned corners."""
+    sides, axes = ops.constant(np.array([side, side])), ops.constant(np.array([2, 3]))
+    return ops.interpolate(maps, sides, "linear_onnx", "sizes", axes=axes, coordinate_transformation_mode="half_pixel")
 
 
 class CompiledGraph:

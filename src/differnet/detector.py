@@ -53,7 +53,7 @@ from differnet.verdict import Verdict
 from differnet.view_choice import ViewDecision, choose_views
 from differnet.views import fixed_views
 
-__all__ = ["DifferNet", "GoodImages", "Listener", "Prepared"]
+__all__ = ["DifferNet", "GoodImages", "Listener"]
 
 GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[ImageSource]
 """Good images: a product or plain folder, a list file, or any number of paths and arrays."""

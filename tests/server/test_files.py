@@ -55,15 +55,16 @@ def test_one_that_cannot_be_written_is_told_and_the_others_are_kept(tmp_path: Pa
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     files = FileStore(tmp_path)
-    small, large = b"small", b"large" * 100_000
+    # The second is still in Python's own buffer when writing it fails, the third is not.
+    small, larger, large = b"small", b"larger" * 100, b"large" * 100_000
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    wanted = contents(small, large)
+    wanted = contents(small, larger, large)
     # A bound on the size of files stands for the disk: writing fails as on a full one.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
         failed = files.store(wanted)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert failed.keys() == contents(large).keys()
+    assert failed.keys() == contents(larger, large).keys()
     assert dict(files.originals()).keys() == contents(small).keys()
     assert not list(files.strays(-60.0))

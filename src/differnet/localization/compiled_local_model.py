@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from differnet.cells import CellGrids
-from differnet.compiled_graph import CompiledGraph
+from differnet.compiled_graph import CompiledGraph, interpolate
 from differnet.localization.local_model import COARSE_LIMIT, GoodCells, LocalModel
 from differnet.openvino_runtime import import_openvino
 
@@ -37,14 +37,7 @@ class CompiledLocalModel:
         side, small = len(grids.fine), len(grids.coarse)
         fine = ops.reshape(_standardised_distance(ops, cells[0], local.fine), [1, 1, side, side], False)
         coarse = ops.reshape(_standardised_distance(ops, cells[1], local.coarse), [1, 1, small, small], False)
-        spread = ops.interpolate(
-            coarse,
-            ops.constant(np.array([side, side])),
-            "linear_onnx",
-            "sizes",
-            axes=ops.constant(np.array([2, 3])),
-            coordinate_transformation_mode="half_pixel",
-        )
+        spread = interpolate(ops, coarse, side)
         anomaly = ops.add(fine, ops.minimum(spread, np.float32(COARSE_LIMIT)))
         result = ops.result(ops.squeeze(anomaly, np.array([1])))
         self._graph = CompiledGraph(openvino.Model([result], cells))

@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-
 # Prepared images that are worth a go of their own however many more are coming: the flow reads its weights once for
 # all of them.
 _ENOUGH = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -9,7 +10,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,7 +53,7 @@ class FileStore:
         """Where something derived from the original is, whether it exists or not."""
         return self._derived / _fan_out(sha256) / name
 
-    @contextmanager
+    @contextlib.contextmanager
     def pinned(self, hashes: list[str]) -> Iterator[None]:
         """Keep originals from being removed until they are recorded."""
         with self._lock:
@@ -146,7 +146,8 @@ def _begin(path: Path, content: bytes) -> BinaryIO:
         # Linux takes what is not needed in memory as a reason to begin now, not in half a minute.
         _need_no_longer(file)
     except BaseException:
-        file.close()
+        with contextlib.suppress(OSError):
+            file.close()  # which tries once more to write what a full disk did not take
         part.unlink(missing_ok=True)
         raise
     return file
