@@ -17,8 +17,8 @@ from rich.console import Console
 from differnet.bench.benchmark import run_benchmark
 from differnet.bench.plan import FULL, QUICK, Plan, parse_counts
 from differnet.bench.tables import print_tables, to_document
-from differnet.demo.cells import choose_cells, find_dataset, write_product
 from differnet.errors import DifferNetError, MissingExtraError
+from differnet.images.solar_cells import choose_cells, find_dataset, write_product
 
 
 def _cells(folder: Path, plan: Plan) -> Path | None:

@@ -31,16 +31,16 @@ import torch
 
 import differnet
 from differnet import DifferNet, Settings
-from differnet.cells import CellProjection
-from differnet.demo.cells import TRAINING_CELLS, choose_cells, find_dataset
 from differnet.evaluation.metrics import image_auroc
 from differnet.features import ImageFeatures
+from differnet.features.cells import CellProjection
+from differnet.flow.whitening import Whitening
 from differnet.images import read_good_images, read_test_images
+from differnet.images.solar_cells import TRAINING_CELLS, choose_cells, find_dataset
 from differnet.localization.local_model import CellCollector
 from differnet.scoring import local_score
 from differnet.settings import preset
 from differnet.views import fixed_views
-from differnet.whitening import Whitening
 
 SHOTS = 16
 METHODS = ("default", "gaussian", "neighbour")
@@ -48,7 +48,7 @@ METHODS = ("default", "gaussian", "neighbour")
 PUBLISHED = {"bottle": 0.990, "magnetic_tile": 0.977}
 MARKERS = ("<!-- accuracy: begin -->", "<!-- accuracy: end -->")
 # What cannot change a score.
-WITHOUT_SCORES = {"bench", "cli", "cluster", "demo", "evaluation", "export", "report", "server"}
+WITHOUT_SCORES = {"bench", "cli", "evaluation", "export", "fleet", "report", "server", "watching"}
 
 
 @dataclass(frozen=True)

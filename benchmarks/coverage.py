@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import betabinom, binom
 
 from differnet import DifferNet
-from differnet.demo.cells import TRAINING_CELLS, find_dataset
+from differnet.images.solar_cells import TRAINING_CELLS, find_dataset
 from differnet.settings import preset
 
 RATES = (0.05, 0.10)

@@ -42,7 +42,7 @@ from benchmarks.fleet_steps import (
     table,
     write_products,
 )
-from differnet.bundle import read_bundle
+from differnet.model_file.bundle import read_bundle
 
 # As a Ray task of one core computes.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

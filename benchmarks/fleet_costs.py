@@ -12,14 +12,14 @@ from typing import Any
 import psutil
 
 from benchmarks.fleet_steps import SCORERS, archive_of, fresh, start_scoring, stopwatch, table, trained_models
-from differnet.cluster.archive import FileArchive, open_archive
-from differnet.cluster.engine import LOCAL, Resources, connected
-from differnet.cluster.fleet_models import FleetModels, find_models
-from differnet.cluster.fleet_scoring import score_archive, score_archive_on_ray
-from differnet.cluster.fleet_training import jobs_of, train_fleet, train_fleet_on_ray
-from differnet.cluster.products import Product
-from differnet.cluster.results import Results
-from differnet.cluster.training import TrainingRow
+from differnet.fleet.archive import FileArchive, open_archive
+from differnet.fleet.models import FleetModels, find_models
+from differnet.fleet.product_training import TrainingRow
+from differnet.fleet.products import Product
+from differnet.fleet.ray_cluster import LOCAL, Resources, connected
+from differnet.fleet.results import Results
+from differnet.fleet.scoring import score_archive, score_archive_on_ray
+from differnet.fleet.training import jobs_of, train_fleet, train_fleet_on_ray
 
 __all__ = ["check", "keep", "overhead", "predict", "scaling"]
 

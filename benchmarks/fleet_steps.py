@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from differnet.demo.cells import find_dataset
+from differnet.images.solar_cells import find_dataset
 
 __all__ = [
     "SCORERS",

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from differnet import DifferNet
-from differnet.features import Failure
-from differnet.fitting import build_flow
+from differnet.flow.build import build_flow
 from differnet.images import ImageSource, collect_images
+from differnet.images.failure import Failure
 from differnet.settings import Settings, preset
 from differnet.training import train_flow
-from differnet.training_vectors import BankVectors, FreshVectors, VectorSource
+from differnet.training.vectors import BankVectors, FreshVectors, VectorSource
 from differnet.views import fixed_views
 
 REPETITIONS = 5

@@ -38,7 +38,7 @@ SMALL = {
     "localization.cells": 300,
     "localization.dimensions": 64,
     "scoring.local": False,
-    # Scores by all views, which most tests compare; tests/test_sequential.py has its own.
+    # Scores by all views, which most tests compare; tests/scoring/test_sequential.py has its own.
     "scoring.error_probability": 0.0,
     "calibration.method": "held-out",
     "calibration.false_reject_rate": 0.1,

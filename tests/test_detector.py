@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 
 from differnet import DifferNet, Failure, Settings, Verdict
-from differnet.bundle import read_bundle, write_bundle
-from differnet.detector import Listener
 from differnet.errors import (
     CalibrationError,
     DatasetError,
@@ -26,8 +24,10 @@ from differnet.errors import (
     WeightsError,
 )
 from differnet.images import RegionOfInterest, read_image, read_test_images
-from differnet.localization.explanation import Explanation
+from differnet.inspection.explanation import Explanation
+from differnet.model_file.bundle import read_bundle, write_bundle
 from differnet.training import EpochReport, split_held_out
+from differnet.training.progress import Listener
 from tests.conftest import plate
 
 

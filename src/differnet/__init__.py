@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from differnet.calibration import Calibration
-    from differnet.detector import DifferNet, Listener
-    from differnet.features import Failure
+    from differnet.detector import DifferNet
     from differnet.images import RegionOfInterest
-    from differnet.inspection import Prepared
-    from differnet.localization.explanation import Explanation
+    from differnet.images.failure import Failure
+    from differnet.inspection.explanation import Explanation
+    from differnet.inspection.inspection import Prepared
+    from differnet.inspection.verdict import Verdict
     from differnet.localization.regions import Region
     from differnet.settings import Settings
-    from differnet.verdict import Verdict
+    from differnet.training.progress import Listener
 
 __all__ = [
     "Calibration",
@@ -31,14 +32,14 @@ __all__ = [
 _HOMES = {
     "Calibration": "differnet.calibration",
     "DifferNet": "differnet.detector",
-    "Explanation": "differnet.localization.explanation",
-    "Failure": "differnet.features",
-    "Listener": "differnet.detector",
-    "Prepared": "differnet.inspection",
+    "Explanation": "differnet.inspection.explanation",
+    "Failure": "differnet.images.failure",
+    "Listener": "differnet.training.progress",
+    "Prepared": "differnet.inspection.inspection",
     "Region": "differnet.localization.regions",
     "RegionOfInterest": "differnet.images",
     "Settings": "differnet.settings",
-    "Verdict": "differnet.verdict",
+    "Verdict": "differnet.inspection.verdict",
 }
 
 

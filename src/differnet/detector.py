@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from differnet.bundle import Manifest, TrainingRecord, read_bundle, write_bundle
 from differnet.calibration import Calibration, CalibrationRecord, Source, Tail, calibrate, images_needed
+from differnet.compute.devices import choose_device, choose_dtype
 from differnet.errors import (
     CalibrationError,
     DatasetError,
@@ -27,48 +27,35 @@ from differnet.errors import (
     WeightsError,
 )
 from differnet.extractors import Weights, build_extractor, find_weights
-from differnet.extractors.precision import choose_device, choose_dtype
-from differnet.feature_cache import FeatureCache
-from differnet.features import Engine, Failure, FeatureExtraction
-from differnet.fitting import Fitted, Fitting, build_flow
+from differnet.features import Engine, FeatureExtraction
+from differnet.features.cache import FeatureCache
 from differnet.flow import FlowEnsemble, NormalizingFlow
-from differnet.images import (
-    ImageSource,
-    RegionOfInterest,
-    data_fingerprint,
-    read_good_images,
-    region_fingerprint,
-)
-from differnet.inspection import Inspection, Prepared
-from differnet.localization.explanation import Explanation
+from differnet.flow.build import build_flow
+from differnet.images import ImageSource, RegionOfInterest, data_fingerprint, read_good_images, region_fingerprint
+from differnet.images.failure import Failure
+from differnet.inspection.explanation import Explanation
+from differnet.inspection.inspection import Inspection, Prepared
+from differnet.inspection.verdict import Verdict
 from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
 from differnet.localization.regions import find_regions
-from differnet.model_tensors import pack, unpack
-from differnet.official import read_official_flow
+from differnet.model_file.bundle import read_bundle, write_bundle
+from differnet.model_file.manifest import Manifest, TrainingRecord
+from differnet.model_file.official import read_official_flow
+from differnet.model_file.tensors import pack, unpack
 from differnet.scoring import CommonScale
 from differnet.settings import Settings, preset
-from differnet.training import EpochReport
-from differnet.verdict import Verdict
-from differnet.view_choice import ViewDecision, choose_views
+from differnet.training.fitting import Fitted, Fitting
+from differnet.training.progress import Listener
+from differnet.training.view_choice import ViewDecision, choose_views
 from differnet.views import fixed_views
 
-__all__ = ["DifferNet", "GoodImages", "Listener"]
+__all__ = ["DifferNet", "GoodImages"]
 
 GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[ImageSource]
 """Good images: a product or plain folder, a list file, or any number of paths and arrays."""
 
 _Result = TypeVar("_Result")
-
-
-class Listener:
-    """Hears how long work goes on; every method does nothing unless overridden."""
-
-    def images(self, stage: str, done: int, total: int) -> None:
-        """``done`` of ``total`` images have passed a stage, such as ``features``."""
-
-    def epoch(self, report: EpochReport) -> None:
-        """An epoch of training is over."""
 
 
 class DifferNet:
@@ -83,7 +70,7 @@ class DifferNet:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``.
         weights: The extractor's pretrained weights, or the file or folder that holds them; None searches for them,
             see `differnet.extractors.weights`.
-        cache: Folder where features are kept from one training to the next, see `differnet.feature_cache`; None keeps
+        cache: Folder where features are kept from one training to the next, see `differnet.features.cache`; None keeps
             none.
         recipe: Text of the recipe that the settings come from, kept in the model file.
         engine: What runs the extractor on a CPU, see `FeatureExtraction`.
@@ -321,7 +308,7 @@ class DifferNet:
         Args:
             images: Paths and arrays; consumed as needed.
             all_views: Score by all views; else no more of them are computed than settle the decision, see
-                `differnet.sequential`.
+                `differnet.scoring.sequential`.
 
         Returns:
             In the order of the input, the verdict on an image or why there is none.
@@ -411,7 +398,7 @@ class DifferNet:
             yield Explanation(verdict, heat, regions, fixed is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file; see `differnet.bundle`.
+        """Write the model file; see `differnet.model_file.bundle`.
 
         Raises:
             NotFittedError: If there is nothing to save.

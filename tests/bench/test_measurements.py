@@ -14,7 +14,7 @@ from differnet.bench.scaling import Variants, scale_extractor_size, scale_image_
 from differnet.bench.stages import measure_stages, seconds_per_image
 from differnet.errors import ImageError
 from differnet.features import FeatureExtraction
-from differnet.fitting import build_flow
+from differnet.flow.build import build_flow
 from differnet.images import RegionOfInterest, read_test_images
 
 # Of a made-up machine, so that shares can be computed by hand.

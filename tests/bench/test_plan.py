@@ -6,7 +6,7 @@ import pytest
 
 from differnet.bench.cases import setting_options
 from differnet.bench.plan import FULL, QUICK, parse_counts
-from differnet.cli.console import parse_assignments
+from differnet.cli.options import parse_assignments
 from differnet.errors import SettingsError
 from differnet.settings import PRESETS, Settings, preset
 from tests.conftest import SMALL

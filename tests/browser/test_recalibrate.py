@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from differnet.bundle import read_manifest
+from differnet.model_file.bundle import read_manifest
 from tests.browser.conftest import OpenPage
 from tests.browser.station import Station
 

@@ -1,7 +1,7 @@
-"""The small fleet of tests/cluster, for the commands too."""
+"""The small fleet of tests/fleet, for the commands too."""
 
 from __future__ import annotations
 
-from tests.cluster.conftest import archive, fleet_models, fleet_products
+from tests.fleet.conftest import archive, fleet_models, fleet_products
 
 __all__ = ["archive", "fleet_models", "fleet_products"]

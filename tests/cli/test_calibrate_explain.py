@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from differnet.verdict import Verdict
+from differnet.inspection.verdict import Verdict
 from tests.cli.test_commands import SETTINGS, run
 
 

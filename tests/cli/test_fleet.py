@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.test_commands import Terminal, run
-from tests.cluster.conftest import PRODUCTS, TINY_WORDS, Cluster, names, result_rows, write_plates
+from tests.fleet.conftest import PRODUCTS, TINY_WORDS, Cluster, names, result_rows, write_plates
 
 HEADINGS = "product status images held-out loss calibrated on threshold seconds peak MB"
 # Hides packages from the interpreter, as if their extra were not installed.

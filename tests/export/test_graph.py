@@ -13,8 +13,8 @@ from differnet import DifferNet, RegionOfInterest
 from differnet.errors import NotFittedError, SettingsError
 from differnet.export.graph import InspectionGraph
 from differnet.export.judge import DECISIONS
+from differnet.inspection.verdict import Verdict
 from differnet.settings import preset
-from differnet.verdict import Verdict
 from tests.conftest import SMALL
 from tests.export.files import HEIGHT, WIDTH, inspected, plates, tall
 

@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from differnet import DifferNet, Failure
-from differnet.bundle import Manifest, read_manifest
 from differnet.errors import ModelFileError, OutputError, SettingsError
-from differnet.export.engines import Engine, open_engine
 from differnet.export.parity import Comparison, Parity, compare
+from differnet.export.runtimes import Engine, open_engine
 from differnet.export.write import OPSET, export_model
+from differnet.model_file.bundle import read_manifest
+from differnet.model_file.manifest import Manifest
 from tests.export.files import Exported, exported, inspected, tall
 
 

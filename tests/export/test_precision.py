@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from differnet import DifferNet
+from differnet.compute.openvino_runtime import import_openvino
 from differnet.errors import SettingsError
 from differnet.export.precision import as_trained, in_precision
 from differnet.extractors import Extractor
 from differnet.extractors.rounding import round_as_bfloat16
-from differnet.openvino_runtime import import_openvino
 from tests.export.files import inspected
 
 

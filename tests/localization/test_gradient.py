@@ -14,10 +14,10 @@ from scipy.ndimage import gaussian_filter
 
 from differnet import DifferNet
 from differnet.extractors import Extractor, build_extractor, find_weights
+from differnet.features.pooling import pool_scales
 from differnet.flow import NormalizingFlow, negative_log_likelihood
 from differnet.images import read_image
 from differnet.localization.gradient import _turn_back, flow_gradient_map, gradient_map
-from differnet.pooling import pool_scales
 from differnet.settings import ViewSettings
 from differnet.views import View, apply_view, fixed_views, resize
 from tests.conftest import plate

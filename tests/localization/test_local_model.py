@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from differnet.cells import CellGrids, CellProjection
 from differnet.extractors.alexnet import AlexNet
 from differnet.extractors.base import Extractor
 from differnet.extractors.efficientnet_lite import EfficientNetLite0
 from differnet.extractors.resnet import ResNet18
 from differnet.extractors.vgg import VGG16
+from differnet.features.cells import CellGrids, CellProjection
 from differnet.localization.local_model import CellCollector, LocalModel
 
 

@@ -24,26 +24,26 @@ from sklearn.metrics import auc, roc_auc_score
 from typer.testing import CliRunner
 
 from differnet import DifferNet
-from differnet.bundle import Manifest, TrainingRecord
 from differnet.calibration import Calibration, Source, calibrate
-from differnet.cli.report import report as report_command
+from differnet.cli.commands.report import report as report_command
 from differnet.errors import DatasetError, DifferNetError, MissingExtraError, NotFittedError, OutputError
 from differnet.evaluation import average_precision, image_auroc
 from differnet.evaluation.evaluate import DefectMetrics, Evaluation, ScoredImage
 from differnet.evaluation.metrics import Estimate
 from differnet.evaluation.pixel_metrics import PixelResult
 from differnet.evaluation.rates import error_rates
-from differnet.features import Failure
 from differnet.images import GOOD, ImageSource, LabelledImage, load_image
-from differnet.localization.explanation import Explanation
+from differnet.images.failure import Failure
+from differnet.inspection.explanation import Explanation
+from differnet.inspection.verdict import give_verdict
 from differnet.localization.localizer import HeatMethod
 from differnet.localization.regions import find_regions
+from differnet.model_file.manifest import Manifest, TrainingRecord
 from differnet.report import write_report
 from differnet.report.content import describe_promise, describe_rates, percent
 from differnet.report.curves import calibration_curve, promised_range, roc_curve
 from differnet.report.figures import draw_calibration, draw_roc, draw_scores
 from differnet.settings import preset
-from differnet.verdict import give_verdict
 
 MODEL_ID = "0123456789ab"
 SECTIONS = ["telling", "kinds", "promise", "gallery", "model"]

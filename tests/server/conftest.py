@@ -17,9 +17,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from differnet.server.app import build_app
-from differnet.server.database import Database
 from differnet.server.limits import Limits
 from differnet.server.station import Station
+from differnet.server.storage.database import Database
 from tests.conftest import plate
 from tests.server.processes import Service
 

@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from differnet.cli.main import app
-from differnet.server.database import Database, inspections
-from differnet.server.files import FileStore
+from differnet.server.storage.database import Database, inspections
+from differnet.server.storage.files import FileStore
 from tests.server.conftest import photo
 from tests.server.processes import Service
 

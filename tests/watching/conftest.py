@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from differnet.features import Failure
-from differnet.verdict import Verdict, give_verdict
+from differnet.images.failure import Failure
+from differnet.inspection.verdict import Verdict, give_verdict
 from differnet.watching import FolderWatch, Journal, OutputFile, Recorder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from differnet import DifferNet
 from differnet.errors import ModelFileError
-from differnet.verdict import Verdict
+from differnet.inspection.verdict import Verdict
 from differnet.watching import CurrentModel
 
 

@@ -21,18 +21,9 @@ from differnet.bench.cases import Case, listed, measure_cases, scoring_name, set
 from differnet.bench.photographs import link_images, make_product
 from differnet.bench.plan import FULL, Plan
 from differnet.bench.processes import run_process
-from differnet.bench.results import (
-    IMAGES,
-    Benchmark,
-    CaseResult,
-    Ceilings,
-    Machine,
-    Point,
-    Scaling,
-    StageReport,
-)
-from differnet.bundle import read_manifest
+from differnet.bench.results import IMAGES, Benchmark, CaseResult, Ceilings, Machine, Point, Scaling, StageReport
 from differnet.images import load_image, read_good_images, read_test_images
+from differnet.model_file.bundle import read_manifest
 from differnet.settings import Settings
 
 __all__ = ["run_benchmark"]

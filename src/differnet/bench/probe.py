@@ -15,9 +15,9 @@ from differnet.bench.ceilings import measure_ceilings
 from differnet.bench.results import Ceilings, Scaling
 from differnet.bench.scaling import Variants, scale_extractor_size, scale_image_size, scale_views
 from differnet.bench.stages import measure_stages
+from differnet.compute.devices import choose_device
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError
-from differnet.extractors.precision import choose_device
 
 __all__ = ["PROBES", "main"]
 

@@ -9,9 +9,9 @@ import cv2
 
 from differnet.bench.results import VIEWS, Point, Scaling
 from differnet.bench.stages import seconds_per_image
-from differnet.bundle import read_bundle, write_bundle
 from differnet.detector import DifferNet
 from differnet.images import MIN_SIDE, load_image
+from differnet.model_file.bundle import read_bundle, write_bundle
 from differnet.settings import Settings
 
 __all__ = ["Variants", "scale_extractor_size", "scale_image_size", "scale_views"]

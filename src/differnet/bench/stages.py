@@ -17,11 +17,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from differnet.bench.ceilings import synchronize
 from differnet.bench.results import Ceilings, Stage, StageReport
-from differnet.cells import CellGrids
 from differnet.detector import DifferNet
 from differnet.errors import ImageError
-from differnet.features import VIEWS_PER_CALL, VIEWS_PER_GROUP, Failure
+from differnet.features import VIEWS_PER_CALL, VIEWS_PER_GROUP
+from differnet.features.cells import CellGrids
 from differnet.images import load_image
+from differnet.images.failure import Failure
 from differnet.scoring import local_score, score_features
 from differnet.views import View, apply_views, apply_views_batch, fixed_views, resize
 

@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 
-from differnet.allocation import keep_freed_memory
-from differnet.cli import (
+from differnet.cli.commands import (
     bench,
     calibrate,
     demo,
@@ -35,6 +34,7 @@ from differnet.cli import (
     weights,
 )
 from differnet.cli.console import EXIT_FAILED, exit_with_error
+from differnet.compute.memory import keep_freed_memory
 from differnet.errors import DifferNetError, OutputError
 
 __all__ = ["app", "run"]

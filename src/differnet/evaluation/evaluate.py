@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from differnet.detector import DifferNet, Listener
+from differnet.detector import DifferNet
 from differnet.errors import DatasetError, ImageError
 from differnet.evaluation.metrics import Estimate, average_precision, image_auroc
 from differnet.evaluation.pixel_metrics import PixelMetrics, PixelResult
 from differnet.evaluation.rates import ErrorRates, binomial_interval, error_rates
-from differnet.features import Failure
 from differnet.images import GOOD, LabelledImage, read_image
-from differnet.localization.explanation import Explanation
+from differnet.images.failure import Failure
+from differnet.inspection.explanation import Explanation
+from differnet.inspection.verdict import Verdict
 from differnet.localization.localizer import HeatMethod
-from differnet.verdict import Verdict
+from differnet.training.progress import Listener
 
 __all__ = ["DefectMetrics", "Evaluation", "ScoredImage", "evaluate"]
 

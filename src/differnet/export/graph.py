@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from differnet.cells import CellGrids, CellProjection
 from differnet.detector import DifferNet
 from differnet.errors import NotFittedError, SettingsError
 from differnet.export.heat import HeatMap
@@ -17,9 +16,10 @@ from differnet.export.judge import Judge
 from differnet.export.precision import Precision, in_precision
 from differnet.export.resize import PillowResize
 from differnet.extractors.rounding import round_as_bfloat16
+from differnet.features.cells import CellGrids, CellProjection
+from differnet.features.pooling import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
-from differnet.pooling import pool_maps
 from differnet.scoring import CommonScale
 from differnet.views import View, apply_view, fixed_views
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from differnet.detector import DifferNet
 from differnet.errors import ImageError, ModelFileError
-from differnet.export.engines import Engine, Outputs
 from differnet.export.judge import DECISIONS
 from differnet.export.precision import Precision, as_trained, in_precision
-from differnet.features import Failure, describe
+from differnet.export.runtimes import Engine, Outputs
 from differnet.images import ImageSource, load_image
-from differnet.localization.explanation import Explanation
-from differnet.verdict import Verdict
+from differnet.images.failure import Failure, describe
+from differnet.inspection.explanation import Explanation
+from differnet.inspection.verdict import Verdict
 
 __all__ = ["TOLERANCES", "Comparison", "Parity", "compare"]
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
+from differnet.compute.openvino_runtime import import_openvino
 from differnet.detector import DifferNet
 from differnet.errors import MissingExtraError, NotFittedError, OutputError, SettingsError
 from differnet.export.graph import InspectionGraph
 from differnet.export.precision import as_trained
-from differnet.openvino_runtime import import_openvino
 
 if TYPE_CHECKING:
     import onnx

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.extractors import Extractor
+from differnet.features.pooling import pool_scales
 from differnet.flow import FlowEnsemble, NormalizingFlow
-from differnet.pooling import pool_scales
 from differnet.views import View, apply_views
 
 __all__ = ["flow_gradient_map", "gradient_map"]
@@ -52,7 +52,7 @@ def gradient_map(
         image: uint8 (size, size, 3), resized already.
         views: The V fixed views, at least one.
         scales: Number of image sizes, as the flow was fitted with.
-        stages: See `differnet.features.pool_scales`, as the flow was fitted with.
+        stages: See `differnet.features.pooling.pool_scales`, as the flow was fitted with.
         deviation: Likewise.
         coverage: Average each pixel only over the views that show it. Rotations lose the corners, so that these
             get too small a value otherwise; pixels that no view shows are 0. False is the official map.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from differnet.cells import CellGrids
+from differnet.features.cells import CellGrids
 
 __all__ = ["COARSE_LIMIT", "CellCollector", "GoodCells", "LocalModel"]
 

@@ -15,15 +15,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.calibration import conformal_threshold
-from differnet.cells import CellGrids, CellProjection
 from differnet.errors import CalibrationError, NotFittedError
 from differnet.extractors import Extractor
 from differnet.features import FeatureExtraction
+from differnet.features.cells import CellGrids, CellProjection
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import RegionOfInterest
-from differnet.localization.compiled_local_model import CompiledLocalModel
 from differnet.localization.gradient import gradient_map
 from differnet.localization.local_model import LocalModel
+from differnet.localization.openvino_local_model import CompiledLocalModel
 from differnet.views import View
 
 __all__ = ["HEAT_METHODS", "HeatMethod", "Localizer", "display_scale"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from differnet.bundle import Manifest
 from differnet.calibration import Calibration, Source
 from differnet.evaluation.evaluate import Evaluation
 from differnet.evaluation.metrics import Estimate
 from differnet.evaluation.rates import ErrorRates, binomial_interval
+from differnet.model_file.manifest import Manifest
 from differnet.report.curves import promised_range
 
 __all__ = [

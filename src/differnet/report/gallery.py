@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from differnet.detector import DifferNet, Listener
+from differnet.detector import DifferNet
 from differnet.errors import ImageError
 from differnet.evaluation.evaluate import Evaluation, ScoredImage
-from differnet.features import Failure
 from differnet.images import load_image
-from differnet.localization.explanation import Explanation
+from differnet.images.failure import Failure
+from differnet.inspection.explanation import Explanation
 from differnet.localization.localizer import HeatMethod
 from differnet.localization.overlay import DISPLAY_TOP, blend_heat
 from differnet.report.content import number
+from differnet.training.progress import Listener
 
 __all__ = ["Card", "Choice", "Drawing", "Gallery", "choose_images", "colour_scale", "draw_gallery", "shared_folder"]
 

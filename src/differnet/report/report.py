@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from differnet.bundle import Manifest
 from differnet.calibration import Calibration
-from differnet.detector import DifferNet, Listener
+from differnet.detector import DifferNet
 from differnet.errors import DatasetError, MissingExtraError, NotFittedError, OutputError
 from differnet.evaluation.evaluate import Evaluation
 from differnet.evaluation.rates import ErrorRates
 from differnet.localization.localizer import HeatMethod
+from differnet.model_file.manifest import Manifest
 from differnet.report.content import (
     counted,
     defect_rows,
@@ -40,6 +40,7 @@ from differnet.report.content import (
 from differnet.report.curves import calibration_curve, defective_scores, good_scores, roc_curve
 from differnet.report.figures import draw_calibration, draw_roc, draw_scores
 from differnet.report.gallery import Gallery, choose_images, colour_scale, draw_gallery, shared_folder
+from differnet.training.progress import Listener
 
 __all__ = ["require_extra", "write_report"]
 

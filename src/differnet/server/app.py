@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from differnet.server.middleware import Middleware
+from differnet.server.incoming.middleware import Middleware
 from differnet.server.problems import Problem
 from differnet.server.routes import events, inspect, inspections, models, operations
 from differnet.server.station import Station

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from differnet.server.access import Access
-from differnet.server.answers import inspection_json
-from differnet.server.batching import Batcher
-from differnet.server.database import Database
 from differnet.server.events import Events
-from differnet.server.explaining import Explainer
-from differnet.server.files import FileStore
-from differnet.server.jobs import Recorded
-from differnet.server.keyring import KeyRing
+from differnet.server.incoming.access import Access
+from differnet.server.incoming.uploads import Receiver
+from differnet.server.inspecting.batching import Batcher
+from differnet.server.inspecting.jobs import Recorded
+from differnet.server.inspecting.model_repository import Shelf
+from differnet.server.inspecting.recorder import Recorder
 from differnet.server.limits import Limits
 from differnet.server.metrics import Metrics
-from differnet.server.recalibration import Recalibration
-from differnet.server.recorder import Recorder
-from differnet.server.records import Records
-from differnet.server.retention import Retention
-from differnet.server.shelf import Shelf
-from differnet.server.statistics import Statistics
-from differnet.server.uploads import Receiver
+from differnet.server.reviewing.explaining import Explainer
+from differnet.server.reviewing.recalibration import Recalibration
+from differnet.server.reviewing.statistics import Statistics
+from differnet.server.storage.database import Database
+from differnet.server.storage.files import FileStore
+from differnet.server.storage.keyring import KeyRing
+from differnet.server.storage.records import Records
+from differnet.server.storage.retention import Retention
+from differnet.server.wire.answers import inspection_json
 
 __all__ = ["Station"]
 

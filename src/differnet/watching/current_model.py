@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from differnet.errors import DifferNetError
-from differnet.verdict import Verdict
+from differnet.inspection.verdict import Verdict
 from differnet.watching.photograph import Stamp
 
 if TYPE_CHECKING:
     from differnet.detector import DifferNet
-    from differnet.features import Failure
+    from differnet.images.failure import Failure
 
 __all__ = ["CurrentModel"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from differnet.errors import OutputError
-from differnet.verdict import Verdict
+from differnet.inspection.verdict import Verdict
 from differnet.watching.journal import Journal
 
 __all__ = ["COLUMNS", "OutputFile", "RowFormat", "as_json"]

@@ -7,13 +7,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from differnet.verdict import Verdict
+from differnet.inspection.verdict import Verdict
 from differnet.watching.journal import Journal
 from differnet.watching.outputs import COLUMNS, OutputFile, as_json
 from differnet.watching.photograph import Photograph
 
 if TYPE_CHECKING:
-    from differnet.features import Failure
+    from differnet.images.failure import Failure
 
 __all__ = ["Recorder"]
 

@@ -19,8 +19,8 @@ from differnet.watching.photograph import Photograph, Stamp, read_photograph
 from differnet.watching.recorder import Recorder
 
 if TYPE_CHECKING:
-    from differnet.features import Failure
-    from differnet.verdict import Verdict
+    from differnet.images.failure import Failure
+    from differnet.inspection.verdict import Verdict
 
 __all__ = ["FolderWatch", "Model"]
 
@@ -260,7 +260,7 @@ class FolderWatch:
 
     def _new_ones(self, batch: Sequence[tuple[str, Stamp]], model_id: str) -> Iterator[Photograph]:
         """Read files, and leave out those that were inspected before; ends early when told to stop."""
-        from differnet.features import Failure  # noqa: PLC0415 - torch takes seconds
+        from differnet.images.failure import Failure  # noqa: PLC0415 - torch takes seconds
 
         for relative, stamp in batch:
             if self._stopping:

@@ -1,10 +1,10 @@
-"""Run by Alembic: the connection comes from `differnet.server.database.Database`."""
+"""Run by Alembic: the connection comes from `differnet.server.storage.database.Database`."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from differnet.server.database import metadata
+from differnet.server.storage.database import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
 with context.begin_transaction():

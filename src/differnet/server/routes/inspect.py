@@ -9,11 +9,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
-from differnet.server.answers import inspection_json
-from differnet.server.jobs import Job, Recorded, Upload
+from differnet.server.inspecting.jobs import Job, Recorded, Upload
 from differnet.server.problems import Problem
-from differnet.server.schemas import Fault, Inspections
 from differnet.server.station import Station
+from differnet.server.wire.answers import inspection_json
+from differnet.server.wire.schemas import Fault, Inspections
 
 __all__ = ["build_router"]
 

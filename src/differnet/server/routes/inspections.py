@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from differnet.server.answers import inspection_json
-from differnet.server.records import Filter
-from differnet.server.schemas import Decision, Explanation, Fault, Inspection, InspectionPage, ReviewRequest
 from differnet.server.station import Station
+from differnet.server.storage.records import Filter
+from differnet.server.wire.answers import inspection_json
+from differnet.server.wire.schemas import Decision, Explanation, Fault, Inspection, InspectionPage, ReviewRequest
 
 __all__ = ["build_router"]
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import FileResponse
 
-from differnet.server.answers import model_card
-from differnet.server.middleware import REPORT_POLICY
+from differnet.server.incoming.middleware import REPORT_POLICY
+from differnet.server.inspecting.model_repository import Place
 from differnet.server.problems import Problem
-from differnet.server.schemas import CalibrateRequest, Fault, ModelCards, ModelDetails, Recalibrated, Statistics
-from differnet.server.shelf import Place
 from differnet.server.station import Station
+from differnet.server.wire.answers import model_card
+from differnet.server.wire.schemas import CalibrateRequest, Fault, ModelCards, ModelDetails, Recalibrated, Statistics
 
 __all__ = ["build_router"]
 

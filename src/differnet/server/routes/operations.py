@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from differnet.server.keyring import Role
 from differnet.server.metrics import CONTENT_TYPE_LATEST
 from differnet.server.problems import Problem
-from differnet.server.schemas import Fault, Session
 from differnet.server.station import Station
+from differnet.server.storage.keyring import Role
+from differnet.server.wire.schemas import Fault, Session
 
 __all__ = ["build_router"]
 

@@ -1,0 +1,21 @@
+"""From the scores of good images to decisions: thresholds, p-values, and how far they can be trusted."""
+
+from differnet.calibration.calibration import Calibration, calibrate
+from differnet.calibration.conformal import conformal_threshold, images_needed, p_value
+from differnet.calibration.outliers import gross_outliers
+from differnet.calibration.pareto import ParetoTail
+from differnet.calibration.record import CalibrationRecord, Decision, Source, Tail
+
+__all__ = [
+    "Calibration",
+    "CalibrationRecord",
+    "Decision",
+    "ParetoTail",
+    "Source",
+    "Tail",
+    "calibrate",
+    "conformal_threshold",
+    "gross_outliers",
+    "images_needed",
+    "p_value",
+]

@@ -1,0 +1,87 @@
+"""``differnet calibrate``: set the threshold from good images, without training again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from differnet.cli.console import fail_if_skipped, print_json, say, warn
+from differnet.cli.describe import calibration_sentence, calibration_summary
+from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.progress import progress
+from differnet.cli.sinks import check_not_input, check_writable
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    good_images: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Good images that training did not see: a folder, a product (its train/good is read) or a list file. "
+            "Left out: the scores that training kept for this."
+        ),
+    ] = None,
+    false_reject_rate: Annotated[float, typer.Option(help="Share of good parts that may be refused.")] = 0.05,
+    review_rate: Annotated[
+        float | None, typer.Option(help="Share of good parts that may be refused or sent to review.")
+    ] = None,
+    tail: Annotated[
+        str,
+        typer.Option(
+            help="conformal, which keeps the rate, or generalized-pareto, which extrapolates from few images."
+        ),
+    ] = "conformal",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Model file to write; the same file if left out.")
+    ] = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the threshold for a stated false-reject rate, from good images alone."""
+    from differnet.calibration import gross_outliers  # noqa: PLC0415
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.images import read_good_images  # noqa: PLC0415
+
+    target = output or model
+    if output is not None:
+        check_writable(output)
+    found = None if good_images is None else read_good_images(good_images)
+    if found is not None and found.passed_over:
+        say(f"{good_images}: {found.passed_over}.")
+    check_not_input([output], [] if found is None else found.paths)
+    detector = DifferNet.load(model, device=device, weights=weights)
+    before = detector.held_out_scores.numpy()
+    with progress() as listener:
+        detector.calibrate(
+            None if found is None else found.paths,
+            false_reject_rate=false_reject_rate,
+            review_rate=review_rate,
+            tail=tail,  # type: ignore[arg-type]
+            listener=listener,  # type: ignore[arg-type]
+        )
+    suspects = []
+    if found is not None:
+        skipped = {failure.source for failure in detector.failures}
+        used = [str(path) for path in found.paths if str(path) not in skipped]
+        scores = detector.held_out_scores.numpy()
+        suspects = [used[i] for i in gross_outliers(scores, before if len(before) >= len(scores) else None)]
+    detector.save(target)
+    if as_json:
+        print_json(
+            {
+                "model": str(target),
+                "model_id": detector.manifest.model_id,  # type: ignore[union-attr]
+                **(calibration_summary(detector) or {}),
+                "suspects": suspects,
+                "skipped": [{"path": failure.source, "reason": failure.reason} for failure in detector.failures],
+            }
+        )
+    say(f"{target}: {calibration_sentence(detector)}")
+    for path in suspects:
+        warn(f"{path}: scores far above the other images; if it is defective, remove it and calibrate again.")
+    fail_if_skipped(detector.failures)

@@ -1,0 +1,86 @@
+"""``differnet evaluate``: metrics on labelled test images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from differnet.cli.console import fail_if_skipped, print_json
+from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, MapsOption, WeightsOption
+from differnet.cli.progress import progress
+from differnet.cli.sinks import check_not_input, check_writable, csv_sink
+
+if TYPE_CHECKING:
+    from differnet.evaluation import Estimate, Evaluation
+
+__all__ = ["evaluate", "write_scores"]
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    product: Annotated[Path, typer.Argument(help="Folder with test/good and test/<kind of defect>.")],
+    csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write the score of every image as CSV.")] = None,
+    maps: MapsOption = None,
+    map_method: MapMethodOption = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well a model tells good test images from defective ones, and finds where they are defective."""
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.evaluation import evaluate as evaluate_images  # noqa: PLC0415
+    from differnet.images import read_test_images  # noqa: PLC0415
+
+    if as_json and csv == "-":
+        raise typer.BadParameter("--json has stdout for itself; write CSV to a file.")
+    if csv and csv != "-":
+        check_writable(Path(csv))
+    images = read_test_images(product)
+    check_not_input([csv], [model, *(image.path for image in images)])
+    detector = DifferNet.load(model, device=device, weights=weights)
+    with progress() as listener:
+        evaluation = evaluate_images(detector, images, listener, maps=maps, method=map_method)  # type: ignore[arg-type]
+    if csv:
+        write_scores(evaluation, csv)
+    if as_json:
+        print_json({"model": str(model), "product": str(product), **evaluation.to_dict()})
+    else:
+        _print_table(evaluation)
+    fail_if_skipped(evaluation.failures)
+
+
+def write_scores(evaluation: Evaluation, path: str) -> None:
+    """Write the score of every image as CSV."""
+    from differnet.inspection.verdict import Verdict  # noqa: PLC0415
+
+    path_column, *others = Verdict.columns()
+    with csv_sink(path, [path_column, "kind", *others]) as sink:
+        for entry in evaluation.scored:
+            sink({"kind": entry.image.kind, **entry.verdict.to_dict()})
+
+
+def _print_table(evaluation: Evaluation) -> None:
+    rows = [("defect", "images", "image AUROC (95 % interval)", "average precision (95 % interval)")]
+    for kind, metrics in [*evaluation.per_defect.items(), ("all", evaluation.overall)]:
+        rows.append((kind, str(metrics.images), _format(metrics.image_auroc), _format(metrics.average_precision)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    sys.stdout.write(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s\n")
+    if evaluation.rates is not None:
+        rates = evaluation.rates
+        sys.stdout.write(f"at the threshold: false-reject rate {_format(rates.false_reject)}, ")
+        sys.stdout.write(f"escape rate {_format(rates.escape)}\n")
+    if evaluation.pixels is not None:
+        pixels = evaluation.pixels
+        sys.stdout.write(f"heat maps: pixel AUROC {pixels.pixel_auroc:.4f}, AUPRO {pixels.aupro:.4f}\n")
+    if evaluation.good_without_region is not None:
+        sys.stdout.write(f"good images without a region: {_format(evaluation.good_without_region)}\n")
+
+
+def _format(estimate: Estimate) -> str:
+    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"

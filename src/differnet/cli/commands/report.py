@@ -1,0 +1,55 @@
+"""``differnet report``: one HTML page about a model and how it does on labelled test images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from differnet.cli.console import fail_if_skipped, print_json, say
+from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, MapsOption, WeightsOption
+from differnet.cli.progress import progress
+from differnet.cli.sinks import check_writable
+
+__all__ = ["report"]
+
+
+def report(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    product: Annotated[Path, typer.Argument(help="Folder with test/good and test/<kind of defect>.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+    title: Annotated[str | None, typer.Option(help="Heading; the product's folder if left out.")] = None,
+    maps: MapsOption = None,
+    map_method: MapMethodOption = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a model and write one HTML page: figures, error rates, the worst mistakes with their heat maps.
+
+    The page holds everything itself: it needs no network and can be sent as it is.
+    """
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.evaluation import evaluate  # noqa: PLC0415
+    from differnet.images import read_test_images  # noqa: PLC0415
+    from differnet.report import require_extra, write_report  # noqa: PLC0415
+
+    require_extra()
+    check_writable(output)
+    images = read_test_images(product)
+    detector = DifferNet.load(model, device=device, weights=weights)
+    with progress() as listener:
+        evaluation = evaluate(detector, images, listener, maps=maps, method=map_method)  # type: ignore[arg-type]
+        write_report(
+            detector,
+            evaluation,
+            output,
+            title=title or product.resolve().name,
+            method=map_method,  # type: ignore[arg-type]
+            listener=listener,  # type: ignore[arg-type]
+        )
+    if as_json:
+        print_json({"model": str(model), "product": str(product), "report": str(output), **evaluation.to_dict()})
+    say(f"{output}: the report; open it in a browser.")
+    fail_if_skipped(evaluation.failures)

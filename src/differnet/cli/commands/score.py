@@ -1,0 +1,85 @@
+"""``differnet score``: anomaly scores of images."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from differnet.cli.console import fail_if_skipped, print_json, say
+from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.progress import progress
+from differnet.cli.sinks import Sink, check_not_input, csv_sink, jsonl_sink
+
+if TYPE_CHECKING:
+    from differnet.images.failure import Failure
+
+__all__ = ["score"]
+
+
+def score(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, folders (searched through), list files (.txt, a path per line)."),
+    ],
+    csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write CSV, '-' for stdout.")] = None,
+    jsonl: Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON Lines, '-' for stdout.")] = None,
+    views: Annotated[
+        str,
+        typer.Option(help="sequential: no more views than settle the decision; all: the full score."),
+    ] = "sequential",
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score images and decide: the higher the score, the more anomalous. A line per image, as they come."""
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.images import collect_images  # noqa: PLC0415
+    from differnet.images.failure import Failure  # noqa: PLC0415
+    from differnet.inspection.verdict import Verdict  # noqa: PLC0415
+
+    if views not in ("sequential", "all"):
+        raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
+    if as_json and "-" in (csv, jsonl):
+        raise typer.BadParameter("--json has stdout for itself; write CSV or JSON Lines to a file.")
+    if csv and jsonl and Path(csv).absolute() == Path(jsonl).absolute():
+        raise typer.BadParameter("--csv and --jsonl need files of their own.")
+    found = collect_images(images)
+    check_not_input([csv, jsonl], [model, *found.paths])
+    if found.passed_over:
+        say(f"{found.passed_over}.")
+    detector = DifferNet.load(model, device=device, weights=weights)
+    rows: list[dict[str, Any]] = []
+    failures: list[Failure] = []
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if csv:
+            sinks.append(stack.enter_context(csv_sink(csv, Verdict.columns())))
+        if jsonl:
+            sinks.append(stack.enter_context(jsonl_sink(jsonl)))
+        if as_json:
+            sinks.append(lambda row: rows.append(dict(row)))
+        if not sinks:
+            sinks.append(_print_line)
+        listener = stack.enter_context(progress())
+        for done, result in enumerate(detector.inspect_stream(found.paths, all_views=views == "all"), start=1):
+            listener.images("scores", done, len(found.paths))
+            if isinstance(result, Failure):
+                failures.append(result)
+                continue
+            for sink in sinks:
+                sink(result.to_dict())
+    if as_json:
+        skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
+        print_json({"model": str(model), "images": rows, "skipped": skipped})
+    fail_if_skipped(failures)
+
+
+def _print_line(row: Any) -> None:  # noqa: ANN401 - a row of any values
+    decision = f"\t{row['decision']}" if row["decision"] else ""
+    sys.stdout.write(f"{row['score']:.6g}{decision}\t{row['path']}\n")
+    sys.stdout.flush()

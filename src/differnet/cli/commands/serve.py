@@ -1,0 +1,92 @@
+"""``differnet serve``: the inspection station, an HTTP service with a web page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from differnet.cli.console import say
+from differnet.cli.options import DeviceOption, WeightsOption
+
+__all__ = ["DatabaseOption", "serve"]
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DIFFERNET_DATABASE_URL",
+        show_envvar=True,
+        help="postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE; by default SQLite in the data folder.",
+    ),
+]
+
+
+def serve(
+    models: Annotated[Path, typer.Argument(help="Folder of model files; each is served under its name.")],
+    port: Annotated[int, typer.Option(help="Port to listen on, 0 for a free one.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond 127.0.0.1, keys are needed.")] = "127.0.0.1",
+    data: Annotated[Path, typer.Option(help="Folder for images, heat maps and the SQLite database.")] = Path(
+        "differnet-data"
+    ),
+    database_url: DatabaseOption = None,
+    keep_days: Annotated[
+        float | None, typer.Option(help="Remove images after so many days; their verdicts stay.")
+    ] = None,
+    keep_gigabytes: Annotated[
+        float | None, typer.Option(help="Remove images, the oldest first, beyond so much; their verdicts stay.")
+    ] = 50.0,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Images that may wait; more are answered with 503.")] = 256,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Largest image file, in MiB.")] = 64,
+    max_pixels: Annotated[int, typer.Option(min=256, help="Largest image, in pixels.")] = 50_000_000,
+    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds after which a request is given up.")] = 30.0,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+) -> None:
+    """Serve models over HTTP, with a web page to inspect, review and recalibrate."""
+    from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
+
+    try:
+        from differnet.server.incoming.access import is_loopback  # noqa: PLC0415
+        from differnet.server.limits import Limits  # noqa: PLC0415
+        from differnet.server.logs import set_up_logs  # noqa: PLC0415
+        from differnet.server.serving import serve as run  # noqa: PLC0415
+        from differnet.server.station import Station  # noqa: PLC0415
+        from differnet.server.storage.database import Database  # noqa: PLC0415
+        from differnet.server.storage.keyring import KeyRing  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"The service needs '{error.name}'; run: pip install 'differnet[server]'") from None
+
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise typer.BadParameter(f"'{log_level}' is none of debug, info, warning, error.", param_hint="--log-level")
+    set_up_logs(log_level)
+    database = Database(database_url) if database_url else Database.in_folder(data)
+    beyond = not is_loopback(host)
+    if beyond and not KeyRing(database).valid():
+        where = " with the same --database-url" if database_url else f" --data {data}"
+        raise SettingsError(
+            f"Listening on {host} lets others in, and there is no key yet; run: "
+            f"differnet keys create --role admin{where}"
+        )
+    limits = Limits(
+        image_bytes=max_megabytes << 20,
+        request_bytes=max(Limits.request_bytes, 2 * max_megabytes << 20),
+        received_bytes=max(Limits.received_bytes, 4 * max_megabytes << 20),
+        pixels=max_pixels,
+        waiting=max_waiting,
+        seconds=time_limit,
+    )
+    station = Station(
+        models,
+        data,
+        database,
+        limits=limits,
+        keys_required=beyond,
+        device=device,
+        weights=weights,
+        keep_days=keep_days,
+        keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
+    )
+    run(station, host, port)
+    say("stopped.")

@@ -1,0 +1,123 @@
+"""``differnet train``: learn from images of good parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from differnet.cli.console import EXIT_INTERRUPTED, fail_if_skipped, print_json, say, warn
+from differnet.cli.describe import calibration_sentence, calibration_summary
+from differnet.cli.options import DeviceOption, JsonOption, WeightsOption, parse_assignments
+from differnet.cli.progress import progress
+from differnet.cli.sinks import check_not_input, check_writable
+
+__all__ = ["train"]
+
+
+def train(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
+    product: Annotated[
+        Path | None,
+        typer.Argument(help="Folder in the MVTec layout (train/good), plain folder of good images, or list file."),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe that says images and settings; see 'differnet recipe new'.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="default, or paper: the authors' settings step for step.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs; short for --set training.epochs=N.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; short for --set seed=N.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change any setting, such as flow.hidden=256. Repeatable."),
+    ] = None,
+    false_reject_rate: Annotated[
+        float | None,
+        typer.Option(help="Share of good parts that may be refused; short for --set calibration.false_reject_rate=R."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="What counts of the images: a box x,y,width,height in pixels, or a mask image, white inside."
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder where features are kept, so that training again with other settings is faster."),
+    ] = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn what good parts look like and write a model file.
+
+    Ctrl-C ends the training early and keeps the best state so far.
+    """
+    from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.images import read_good_images, read_region  # noqa: PLC0415
+    from differnet.settings import preset as find_preset  # noqa: PLC0415
+    from differnet.settings.recipe import read_recipe  # noqa: PLC0415
+
+    shortcuts = {
+        "training.epochs": epochs,
+        "seed": seed,
+        "calibration.false_reject_rate": false_reject_rate,
+    }
+    named = {name: value for name, value in shortcuts.items() if value is not None}
+    changes = parse_assignments(settings or []) | named
+    given = None if recipe is None else read_recipe(recipe)
+    if given is None:
+        if product is None:
+            raise typer.BadParameter("give a folder of good images, or --recipe FILE.", param_hint="PRODUCT")
+        start = find_preset(preset or "default")
+    else:
+        if preset is not None:
+            raise typer.BadParameter("the recipe says the preset; change it there.", param_hint="--preset")
+        start, product, region = given.settings(), product or given.images, region or given.region
+    chosen = start.with_overrides(changes)
+    check_writable(output)
+    images = read_good_images(product)
+    if images.passed_over:
+        say(f"{product}: {images.passed_over}.")
+    check_not_input([output], images.paths)
+    interest = None if region is None else read_region(region, images.paths)
+    model = DifferNet(
+        chosen,
+        region=interest,
+        device=device,
+        weights=weights,
+        cache=cache,
+        recipe=None if given is None else given.text_with(changes),
+    )
+    with progress() as listener:
+        model.fit(images.paths, listener)  # type: ignore[arg-type]
+    model.save(output)
+    if model.view_decision is not None:
+        apart = ", ".join(f"{kind} {auroc:.2f}" for kind, auroc in model.view_decision.told_apart.items())
+        say(f"views: {model.settings.views.kind}, since transformed good images are told apart with AUROC {apart}.")
+    record = model.manifest.training  # type: ignore[union-attr]
+    if as_json:
+        print_json(
+            {
+                "model": str(output),
+                "product": str(product),
+                "preset": preset or ("default" if given is None else given.preset),
+                **record.model_dump(),
+                "model_id": model.manifest.model_id,  # type: ignore[union-attr]
+                "calibration": calibration_summary(model),
+                "skipped": [{"path": failure.source, "reason": failure.reason} for failure in model.failures],
+            }
+        )
+    held_out = f", {record.held_out_images} held out" if record.held_out_images else ""
+    loss = record.loss if record.held_out_loss is None else record.held_out_loss
+    say(
+        f"{output}: learnt from {record.images} good images{held_out}; kept epoch {record.kept_epoch} of "
+        f"{record.epochs}, {'held-out ' if record.held_out_loss is not None else ''}loss "
+        f"{'-' if loss is None else format(loss, '.3f')}, {record.seconds:.0f} s."
+    )
+    say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
+    if record.interrupted:
+        warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    fail_if_skipped(model.failures)

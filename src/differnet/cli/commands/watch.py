@@ -1,0 +1,180 @@
+"""``differnet watch``: inspect files as a camera drops them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, say, warn
+from differnet.cli.options import DeviceOption, WeightsOption
+from differnet.cli.sinks import check_writable
+from differnet.errors import DatasetError, DifferNetError, OutputError
+
+if TYPE_CHECKING:
+    from differnet.watching import FolderWatch, Journal, WebhookSender
+    from differnet.watching.outputs import RowFormat
+
+__all__ = ["watch"]
+
+_TOKEN = "DIFFERNET_WEBHOOK_TOKEN"  # noqa: S105 - a name
+_PATIENCE = 60.0
+_EXIT_TERMINATED = 128 + 15
+
+
+def watch(
+    model: Annotated[Path, typer.Argument(help="Model file; loaded anew when it changes.")],
+    folder: Annotated[Path, typer.Argument(help="Folder, watched with everything below it.")],
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Append rows as CSV.")] = None,
+    jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Append rows as JSON Lines.")] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=f"Post every verdict as JSON; {_TOKEN} is sent as a bearer token."),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What was inspected; by default beside the output, FILE.journal."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Inspect what is there, then exit.")] = False,
+    settle: Annotated[
+        float, typer.Option(min=0.0, metavar="SECONDS", help="A file is complete when unchanged for so long.")
+    ] = 0.5,
+    poll: Annotated[
+        float | None,
+        typer.Option(min=0.05, metavar="SECONDS", help="Look for files so often, where the system tells no events."),
+    ] = None,
+    views: Annotated[
+        str, typer.Option(help="sequential: no more views than settle the decision; all: the full score.")
+    ] = "sequential",
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+) -> None:
+    """Inspect the images of a folder as they come, each exactly once, across restarts."""
+    from differnet.watching import CurrentModel, FolderWatch, Journal, OutputFile, Recorder, WebhookSender  # noqa: PLC0415
+
+    files = [path for path in (csv, jsonl) if path is not None]
+    _check_usage(files, webhook, journal, views)
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; check the path.")
+    for path in files:
+        check_writable(path)
+    forms: tuple[tuple[Path | None, RowFormat], ...] = ((csv, "csv"), (jsonl, "jsonl"))
+    with ExitStack() as stack:
+        stopper = stack.enter_context(_Stopper())
+        book = stack.enter_context(Journal(journal or _usual_journal(files, folder, webhook)))
+        outputs = [OutputFile(path, form, book) for path, form in forms if path is not None]
+        for output in outputs:
+            stack.callback(output.close)
+            if output.restored:
+                say(f"{output.path}: {output.restored} line(s) restored from the journal.")
+        sender = None
+        if webhook:
+            token = os.environ.get(_TOKEN)
+            sender = WebhookSender(webhook, book, say=say, warn=warn, crashed=stopper.abort, token=token)
+        current = CurrentModel(
+            model, device=device, weights=weights, all_views=views == "all", settle=settle, say=say, warn=warn
+        )
+        recorder = Recorder(folder, book, outputs, None if sender is None else sender.wake)
+        watcher = FolderWatch(folder, current, book, recorder, settle=settle, poll=poll, say=say, warn=warn)
+        stopper.attach(watcher)
+        if sender is not None:
+            sender.start()
+            stack.callback(sender.close)
+        say(f"watching {folder} with model {current.model_id}; journal {book.path}.")
+        if once:
+            watcher.once()
+            if sender is not None:
+                sender.drain(_PATIENCE, lambda: watcher.is_stopping)
+        else:
+            watcher.run()
+        if sender is not None:
+            sender.close()
+        _finish(watcher, book, sender, once, stopper.received)
+
+
+def _finish(
+    watcher: FolderWatch, journal: Journal, sender: WebhookSender | None, once: bool, received: list[int]
+) -> None:
+    """Tell what was done, and choose the exit code."""
+    say(f"{watcher.inspected} image(s) inspected, {watcher.failed} could not be.")
+    undelivered = journal.undelivered()
+    if undelivered:
+        say(f"{undelivered} verdict(s) not delivered yet; the next start with --webhook goes on with them.")
+    for name in watcher.left:
+        warn(f"{name}: is still being written; left for the next time.")
+    if signal.SIGINT in received:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if once and received:
+        raise typer.Exit(_EXIT_TERMINATED)  # the work is not done
+    refused = 0 if sender is None else sender.refused
+    if once and (watcher.failed or watcher.left or refused or (sender is not None and undelivered)):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _check_usage(files: list[Path], webhook: str | None, journal: Path | None, views: str) -> None:
+    if views not in ("sequential", "all"):
+        raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
+    if not files and not webhook:
+        raise typer.BadParameter("say where verdicts go: --csv FILE, --jsonl FILE or --webhook URL.")
+    if any(str(path) == "-" for path in files):
+        raise typer.BadParameter("stdout forgets; watch writes to a file, so that no row is lost or written twice.")
+    named = [*files, *([] if journal is None else [journal])]
+    if len({path.absolute() for path in named}) < len(named):
+        raise typer.BadParameter("--csv, --jsonl and --journal need files of their own.")
+
+
+class _Stopper:
+    """Stops the watch on the first Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
+
+    Attributes:
+        received: The signals that came.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self._watcher: FolderWatch | None = None
+
+    def __enter__(self) -> _Stopper:
+        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def attach(self, watcher: FolderWatch) -> None:
+        """Give what is to be stopped."""
+        self._watcher = watcher
+        if self.received:
+            watcher.stop()
+
+    def abort(self, error: DifferNetError) -> None:
+        """End the watch with an error of another thread."""
+        if self._watcher is not None:
+            self._watcher.abort(error)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        self.received.append(number)
+        if self._watcher is not None:
+            self._watcher.stop()
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _usual_journal(files: list[Path], folder: Path, webhook: str | None) -> Path:
+    if files:
+        return Path(f"{files[0]}.journal")
+    from platformdirs import user_state_path  # noqa: PLC0415
+
+    try:
+        place = user_state_path("differnet", ensure_exists=True)
+    except OSError as error:
+        raise OutputError(f"The journal has no place ({error}); give one with --journal FILE.") from None
+    name = hashlib.sha256(os.fsencode(folder.resolve()) + b"\0" + (webhook or "").encode()).hexdigest()[:12]
+    return place / f"watch-{name}.journal"

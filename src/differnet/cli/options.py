@@ -1,0 +1,52 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from differnet.errors import SettingsError
+
+__all__ = ["DeviceOption", "JsonOption", "MapMethodOption", "MapsOption", "WeightsOption", "parse_assignments"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+
+DeviceOption = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:1.")]
+
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="File or folder with the extractor's pretrained weights, instead of searching."),
+]
+
+MapsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--maps/--no-maps", help="Measure heat maps too; by default if there is ground truth and it is quick."
+    ),
+]
+
+MapMethodOption = Annotated[
+    str | None,
+    typer.Option("--map-method", help="neighbours or gradient (the paper's); by default the model's own."),
+]
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Turn ``NAME=VALUE`` words into a mapping; values that are JSON are read as such.
+
+    Raises:
+        SettingsError: If a word has no ``=``.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise SettingsError(f"'{assignment}' is not NAME=VALUE; write for example --set training.epochs=50.")
+        try:
+            values[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name.strip()] = value.strip()
+    return values

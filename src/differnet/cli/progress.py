@@ -1,0 +1,104 @@
+"""Progress bars on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from differnet.cli.console import error_console, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from differnet.fleet.product_training import TrainingRow
+    from differnet.training import EpochReport
+
+__all__ = ["FleetProgress", "ProgressListener", "fleet_progress", "progress"]
+
+
+@contextmanager
+def progress() -> Iterator[ProgressListener]:
+    """A progress bar on stderr, silent when stderr is not a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+        console=error_console(),
+        disable=not error_console().is_terminal,
+        transient=True,
+    )
+    with bar:
+        yield ProgressListener(bar)
+
+
+@contextmanager
+def fleet_progress(products: int) -> Iterator[FleetProgress]:
+    """Bars for a fleet and for each product that is running; a line for each that is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=error_console(),
+        disable=not error_console().is_terminal,
+        transient=True,
+    )
+    with bar:
+        yield FleetProgress(bar, products)
+
+
+class FleetProgress:
+    """Shows how a fleet comes along; see `differnet.fleet.training.Board`."""
+
+    def __init__(self, bar: Progress, products: int) -> None:
+        self._bar = bar
+        self._done = 0
+        self._products = products
+        self._whole = bar.add_task("products", total=products)
+        self._tasks: dict[str, TaskID] = {}
+
+    def running(self, product: str, stage: str, done: int, total: int) -> None:
+        """A product has come so far in a stage."""
+        if product not in self._tasks:
+            self._tasks[product] = self._bar.add_task(product, total=total)
+        self._bar.update(self._tasks[product], description=f"  {product}: {stage}", completed=done, total=total)
+
+    def finished(self, row: TrainingRow) -> None:
+        """A product is done."""
+        if row.product in self._tasks:
+            self._bar.remove_task(self._tasks.pop(row.product))
+        self._done += 1
+        self._bar.update(self._whole, completed=self._done)
+        seconds = f", {row.seconds:.0f} s" if row.seconds is not None else ""
+        remark = f": {row.reason}" if row.reason else ""
+        say(f"[{self._done}/{self._products}] {row.product} {row.status}{seconds}{remark}")
+
+
+class ProgressListener:
+    """Shows what a `differnet.detector.Listener` hears; it has the same methods, without importing torch."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def images(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` images have passed a stage."""
+        self._show(stage, done, total, "")
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch of training is over."""
+        detail = f"loss {report.loss:.3f}"
+        if report.held_out_loss is not None:
+            detail += f", held out {report.held_out_loss:.3f}, best epoch {report.best_epoch}"
+        self._show("training", report.epoch, report.epochs, detail)
+
+    def _show(self, stage: str, done: int, total: int, detail: str) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total, detail="")
+        self._bar.update(self._tasks[stage], completed=done, detail=detail)

@@ -1,0 +1,107 @@
+"""Features and cells of images that were seen before, kept in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from differnet.errors import OutputError
+from differnet.features.cells import CellGrids
+
+__all__ = ["CachedImage", "FeatureCache"]
+
+
+@dataclass(frozen=True)
+class CachedImage:
+    """What is kept of an image.
+
+    Attributes:
+        features: (V, d) float32.
+        cells: Its cells, where they were asked for.
+    """
+
+    features: Tensor
+    cells: CellGrids | None
+
+
+class FeatureCache:
+    """Keeps the features of images from one training to the next: a file for each image, 0.5 MB with cells.
+
+    The name of a file is a hash over the image's pixels as the extractor sees them and over all else that the features
+    depend on, so that nothing out of date is ever read: another size, another extractor, other views give other names.
+    Old files are left; the folder may be deleted at any time. Several processes may share it.
+
+    Args:
+        folder: Is made if it does not exist.
+
+    Raises:
+        OutputError: If the folder cannot be made.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be made ({error.strerror}); choose another folder for the features."
+            ) from None
+
+    @staticmethod
+    def key(pixels: NDArray[np.uint8], description: str) -> str:
+        """Name what is kept of an image.
+
+        Args:
+            pixels: uint8, what the extractor sees.
+            description: Everything else that the features depend on.
+        """
+        digest = hashlib.sha256(description.encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        return digest.hexdigest()
+
+    def get(self, key: str) -> CachedImage | None:
+        """What is kept under a name; None if there is nothing, or if it is damaged."""
+        try:
+            tensors = safetensors.torch.load_file(self._file(key))
+            cells = CellGrids(tensors["fine"], tensors["coarse"]) if "fine" in tensors else None
+            return CachedImage(tensors["features"], cells)
+        except (OSError, KeyError, safetensors.SafetensorError):
+            return None
+
+    def put(self, key: str, image: CachedImage) -> None:
+        """Keep features under a name.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        tensors = {"features": image.features}
+        if image.cells is not None:
+            tensors |= {"fine": image.cells.fine, "coarse": image.cells.coarse}
+        file = self._file(key)
+        part = ""
+        try:
+            file.parent.mkdir(exist_ok=True)
+            # Under another name first, so that a reader never sees half a file.
+            handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
+            os.close(handle)
+            safetensors.torch.save_file({name: kept.cpu().contiguous() for name, kept in tensors.items()}, part)
+            Path(part).replace(file)
+        except (OSError, safetensors.SafetensorError) as error:
+            with suppress(OSError):
+                Path(part).unlink()
+            raise OutputError(
+                f"{self.folder}: features cannot be written ({error}); make room, or choose another folder."
+            ) from None
+
+    def _file(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.safetensors"

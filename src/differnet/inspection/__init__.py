@@ -1,0 +1,1 @@
+"""From an image to its verdict and its explanation by a fitted model."""

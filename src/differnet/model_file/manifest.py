@@ -1,0 +1,81 @@
+"""What a model file says of its model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from differnet.calibration import CalibrationRecord
+from differnet.frozen_record import FrozenRecord
+from differnet.settings import Settings
+
+__all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord"]
+
+# 2: pooled stages are a list, the local score joins the flow's.
+FORMAT_VERSION = 3
+
+
+class TrainingRecord(FrozenRecord):
+    """How a model came about.
+
+    Attributes:
+        origin: ``trained`` here, or ``official`` for imported weights of the authors' code.
+        images: Number of images that the flow was trained on.
+        held_out_images: Number of good images held out.
+        members: Number of flows in the ensemble.
+        data_sha256: Fingerprint of all these images, empty for imported weights.
+        region_sha256: Fingerprint of the region of interest, empty for whole images.
+        epochs: Finished epochs.
+        kept_epoch: The epoch whose weights are kept.
+        loss: Training loss of the kept epoch.
+        held_out_loss: Held-out loss of the kept epoch.
+        interrupted: Whether the user stopped the training.
+        seconds: Duration.
+        device: Where it was trained.
+        precision: What the extractor computed in, and computes in wherever the model is loaded.
+    """
+
+    origin: Literal["trained", "official"]
+    images: int = Field(0, ge=0)
+    held_out_images: int = Field(0, ge=0)
+    members: int = Field(1, ge=1, le=50)
+    data_sha256: str = ""
+    region_sha256: str = ""
+    epochs: int = Field(0, ge=0)
+    kept_epoch: int = Field(0, ge=0)
+    loss: float | None = None
+    held_out_loss: float | None = None
+    interrupted: bool = False
+    seconds: float = Field(0.0, ge=0.0)
+    device: str = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class Manifest(FrozenRecord):
+    """Everything about a model except its tensors.
+
+    Attributes:
+        format_version: Of the model file.
+        package_version: Of the differnet that wrote it.
+        created: Time of writing, UTC.
+        settings: All settings of the detector.
+        features: Number of features, d.
+        extractor_sha256: Fingerprint of the extractor's weights, which are not copied into the file.
+        model_id: Fingerprint of all that a raw score depends on, 12 hexadecimal digits.
+        training: How the model came about.
+        calibration: The threshold, None for a model without one.
+        recipe: Text of the recipe that the model was made by, None if it was made without.
+    """
+
+    format_version: int = Field(FORMAT_VERSION, ge=1)
+    package_version: str
+    created: datetime
+    settings: Settings
+    features: int = Field(ge=2)
+    extractor_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    model_id: str = Field(pattern=r"^[0-9a-f]{12}$")
+    training: TrainingRecord
+    calibration: CalibrationRecord | None = None
+    recipe: str | None = None

@@ -1,0 +1,167 @@
+"""The tensors of a model file: what a model is made of, by name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from differnet.calibration import Calibration
+from differnet.errors import ImageError, ModelFileError
+from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow.build import build_flows
+from differnet.images import RegionOfInterest
+from differnet.localization.local_model import LocalModel
+from differnet.model_file.manifest import Manifest
+from differnet.scoring import CommonScale
+
+__all__ = ["Parts", "pack", "unpack"]
+
+_FLOW_PREFIX = "flow."
+_LOCAL_PREFIX = "local."
+_SCORES = "calibration.scores"
+_PEAKS = "calibration.peaks"
+_REGION = "region.mask"
+_SCALE = "scoring.usual"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model is made of.
+
+    Attributes:
+        flow: On the CPU.
+        scores: (n,) float32, of the held-out good images; empty if there are none.
+        peaks: (n,) float32, the hottest of their maps; empty if there are none.
+        calibration: The threshold; None if there is none.
+        local: The good cells; None for models without.
+        scale: Of the joined score; None for models that score by the flow alone.
+        region: Region of interest; None for whole images.
+    """
+
+    flow: NormalizingFlow | FlowEnsemble
+    scores: Tensor
+    peaks: Tensor
+    calibration: Calibration | None
+    local: LocalModel | None
+    scale: CommonScale | None
+    region: RegionOfInterest | None
+
+
+def pack(
+    flow: NormalizingFlow | FlowEnsemble,
+    *,
+    halved: bool,
+    scores: Tensor,
+    peaks: Tensor,
+    local: LocalModel | None,
+    scale: CommonScale | None,
+    region: RegionOfInterest | None,
+) -> dict[str, Tensor]:
+    """Name the parts of a model, which are those of `Parts`.
+
+    Args:
+        flow: As in `Parts`.
+        halved: Whether the flow's matrices are stored as float16.
+        scores: As in `Parts`.
+        peaks: As in `Parts`.
+        local: As in `Parts`.
+        scale: As in `Parts`.
+        region: As in `Parts`.
+    """
+    tensors = {
+        f"{_FLOW_PREFIX}{name}": tensor.half() if halved and tensor.dim() == 2 else tensor
+        for name, tensor in flow.state_dict().items()
+    }
+    tensors |= {_SCORES: scores, _PEAKS: peaks}
+    if local is not None:
+        tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in local.state().items()}
+    if scale is not None:
+        tensors[_SCALE] = scale.usual
+    if region is not None:
+        tensors[_REGION] = torch.from_numpy(region.mask.astype(np.uint8))
+    return tensors
+
+
+def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]) -> Parts:
+    """The reverse of `pack`.
+
+    Args:
+        path: Of the file, for messages.
+        manifest: Of the file.
+        tensors: Of the file.
+
+    Raises:
+        ModelFileError: If a tensor is missing or not as expected.
+    """
+    scores = tensors.get(_SCORES, torch.empty(0))
+    calibration = None
+    region = _read_region(path, tensors)
+    flow = _read_flow(path, manifest, tensors)
+    if manifest.calibration is not None:
+        try:
+            calibration = Calibration.restore(manifest.calibration, scores.double().numpy())
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from None
+    return Parts(
+        flow=flow,
+        scores=scores,
+        peaks=tensors.get(_PEAKS, torch.empty(0)),
+        calibration=calibration,
+        local=_read_local(path, manifest, tensors),
+        scale=_read_scale(path, tensors) if manifest.settings.scoring.local else None,
+        region=region,
+    )
+
+
+def _read_flow(
+    path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]
+) -> NormalizingFlow | FlowEnsemble:
+    with torch.device("meta"):
+        flow = build_flows(manifest.features, manifest.settings.flow, manifest.training.members)
+    needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
+    halved = manifest.settings.flow.stored == "float16"
+    for name, expected in needed.items():
+        found = tensors.get(name)
+        dtype = torch.float16 if halved and expected.dim() == 2 else expected.dtype
+        if found is None or found.shape != expected.shape or found.dtype != dtype:
+            raise ModelFileError(f"{path}: the tensor '{name}' is missing or not as expected; train again.")
+    state = {name.removeprefix(_FLOW_PREFIX): tensors[name].to(kind.dtype) for name, kind in needed.items()}
+    flow.load_state_dict(state, assign=True)
+    return flow
+
+
+def _read_local(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]) -> LocalModel | None:
+    local = {
+        name.removeprefix(_LOCAL_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(_LOCAL_PREFIX)
+    }
+    if not local and manifest.settings.localization.method != "neighbours":
+        return None
+    try:
+        return LocalModel.from_state(local, manifest.settings.localization.dimensions)
+    except (KeyError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: the tensor '{_LOCAL_PREFIX}{error.args[0]}' is missing or not as expected; train again."
+        ) from None
+
+
+def _read_region(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> RegionOfInterest | None:
+    mask = tensors.get(_REGION)
+    if mask is None:
+        return None
+    try:
+        return RegionOfInterest(mask.numpy().astype(bool))
+    except ImageError:
+        raise ModelFileError(f"{path}: the tensor '{_REGION}' is not as expected; train again.") from None
+
+
+def _read_scale(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> CommonScale:
+    usual = tensors.get(_SCALE)
+    if usual is None or usual.dtype != torch.float64 or usual.shape != (2, 2):
+        raise ModelFileError(f"{path}: the tensor '{_SCALE}' is missing or not as expected; train again.")
+    if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
+        raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
+    return CommonScale(usual)

@@ -1,0 +1,64 @@
+"""tau(x): the anomaly score (paper, equation 5), and how the local model's joins it on a common scale."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from differnet.flow import FlowEnsemble, NormalizingFlow
+
+__all__ = ["aggregate", "local_score", "score_features"]
+
+
+@torch.no_grad()
+def score_features(
+    flow: NormalizingFlow | FlowEnsemble, features: Tensor, aggregation: Literal["mean", "median"]
+) -> Tensor:
+    """Score images by the features of their views.
+
+    The score of a view is the mean of z squared over the d latent values, as in the official code. It is the
+    paper's ``-log p_Z(z)`` up to scale and offset: ``-log p_Z(z) = (d / 2) * (score + log(2 pi))``. A view that
+    the flow explains perfectly well scores about 1.
+
+    Args:
+        flow: The fitted flow.
+        features: (N, V, d) float32.
+        aggregation: How the views become one score; see `aggregate`.
+
+    Returns:
+        (N,) float32 scores on the CPU, higher is more anomalous.
+    """
+    per_view = flow.energy(features.flatten(0, 1).to(next(flow.parameters()).device)).view(features.shape[:2])
+    return aggregate(per_view, aggregation).cpu()
+
+
+def aggregate(view_scores: Tensor, aggregation: Literal["mean", "median"]) -> Tensor:
+    """Turn the scores of an image's views into one.
+
+    Args:
+        view_scores: (N, V).
+        aggregation: ``mean`` (paper) or ``median``; the median of an even number of views is the mean of the two
+            in the middle.
+
+    Returns:
+        (N,) scores.
+    """
+    if aggregation == "mean":
+        return view_scores.mean(dim=1)
+    return torch.quantile(view_scores, 0.5, dim=1)
+
+
+def local_score(anomaly: Tensor, hottest: float) -> float:
+    """Score an image by its most anomalous cells.
+
+    Args:
+        anomaly: (g, g) local anomaly of the cells.
+        hottest: Share of the cells, in (0, 1], that the score is the mean of; at least one is.
+
+    Returns:
+        The score, higher is more anomalous.
+    """
+    count = max(1, int(hottest * anomaly.numel()))
+    return anomaly.flatten().topk(count).values.mean().item()

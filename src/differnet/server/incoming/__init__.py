@@ -1,0 +1,1 @@
+"""What comes in: who may, how much, and what is in it."""

@@ -1,0 +1,53 @@
+"""One uploaded image on its way to a recorded verdict."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from differnet.images.failure import Failure
+from differnet.inspection.inspection import Prepared
+from differnet.server.inspecting.model_repository import Served
+
+__all__ = ["Job", "Recorded", "Upload"]
+
+Recorded = dict[str, Any]
+"""The columns of a recorded inspection, with ``media_type`` and ``removed_at`` of its image."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came.
+
+    Attributes:
+        content: Of the file.
+        filename: For people to read, never a path; None if the client gave none.
+    """
+
+    content: bytes
+    filename: str | None
+
+
+@dataclass(eq=False)
+class Job:
+    """An image that waits for its verdict.
+
+    Attributes:
+        model: Name of the model.
+        upload: The file.
+        future: Gets the recorded inspection, or the `Problem` that there is none for.
+        sha256: Of the content, once computed.
+        submitted: When it came, in seconds of ``time.perf_counter``.
+        served: The model that it was prepared for.
+        prepared: The image, until it is judged.
+    """
+
+    model: str
+    upload: Upload
+    future: Future[Recorded] = field(default_factory=Future)
+    sha256: str = ""
+    submitted: float = field(default_factory=time.perf_counter)
+    served: Served | None = None
+    prepared: Prepared | Failure | None = None

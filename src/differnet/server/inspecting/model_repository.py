@@ -1,0 +1,230 @@
+"""The folder of model files: what is in it is served, changes are taken up while the service runs."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from differnet.detector import DifferNet
+from differnet.errors import DifferNetError, SettingsError
+from differnet.server.problems import Problem
+from differnet.server.storage.database import now
+
+__all__ = ["Place", "Served", "Shelf", "calibration_id"]
+
+_log = logging.getLogger(__name__)
+
+_SUFFIX = ".safetensors"
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A model in service; it is replaced as a whole, never changed.
+
+    Attributes:
+        name: The file's name without its ending.
+        model: Ready to inspect.
+        file: Where it was read from.
+        loaded_at: When.
+        model_id: As in its verdicts.
+        calibration_id: Tells calibrations of this model apart, 8 hexadecimal digits.
+    """
+
+    name: str
+    model: DifferNet
+    file: Path
+    loaded_at: datetime
+    model_id: str
+    calibration_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """What the shelf has under a name.
+
+    Attributes:
+        file: The model file.
+        served: What is served, None if the file never could be read.
+        error: Why the file as it is now cannot be read, None if it could.
+        stamp: By which a change of the file is seen.
+    """
+
+    file: Path
+    served: Served | None
+    error: str | None
+    stamp: _Stamp
+
+
+class Shelf:
+    """Watches a folder of model files.
+
+    A new or changed file is loaded once it has stood still for an interval, so that one that is being copied is not
+    read by halves. A file that cannot be read is reported, and what was served under its name goes on being served.
+
+    Args:
+        folder: Its ``*.safetensors`` files are served under their names.
+        device: ``auto``, ``cpu``, ``cuda``.
+        weights: See `DifferNet`.
+        interval: Seconds between two looks.
+        changed: Called after every change, from the shelf's own thread.
+
+    Raises:
+        SettingsError: If there is no such folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        weights: str | None = None,
+        interval: float = 1.0,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        if not folder.is_dir():
+            raise SettingsError(f"{folder}: no such folder; give the folder that holds the model files.")
+        self.folder = folder
+        self.scanned = threading.Event()
+        self._device, self._weights = device, weights
+        self._interval = interval
+        self._changed = changed
+        self._places: dict[str, Place] = {}
+        self._moving: dict[str, _Stamp] = {}
+        self._loading = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="shelf", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch; `scanned` is set when all that is there now has been loaded."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._stop.set()
+        self._thread.join()
+
+    def places(self) -> dict[str, Place]:
+        """All that is on the shelf, by name."""
+        return dict(sorted(self._places.items()))
+
+    def get(self, name: str) -> Served:
+        """The model under a name.
+
+        Raises:
+            Problem: 404 if there is none, 503 if it is not loaded yet, or cannot be.
+        """
+        place = self.place(name)
+        if place.served is None:
+            raise Problem(503, f"The model '{name}' cannot be served: {place.error}", retry_after=30)
+        return place.served
+
+    def place(self, name: str) -> Place:
+        """What is under a name, be it served or not.
+
+        Raises:
+            Problem: 404 if there is nothing, 503 if the shelf has not been looked through yet.
+        """
+        place = self._places.get(name)
+        if place is not None:
+            return place
+        if not self.scanned.is_set():
+            raise Problem(503, "The models are still being loaded; try again in a moment.", retry_after=2)
+        raise Problem(404, f"There is no model '{name}'; GET /v1/models lists those there are.")
+
+    def load(self, file: Path) -> DifferNet:
+        """Read a model file, with its extractor.
+
+        Raises:
+            DifferNetError: If it cannot be read.
+        """
+        model = DifferNet.load(file, device=self._device, weights=self._weights)
+        side = model.settings.views.size
+        shape = (side, side) if model.region is None else model.region.mask.shape
+        # The first image takes longer than all others, and shows whether the model works at all.
+        pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
+        next(iter(model.explain_stream([pixels])))
+        model.inspect_prepared([model.prepare(pixels)])
+        return model
+
+    def refresh(self) -> None:
+        """Take up changes at once, without waiting for files to stand still."""
+        self._scan(settle=False)
+
+    def _watch(self) -> None:
+        self._scan(settle=False)
+        self.scanned.set()
+        self._changed()
+        while not self._stop.wait(self._interval):
+            try:
+                self._scan(settle=True)
+            except Exception:  # the watch must go on
+                _log.exception("the model folder could not be looked through")
+
+    def _scan(self, *, settle: bool) -> None:
+        with self._loading:
+            found = self._stamps()
+            for name in set(self._places) - set(found):
+                del self._places[name]
+                _log.info("model removed", extra={"model": name})
+                self._changed()
+            for name, (file, stamp) in found.items():
+                place = self._places.get(name)
+                if place is not None and place.stamp == stamp:
+                    self._moving.pop(name, None)
+                elif settle and self._moving.get(name) != stamp:
+                    self._moving[name] = stamp
+                elif not self._stop.is_set():
+                    self._moving.pop(name, None)
+                    self._places[name] = self._put(name, file, stamp, place)
+                    self._changed()
+
+    def _stamps(self) -> dict[str, tuple[Path, _Stamp]]:
+        found = {}
+        for file in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            if file.name.startswith("."):
+                continue
+            try:
+                status = file.stat()
+            except OSError:
+                continue  # removed in between
+            found[file.name.removesuffix(_SUFFIX)] = (file, (status.st_mtime_ns, status.st_size, status.st_ino))
+        return found
+
+    def _put(self, name: str, file: Path, stamp: _Stamp, before: Place | None) -> Place:
+        old = None if before is None else before.served
+        try:
+            model = self.load(file)
+        except DifferNetError as error:
+            _log.error(
+                "model cannot be loaded", extra={"model": name, "reason": str(error), "old_kept": old is not None}
+            )
+            return Place(file, old, str(error), stamp)
+        except Exception as error:  # a file must never take the others down
+            _log.exception("model cannot be loaded", extra={"model": name, "old_kept": old is not None})
+            return Place(file, old, f"{file.name}: cannot be loaded ({type(error).__name__}); see the log.", stamp)
+        served = Served(
+            name=name,
+            model=model,
+            file=file,
+            loaded_at=now(),
+            model_id="" if model.manifest is None else model.manifest.model_id,
+            calibration_id=calibration_id(model),
+        )
+        _log.info("model loaded", extra={"model": name, "model_id": served.model_id})
+        return Place(file, served, None, stamp)
+
+
+def calibration_id(model: DifferNet) -> str:
+    """Tells calibrations of a model apart, 8 hexadecimal digits."""
+    digest = hashlib.sha256(model.held_out_scores.numpy().tobytes())
+    if model.calibration is not None:
+        digest.update(f"{model.calibration.false_reject_rate} {model.calibration.review_rate}".encode())
+    return digest.hexdigest()[:8]

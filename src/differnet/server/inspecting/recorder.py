@@ -1,0 +1,118 @@
+"""Writes verdicts down, many in one transaction; only then are they told to anyone."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+
+from differnet.inspection.verdict import Verdict
+from differnet.server.inspecting.jobs import Job, Recorded
+from differnet.server.inspecting.media_types import media_type
+from differnet.server.problems import Problem
+from differnet.server.storage.database import now
+from differnet.server.storage.files import FileStore
+from differnet.server.storage.records import Entry, Records
+
+__all__ = ["Recorder"]
+
+_log = logging.getLogger(__name__)
+
+_MOST_AT_ONCE = 256
+
+
+class Recorder:
+    """Takes verdicts, keeps image and row, and then completes the job.
+
+    While a transaction is on its way, the verdicts that come are collected for the next.
+
+    Args:
+        records: Where rows go.
+        files: Where originals go.
+        recorded: Called with what was recorded, from the recorder's thread.
+    """
+
+    def __init__(
+        self, records: Records, files: FileStore, recorded: Callable[[Sequence[Recorded]], None] = lambda rows: None
+    ) -> None:
+        self._records, self._files, self._recorded = records, files, recorded
+        self._queue: queue.SimpleQueue[tuple[Job, Verdict] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Record what has come so far, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def put(self, job: Job, verdict: Verdict) -> None:
+        """Record a verdict; the job's future is completed when that is done."""
+        self._queue.put((job, verdict))
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            taken = [self._queue.get()]
+            while len(taken) < _MOST_AT_ONCE and not self._queue.empty():
+                taken.append(self._queue.get())
+            ended = taken[-1] is None
+            jobs = [item for item in taken if item is not None]
+            if jobs:
+                self._record(jobs)
+
+    def _record(self, jobs: list[tuple[Job, Verdict]]) -> None:
+        with self._files.pinned([job.sha256 for job, _ in jobs]):
+            failed = self._files.store({job.sha256: job.upload.content for job, _ in jobs})
+            stored = [pair for pair in jobs if pair[0].sha256 not in failed]
+            for job, _ in jobs:
+                if job.sha256 in failed:
+                    job.future.set_exception(_not_kept(failed[job.sha256]))
+            entries = [_entry(job, verdict) for job, verdict in stored]
+            try:
+                if entries:
+                    self._records.add(entries)
+            except Exception as error:
+                if not isinstance(error, Problem):
+                    _log.exception("inspections could not be recorded")
+                    error = Problem(500, "The inspection could not be recorded; see the log of the service.")
+                for job, _ in stored:
+                    job.future.set_exception(error)
+                return
+        rows = [{**entry.row, "media_type": entry.media_type, "removed_at": None, "review": None} for entry in entries]
+        for (job, _), row in zip(stored, rows, strict=True):
+            job.future.set_result(row)
+        if rows:
+            self._recorded(rows)
+
+
+def _not_kept(error: OSError) -> Problem:
+    _log.error("an image could not be written", extra={"reason": str(error)})
+    return Problem(507, "The image cannot be kept, the disk may be full; free space or set --keep-gigabytes lower.")
+
+
+def _entry(job: Job, verdict: Verdict) -> Entry:
+    time = now()
+    row = {
+        "id": uuid.uuid4().hex,
+        "created": time,
+        "hour": int(time.timestamp()) // 3600,
+        "model": job.model,
+        "model_id": verdict.model_id,
+        "filename": job.upload.filename,
+        "sha256": job.sha256,
+        "score": verdict.score,
+        "threshold": verdict.threshold,
+        "margin": verdict.margin,
+        "p_value": verdict.p_value,
+        "decision": verdict.decision,
+        "width": verdict.width,
+        "height": verdict.height,
+        "milliseconds": verdict.milliseconds,
+        "views": verdict.views,
+    }
+    return Entry(row, len(job.upload.content), media_type(job.upload.content) or "application/octet-stream")

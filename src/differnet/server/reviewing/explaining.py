@@ -1,0 +1,232 @@
+"""Thumbnails, heat maps and regions of recorded inspections: made when first asked for, then kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+import cv2
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from PIL import Image
+
+from differnet.errors import DifferNetError
+from differnet.images import load_image
+from differnet.images.failure import Failure
+from differnet.localization.overlay import heat_layer
+from differnet.server.inspecting.batching import Batcher
+from differnet.server.inspecting.model_repository import Served, Shelf
+from differnet.server.metrics import Metrics
+from differnet.server.problems import Problem
+from differnet.server.storage.database import Database, images
+from differnet.server.storage.files import FileStore
+from differnet.server.storage.records import Row
+
+__all__ = ["Explainer"]
+
+_THUMBNAIL = "thumbnail.jpg"
+_THUMBNAIL_SIDE = 256
+_SECONDS = 60.0
+# Each request that waits for a heat map takes a thread, of which there are 40 for all requests.
+_MOST_WAITING = 16
+# What every browser shows as it is.
+_SHOWN_AS_IT_IS = ("image/png", "image/jpeg", "image/webp", "image/bmp")
+
+
+class Explainer:
+    """Pictures of an inspection.
+
+    Args:
+        database: Where the size of what is kept is written down.
+        files: Where originals are, and what is derived from them.
+        shelf: The models.
+        batcher: Computes heat maps between inspections.
+        metrics: Counts.
+    """
+
+    def __init__(self, database: Database, files: FileStore, shelf: Shelf, batcher: Batcher, metrics: Metrics) -> None:
+        self._database, self._files, self._shelf = database, files, shelf
+        self._batcher, self._metrics = batcher, metrics
+        self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(_MOST_WAITING)
+        self._running: dict[tuple[str, str], Future[None]] = {}
+
+    def original(self, row: Row, *, display: bool = False) -> tuple[bytes, str]:
+        """The image as it came, and its media type.
+
+        Args:
+            row: Of the inspection.
+            display: Turn what browsers do not show, such as TIFF, into PNG.
+
+        Raises:
+            Problem: 410 if it was removed.
+        """
+        content = self._content(row)
+        if not display or row["media_type"] in _SHOWN_AS_IT_IS:
+            return content, str(row["media_type"])
+        return _png(_decode(content)), "image/png"
+
+    def thumbnail(self, row: Row) -> bytes:
+        """A small JPEG.
+
+        Raises:
+            Problem: 410 if the image was removed.
+        """
+        sha256 = str(row["sha256"])
+        kept = self._read(sha256, _THUMBNAIL)
+        if kept is not None:
+            return kept
+        pixels = _decode(self._content(row))
+        scale = min(1.0, _THUMBNAIL_SIDE / max(pixels.shape[:2]))
+        if scale < 1.0:
+            size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
+        self._keep(sha256, _THUMBNAIL, buffer.getvalue())
+        return buffer.getvalue()
+
+    def heat_layer(self, row: Row) -> bytes:
+        """The heat map as RGBA PNG in the image's size.
+
+        Raises:
+            Problem: 410 if the image was removed, 409 if the model that inspected it is no longer there.
+        """
+        return self._explained(row)[0]
+
+    def overlay(self, row: Row) -> bytes:
+        """The image with its heat map over it, as PNG.
+
+        Raises:
+            Problem: As for `heat_layer`.
+        """
+        layer = Image.open(io.BytesIO(self.heat_layer(row)))
+        picture = Image.fromarray(_decode(self._content(row))).convert("RGBA")
+        picture.alpha_composite(layer)
+        return _png(np.asarray(picture.convert("RGB")))
+
+    def explanation(self, row: Row) -> dict[str, Any]:
+        """Regions and scale of the heat map.
+
+        Raises:
+            Problem: As for `heat_layer`.
+        """
+        found: dict[str, Any] = json.loads(self._explained(row)[1])
+        return found
+
+    def _explained(self, row: Row) -> tuple[bytes, bytes]:
+        """Heat layer and explanation, by the model as it is calibrated now."""
+        sha256 = str(row["sha256"])
+        served = self._model(row)
+        if served is None:
+            return self._explained_before(row)
+        stem = f"{served.model_id}-{served.calibration_id}"
+        kept = self._read_pair(sha256, stem)
+        if kept is None:
+            if not self._room.acquire(blocking=False):
+                raise Problem(503, "Many heat maps are being made already; try again in a moment.", retry_after=2)
+            try:
+                self._compute_once(row, served, stem)
+            finally:
+                self._room.release()
+            kept = self._read_pair(sha256, stem)
+        if kept is None:
+            raise Problem(500, "The heat map could not be kept; see the log of the service.")
+        return kept
+
+    def _explained_before(self, row: Row) -> tuple[bytes, bytes]:
+        """What was kept while the model was still there."""
+        sha256 = str(row["sha256"])
+        folder = self._files.derived(sha256, "")
+        stems = [path.stem for path in folder.glob(f"{row['model_id']}-*.json")] if folder.is_dir() else []
+        for stem in sorted(stems, key=lambda stem: (folder / f"{stem}.json").stat().st_mtime, reverse=True):
+            kept = self._read_pair(sha256, stem)
+            if kept is not None:
+                return kept
+        raise Problem(409, "The model that inspected this image is no longer there, so its heat map cannot be made.")
+
+    def _model(self, row: Row) -> Served | None:
+        """The model that gave the verdict, under its name or, renamed, under another."""
+        places = [place for place in self._shelf.places().values() if place.served is not None]
+        found = [place.served for place in places if place.served and place.served.model_id == row["model_id"]]
+        return next((served for served in found if served.name == row["model"]), found[0] if found else None)
+
+    def _compute_once(self, row: Row, served: Served, stem: str) -> None:
+        """Compute, or wait for the one who is computing the same."""
+        sha256 = str(row["sha256"])
+        content = self._content(row)
+        with self._lock:
+            future = self._running.get((sha256, stem))
+            if future is None:
+                future = self._batcher.run(lambda: self._compute(content, sha256, served, stem))
+                self._running[sha256, stem] = future
+                future.add_done_callback(lambda _: self._forget(sha256, stem))
+        try:
+            future.result(_SECONDS)
+        except FutureTimeoutError:
+            raise Problem(
+                503, "The heat map takes long, the service is busy; try again in a moment.", retry_after=10
+            ) from None
+
+    def _forget(self, sha256: str, stem: str) -> None:
+        self._running.pop((sha256, stem), None)
+
+    def _compute(self, content: bytes, sha256: str, served: Served, stem: str) -> None:
+        result = next(iter(served.model.explain_stream([content])))
+        if isinstance(result, Failure):
+            raise Problem(409, f"The heat map cannot be made: {result.reason}")
+        self._metrics.explanations.inc()
+        fields = ("x", "y", "width", "height", "area", "peak", "mean")
+        about = {
+            "regions": [{name: region.to_dict()[name] for name in fields} for region in result.regions],
+            "scale": "fixed" if result.scale_is_fixed else "image",
+            "hottest": float(result.heat.max()),
+        }
+        self._keep(sha256, f"{stem}.png", _png(heat_layer(result.heat)))
+        self._keep(sha256, f"{stem}.json", json.dumps(about).encode())
+
+    def _content(self, row: Row) -> bytes:
+        try:
+            if row["removed_at"] is None:
+                return self._files.image(str(row["sha256"])).read_bytes()
+        except FileNotFoundError:
+            pass
+        raise Problem(410, "The image was removed to save space; its verdict is still recorded.")
+
+    def _read(self, sha256: str, name: str) -> bytes | None:
+        try:
+            return self._files.derived(sha256, name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _read_pair(self, sha256: str, stem: str) -> tuple[bytes, bytes] | None:
+        layer, about = self._read(sha256, f"{stem}.png"), self._read(sha256, f"{stem}.json")
+        return None if layer is None or about is None else (layer, about)
+
+    def _keep(self, sha256: str, name: str, content: bytes) -> None:
+        self._files.store_derived(sha256, name, content)
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(images)
+                .where(images.c.sha256 == sha256)
+                .values(derived_bytes=images.c.derived_bytes + len(content))
+            )
+
+
+def _decode(content: bytes) -> NDArray[np.uint8]:
+    try:
+        return load_image(content)
+    except DifferNetError as error:
+        raise Problem(410, f"The stored image cannot be read: {error}") from None
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    # Photographs hardly get smaller at higher levels, only slower.
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""What is kept: the database, the files, for how long, and the keys."""

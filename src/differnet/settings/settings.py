@@ -1,0 +1,281 @@
+"""Every setting of a detector, checked at the edge, and the presets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from differnet.errors import SettingsError
+from differnet.frozen_record import FrozenRecord
+
+__all__ = [
+    "CalibrationSettings",
+    "ExtractorSettings",
+    "FlowSettings",
+    "LocalizationSettings",
+    "ScoringSettings",
+    "Settings",
+    "TrainingSettings",
+    "ViewSettings",
+]
+
+
+class ViewSettings(FrozenRecord):
+    """The transformations T.
+
+    Attributes:
+        size: Side that images are resized to, in pixels.
+        kind: ``rotations`` by any angle, ``right-angles`` (4), ``flips`` (left to right, top to bottom, both: 4),
+            ``symmetries`` of the square (right angles with and without flips, 8), or ``none``. ``auto`` lets training
+            choose from the good images, see `differnet.training.view_choice`.
+        count: Number of fixed views of an image that is scored.
+        training_count: Number of views of an image in training: in each epoch if they are drawn afresh, else in
+            the feature bank.
+        max_degrees: Random rotations in training stay within +- this.
+        brightness: Random factor in training is uniform in 1 +- this; 0 switches it off.
+        contrast: Likewise for contrast.
+        saturation: Likewise for saturation.
+    """
+
+    size: int = Field(320, ge=64, le=4096)
+    kind: Literal["rotations", "right-angles", "flips", "symmetries", "none", "auto"] = "none"
+    count: int = Field(1, ge=1, le=4096)
+    training_count: int = Field(1, ge=1, le=4096)
+    max_degrees: float = Field(180.0, ge=0.0, le=180.0)
+    brightness: float = Field(0.0, ge=0.0, le=1.0)
+    contrast: float = Field(0.0, ge=0.0, le=1.0)
+    saturation: float = Field(0.0, ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _check_count(self) -> ViewSettings:
+        available = {"right-angles": 4, "flips": 4, "symmetries": 8, "none": 1}.get(self.kind)
+        if available is not None and self.count > available:
+            raise ValueError(f"views of kind '{self.kind}' number {available}, count must not exceed that")
+        return self
+
+
+class ExtractorSettings(FrozenRecord):
+    """The frozen feature extractor.
+
+    Attributes:
+        name: See `differnet.extractors.EXTRACTORS`.
+        scales: Number of image sizes; each is half the one before.
+        stages: Which stages' maps are pooled, counted from the last, -1.
+        deviation: Pool the standard deviation of each map beside its mean.
+        precision: ``float32``; ``bfloat16``, nearly twice as fast where the hardware computes in it; ``auto``, the
+            latter where the machine that trains has it. A model keeps what it was trained in: loaded elsewhere it
+            computes, or rounds, in the same. The default's scores are the same on all machines but for rounding,
+            those in bfloat16 differ by some percent between kinds of processors.
+    """
+
+    name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "efficientnet-lite0"
+    scales: int = Field(1, ge=1, le=5)
+    stages: tuple[Annotated[int, Field(ge=-5, le=-1)], ...] = Field((-3, -2), min_length=1, max_length=5)
+    deviation: bool = True
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+
+
+class FlowSettings(FrozenRecord):
+    """The normalizing flow; see `differnet.flow.NormalizingFlow`.
+
+    Attributes:
+        blocks: Number of coupling blocks.
+        hidden: Width of the subnets' hidden layers.
+        clamp: The a of the soft clamp.
+        official_clamp_factor: Use the official code's 0.636 for 2 / pi.
+        stored: Precision of the matrices in the model file; a trained flow is rounded to it before anything is scored,
+            so that a saved model scores as the one in memory.
+        whiten: Begin with a whitening layer, and with blocks that are the identity; see `differnet.flow.whitening`.
+    """
+
+    whiten: bool = True
+    blocks: int = Field(2, ge=1, le=64)
+    hidden: int = Field(64, ge=1, le=8192)
+    clamp: float = Field(3.0, gt=0.0, le=100.0)
+    official_clamp_factor: bool = False
+    stored: Literal["float32", "float16"] = "float16"
+
+
+class TrainingSettings(FrozenRecord):
+    """Maximum-likelihood training.
+
+    Attributes:
+        epochs: Most passes over the training images.
+        batch_images: Images per step.
+        views: ``bank`` extracts the views of each image once; ``fresh`` draws new ones every epoch, as the paper.
+        learning_rate: Of Adam.
+        betas: Of Adam.
+        eps: Of Adam.
+        weight_decay: Of Adam.
+        held_out: Share of the good images that is held out to watch the likelihood; 0 holds out none.
+        min_held_out: At least this many are held out, up to half of the images.
+        keep: ``best`` keeps the epoch with the highest held-out likelihood, which may be 0, the Gaussian that a flow
+            with whitening starts as; ``last`` keeps the last one.
+        patience: Stop after this many epochs without a better one; 0 never stops early.
+    """
+
+    epochs: int = Field(40, ge=1)
+    batch_images: int = Field(64, ge=1)
+    views: Literal["bank", "fresh"] = "bank"
+    learning_rate: float = Field(1e-3, gt=0.0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0.0)
+    weight_decay: float = Field(0.0, ge=0.0)
+    held_out: float = Field(0.2, ge=0.0, le=0.5)
+    min_held_out: int = Field(10, ge=0)
+    keep: Literal["best", "last"] = "best"
+    patience: int = Field(8, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingSettings:
+        if any(not 0.0 <= beta < 1.0 for beta in self.betas):
+            raise ValueError("betas must lie in [0, 1)")
+        if self.keep == "best" and self.held_out == 0.0:
+            raise ValueError("keep='best' needs held-out images; set held_out above 0 or keep='last'")
+        return self
+
+
+class ScoringSettings(FrozenRecord):
+    """How the views of an image become one score.
+
+    Attributes:
+        aggregation: ``mean`` over the views, as the paper, or ``median``, which outlier views do not pull.
+        local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
+        hottest: Share of an image's cells that its local score is the mean of.
+        error_probability: Of sequential scoring: how often the verdict by the first views may differ from that by all,
+            see `differnet.scoring.sequential`; 0 always takes all views.
+    """
+
+    aggregation: Literal["mean", "median"] = "median"
+    local: bool = True
+    hottest: float = Field(0.03, gt=0.0, le=1.0)
+    error_probability: float = Field(0.001, ge=0.0, lt=0.5)
+
+
+class LocalizationSettings(FrozenRecord):
+    """How heat maps are made; see `differnet.localization`.
+
+    Attributes:
+        method: ``neighbours``, the distance to the nearest good cells, or ``gradient``, the paper's.
+        cells: Good cells that the model keeps, of each of two window sizes.
+        dimensions: Of the projection in which cells are compared.
+    """
+
+    method: Literal["neighbours", "gradient"] = "neighbours"
+    cells: int = Field(2000, ge=50, le=100_000)
+    dimensions: int = Field(256, ge=16, le=4096)
+
+
+class CalibrationSettings(FrozenRecord):
+    """How training finds the threshold; see `differnet.calibration`.
+
+    Attributes:
+        method: ``held-out`` takes the scores of the held-out images. ``cross-fitted`` divides the good images into
+            ``folds`` and trains a flow without each; the model is the ensemble of these flows, and every image is
+            scored by the one that did not see it, so that all images both train and calibrate. ``auto``
+            cross-fits when the held-out images are too few for the rate and all good images are not. ``none`` leaves
+            the model without a threshold.
+        false_reject_rate: Share of good parts that may be refused.
+        review_rate: Share of good parts that may be refused or sent to review; None for no review.
+        folds: Of the cross-fitting.
+    """
+
+    method: Literal["auto", "held-out", "cross-fitted", "none"] = "cross-fitted"
+    false_reject_rate: float = Field(0.05, gt=0.0, lt=1.0)
+    review_rate: float | None = Field(None, gt=0.0, lt=1.0)
+    folds: int = Field(10, ge=2, le=50)
+
+    @model_validator(mode="after")
+    def _check(self) -> CalibrationSettings:
+        if self.review_rate is not None and self.review_rate <= self.false_reject_rate:
+            raise ValueError("review_rate must exceed false_reject_rate")
+        return self
+
+
+class Settings(FrozenRecord):
+    """All settings of a detector.
+
+    Attributes:
+        views: The transformations.
+        extractor: The feature extractor.
+        flow: The normalizing flow.
+        training: The training.
+        scoring: The aggregation of views.
+        localization: The heat maps.
+        calibration: The threshold.
+        seed: Of everything random.
+    """
+
+    views: ViewSettings = ViewSettings()
+    extractor: ExtractorSettings = ExtractorSettings()
+    flow: FlowSettings = FlowSettings()
+    training: TrainingSettings = TrainingSettings()
+    scoring: ScoringSettings = ScoringSettings()
+    localization: LocalizationSettings = LocalizationSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        if self.views.size >> (self.extractor.scales - 1) < 64:
+            raise ValueError(
+                f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
+            )
+        if self.scoring.local:
+            if self.localization.method != "neighbours":
+                raise ValueError(
+                    "the local score needs the cells of good parts: set localization.method=neighbours, or "
+                    "scoring.local=false"
+                )
+            if self.training.held_out == 0.0 and self.calibration.method != "cross-fitted":
+                raise ValueError(
+                    "joining the local score takes scores of good images that the flow was not trained on: set "
+                    "calibration.method=cross-fitted, training.held_out above 0, or scoring.local=false"
+                )
+        return self
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
+        """Return a copy in which dotted names have other values.
+
+        Args:
+            overrides: For example ``{"training.epochs": 3, "seed": 1}``; strings are converted.
+
+        Raises:
+            SettingsError: If a name does not exist or a value is not allowed.
+        """
+        values = self.model_dump()
+        for name, value in overrides.items():
+            *sections, last = name.split(".")
+            target: Any = values
+            for section in sections:
+                target = target.get(section) if isinstance(target, dict) else None
+            if not isinstance(target, dict) or last not in target or isinstance(target[last], dict):
+                raise SettingsError(f"There is no setting '{name}'; choose one of {', '.join(self.names())}.")
+            target[last] = value
+        return _validated(values)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The dotted names of all settings."""
+        return list(_dotted(cls().model_dump()))
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _validated(values: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise SettingsError(f"{problems}.") from None

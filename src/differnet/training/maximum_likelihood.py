@@ -1,0 +1,145 @@
+"""Maximum-likelihood training of the flow (paper, sections 3.2 and 4.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from differnet.errors import DatasetError, DivergenceError
+from differnet.flow import NormalizingFlow
+from differnet.settings import TrainingSettings
+from differnet.training.progress import EpochReport
+from differnet.training.vectors import VectorSource
+
+__all__ = ["TrainingResult", "train_flow"]
+
+
+@dataclass
+class TrainingResult:
+    """How a training ended; the flow itself is left at the kept epoch.
+
+    Attributes:
+        history: A report for every finished epoch.
+        kept_epoch: The epoch whose weights the flow has; 0 if none was finished, or none was better than the start.
+        interrupted: Whether the user stopped it.
+    """
+
+    history: list[EpochReport] = field(default_factory=list)
+    kept_epoch: int = 0
+    interrupted: bool = False
+
+
+def train_flow(
+    flow: NormalizingFlow,
+    source: VectorSource,
+    held_out: Tensor | None,
+    settings: TrainingSettings,
+    report: Callable[[EpochReport], None] = lambda report: None,
+) -> TrainingResult:
+    """Fit the flow by maximum likelihood with Adam.
+
+    The flow is left in evaluation mode with the weights of the kept epoch, also after Ctrl-C; before the end of the
+    first epoch Ctrl-C is passed on, since nothing was learnt.
+
+    Args:
+        flow: Is trained in place.
+        source: Gives the batches of an epoch.
+        held_out: (M, V, d) view features whose likelihood is watched, None for none.
+        settings: Of the optimiser, and which epoch is kept.
+        report: Called after every epoch.
+
+    Raises:
+        DatasetError: If the source gives no vectors.
+        DivergenceError: If a loss is not finite.
+    """
+    device = next(flow.parameters()).device
+    optimizer = torch.optim.Adam(
+        flow.parameters(),
+        fused=True,  # most of a small flow's step would be overhead otherwise
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+    )
+    watched = held_out.flatten(0, 1).to(device) if held_out is not None and len(held_out) else None
+    result = TrainingResult()
+    best_loss = math.inf
+    kept_state: dict[str, Tensor] | None = None
+    starts_fitted = flow.whitening is not None and settings.keep == "best"
+    if starts_fitted and watched is not None:
+        # A Gaussian before the first epoch, which is kept unless training finds something more likely.
+        best_loss = _median_loss(flow, watched)
+        kept_state = _copy_parameters(flow)
+    try:
+        for epoch in range(1, settings.epochs + 1):
+            loss = _train_epoch(flow, optimizer, source.epoch(epoch), device, epoch)
+            held_out_loss = None if watched is None else _median_loss(flow, watched)
+            if held_out_loss is not None and not math.isfinite(held_out_loss):
+                raise _divergence(epoch, "held-out loss", held_out_loss)
+            better = settings.keep == "last" or held_out_loss is None or held_out_loss < best_loss
+            kept_epoch = epoch if better else result.kept_epoch
+            latest = EpochReport(epoch, settings.epochs, loss, held_out_loss, kept_epoch)
+            if better:
+                # A copy, since an interrupt in the next epoch leaves the flow between two epochs.
+                kept_state = _copy_parameters(flow)
+                best_loss = math.inf if held_out_loss is None else held_out_loss
+            result.history.append(latest)
+            result.kept_epoch = kept_epoch
+            report(latest)
+            if settings.patience and epoch - result.kept_epoch >= settings.patience:
+                break
+    except KeyboardInterrupt:
+        if kept_state is None:
+            raise
+        result.interrupted = True
+    if kept_state is not None:
+        flow.load_state_dict(kept_state, strict=False)
+    flow.eval()
+    return result
+
+
+def _train_epoch(
+    flow: NormalizingFlow,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[Tensor],
+    device: torch.device,
+    epoch: int,
+) -> float:
+    flow.train()
+    losses: list[float] = []
+    for batch in batches:
+        vectors = batch.to(device)
+        loss = flow.loss(vectors if flow.whitening is None else flow.whitening.disturb(vectors)).mean()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise _divergence(epoch, "loss", losses[-1])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    if not losses:
+        raise DatasetError("None of the training images can be read; give images of good parts.")
+    return float(np.mean(losses))
+
+
+@torch.no_grad()
+def _median_loss(flow: NormalizingFlow, features: Tensor) -> float:
+    """The median over views: a flow extrapolates without bounds, and one rare view would decide a mean alone."""
+    flow.eval()
+    losses = [flow.loss(part) for part in features.split(1024)]
+    return torch.cat(losses).median().item()
+
+
+def _copy_parameters(flow: NormalizingFlow) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in flow.named_parameters()}
+
+
+def _divergence(epoch: int, what: str, value: float) -> DivergenceError:
+    return DivergenceError(
+        f"Training diverged in epoch {epoch} ({what} {value}); lower training.learning_rate, or look for damaged "
+        f"images among the good ones."
+    )

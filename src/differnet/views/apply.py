@@ -1,0 +1,155 @@
+"""The transformations T of an image: rotations, flips, brightness (paper, section 3.3).
+
+A view is a value; the same view can be applied on a CPU, to one uint8 image, or on a GPU, to a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from differnet.views.view import View
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["apply_view", "apply_views", "apply_views_batch", "resize"]
+
+# Weights of red, green and blue in brightness (ITU-R 601-2, as Pillow's "L").
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Resize to ``size`` x ``size``, antialiased bilinear, aspect ratio not kept (the official first step).
+
+    Args:
+        image: uint8 (height, width, 3).
+        size: Side of the result, in pixels.
+
+    Returns:
+        uint8 (size, size, 3); bit for bit what Pillow gives.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def apply_views(image: NDArray[np.uint8], views: Sequence[View]) -> NDArray[np.uint8]:
+    """Apply several views to a square image on the CPU.
+
+    Args:
+        image: uint8 (size, size, 3).
+        views: The V views.
+
+    Returns:
+        uint8 (V, size, size, 3).
+    """
+    result = np.empty((len(views), *image.shape), np.uint8)
+    for i, view in enumerate(views):
+        result[i] = apply_view(image, view)
+    return result
+
+
+def apply_view(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """Apply one view to a square image on the CPU: nearest neighbour, black corners, as the official code.
+
+    Args:
+        image: uint8 (size, size, 3).
+        view: The transformation.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    if view.mirrored:
+        image = image[:, ::-1]
+    quarter_turns, rest = divmod(view.degrees, 90.0)
+    if rest == 0.0:
+        turned = np.rot90(image, int(quarter_turns) % 4)
+    else:
+        turned = _rotate_nearest(np.ascontiguousarray(image), view.degrees)
+    return _change_colours(turned, view) if view.is_photometric else np.ascontiguousarray(turned)
+
+
+def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> torch.Tensor:
+    """Apply views to a batch of images in one call, on the images' own device.
+
+    Args:
+        images: (B, 3, size, size) float32, values in [0, 1].
+        views: For each of the B images its V views.
+
+    Returns:
+        (B * V, 3, size, size) float32, ordered image by image.
+
+    Raises:
+        ValueError: If there are not as many views of each image.
+    """
+    import torch  # noqa: PLC0415 - reading and turning images on a CPU does not need torch
+    from torch.nn import functional  # noqa: PLC0415
+
+    if len(views) != len(images) or len({len(of_image) for of_image in views}) != 1:
+        raise ValueError("every image of a batch needs the same number of views")
+    every = [view for of_image in views for view in of_image]
+    table = torch.tensor(
+        [(math.radians(v.degrees), -1.0 if v.mirrored else 1.0, v.brightness, v.contrast, v.saturation) for v in every],
+        dtype=torch.float64,
+    )
+    cos, sin, sign = table[:, 0].cos(), table[:, 0].sin(), table[:, 1]
+    zero = torch.zeros_like(cos)
+    # Each row maps an output pixel to where it comes from, in coordinates with y pointing down.
+    theta = torch.stack((sign * cos, -sign * sin, zero, sin, cos, zero), dim=1).view(-1, 2, 3)
+    grid = functional.affine_grid(theta.to(images), [len(every), *images.shape[1:]], align_corners=False)
+    turned = functional.grid_sample(
+        images.repeat_interleave(len(every) // len(views), dim=0),
+        grid,
+        mode="nearest",
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    if not any(view.is_photometric for view in every):
+        return turned
+    brightness, contrast, saturation = table[:, 2:].to(images).view(-1, 3, 1, 1, 1).unbind(1)
+    luma = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    turned = (turned * brightness).clamp(0, 1)
+    mean_grey = (turned * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    turned = (mean_grey + (turned - mean_grey) * contrast).clamp(0, 1)
+    grey = (turned * luma).sum(1, keepdim=True)
+    return (grey + (turned - grey) * saturation).clamp(0, 1)
+
+
+def _rotate_nearest(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    """Rotate counter-clockwise about the centre, output pixel by output pixel from where it comes from.
+
+    Pillow, which the official code uses, takes ``floor`` of coordinates in 16.16 fixed point. Coefficients
+    rounded the same way make OpenCV choose the same pixels, also at 45 degrees, where many lie on a border.
+    """
+    size = image.shape[0]
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    centre = size / 2
+    exact = np.array(
+        [
+            [cos, -sin, centre - (centre - 0.5) * (cos - sin)],
+            [sin, cos, centre - (centre - 0.5) * (sin + cos)],
+        ]
+    )
+    matrix = np.floor(exact * 2.0**16 + 0.5) / 2.0**16
+    # OpenCV rounds to the nearest; half a pixel back makes that floor, and the rest keeps it off exact ties.
+    matrix[:, 2] += 2.0**-16 - 0.5
+    turned = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(0, 0, 0)
+    )
+    return turned.astype(np.uint8, copy=False)
+
+
+def _change_colours(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    luma = np.asarray(_LUMA, np.float32)
+    pixels = np.clip(image.astype(np.float32) * view.brightness, 0, 255)
+    mean_grey = float((pixels @ luma).mean())
+    pixels = np.clip(mean_grey + (pixels - mean_grey) * view.contrast, 0, 255)
+    grey = (pixels @ luma)[:, :, None]
+    return np.rint(np.clip(grey + (pixels - grey) * view.saturation, 0, 255)).astype(np.uint8)

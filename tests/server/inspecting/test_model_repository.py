@@ -1,0 +1,136 @@
+"""Model files come, change, break and go while the service runs."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from differnet import DifferNet
+from differnet.errors import SettingsError
+from differnet.server.inspecting.model_repository import Shelf
+from tests.server.conftest import photo, station_of
+
+INSPECT = "/v1/models/{}/inspect"
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come about within 30 s")
+
+
+def card(client: TestClient, name: str) -> dict[str, object]:
+    found: dict[str, object] = client.get(f"/v1/models/{name}").json()
+    return found
+
+
+def test_cards_say_what_is_served(client: TestClient, fitted: DifferNet, models: Path) -> None:
+    (models / "plates.html").write_text("<h1>report</h1>")
+    cards = client.get("/v1/models").json()["models"]
+    assert [found["name"] for found in cards] == ["plates"]
+    found = card(client, "plates")
+    assert fitted.manifest is not None
+    assert fitted.calibration is not None
+    assert (found["status"], found["error"], found["model_id"]) == ("ready", None, fitted.manifest.model_id)
+    assert (found["extractor"], found["image_size"], found["views"]) == ("alexnet", 128, 4)
+    assert found["held_out_scores"] == sorted(fitted.held_out_scores.tolist())
+    calibration = found["calibration"]
+    assert isinstance(calibration, dict)
+    assert calibration["threshold"] == fitted.calibration.threshold
+    assert calibration["images"] == len(fitted.calibration.scores)
+    report = client.get(str(found["report_url"]))
+    assert report.text == "<h1>report</h1>"
+    assert "sandbox" in report.headers["Content-Security-Policy"]
+    (models / "plates.html").unlink()
+    assert card(client, "plates")["report_url"] is None
+    assert client.get("/v1/models/plates/report").status_code == 404
+
+
+def test_a_new_file_is_served_and_a_removed_one_no_more(client: TestClient, models: Path) -> None:
+    shutil.copy(models / "plates.safetensors", models / ".hidden.safetensors")
+    shutil.copy(models / "plates.safetensors", models / "other one.safetensors")
+    eventually(lambda: client.get("/v1/models/other%20one").status_code == 200)
+    assert client.post(INSPECT.format("other%20one"), content=photo()).status_code == 200
+    (models / "other one.safetensors").unlink()
+    eventually(lambda: client.get("/v1/models/other%20one").status_code == 404)
+    assert len(client.get("/v1/models").json()["models"]) == 1
+
+
+def test_a_changed_file_is_taken_up(client: TestClient, models: Path, model_file: Path) -> None:
+    model = DifferNet.load(model_file, device="cpu")
+    model.calibrate(false_reject_rate=0.3)
+    model.save(models / "plates.safetensors")
+    assert model.calibration is not None
+    threshold = model.calibration.threshold
+    eventually(lambda: card(client, "plates")["calibration"]["threshold"] == threshold)  # type: ignore[index]
+    answer = client.post(INSPECT.format("plates"), content=photo()).json()["inspections"][0]
+    assert answer["threshold"] == threshold
+
+
+def test_a_broken_file_is_told_and_the_old_one_kept(client: TestClient, models: Path, model_file: Path) -> None:
+    whole = model_file.read_bytes()
+    (models / "plates.safetensors").write_bytes(whole[: len(whole) // 2])
+    eventually(lambda: card(client, "plates")["error"] is not None)
+    found = card(client, "plates")
+    assert "damaged" in str(found["error"])
+    assert found["status"] == "ready"
+    assert client.post(INSPECT.format("plates"), content=photo()).status_code == 200
+    assert client.get("/readyz").status_code == 200
+    shutil.copy(model_file, models / "new")
+    (models / "new").replace(models / "plates.safetensors")
+    eventually(lambda: card(client, "plates")["error"] is None)
+
+
+def test_a_file_that_never_could_be_read_is_told(client: TestClient, models: Path) -> None:
+    (models / "text.safetensors").write_text("this is no model")
+    eventually(lambda: client.get("/v1/models/text").status_code == 200)
+    assert card(client, "text")["status"] == "error"
+    answer = client.post(INSPECT.format("text"), content=photo())
+    assert answer.status_code == 503
+    assert "text.safetensors" in answer.json()["detail"]
+    assert client.post(INSPECT.format("plates"), content=photo()).status_code == 200
+
+
+def test_a_file_that_is_still_being_copied_is_let_be(models: Path, model_file: Path) -> None:
+    loaded = []
+
+    class Watched(Shelf):
+        def load(self, file: Path) -> DifferNet:
+            loaded.append(file.name)
+            return super().load(file)
+
+    shelf = Watched(models, device="cpu", interval=0.2)
+    shelf.start()
+    assert shelf.scanned.wait(60)
+    whole = model_file.read_bytes()
+    with (models / "slow.safetensors").open("wb") as file:
+        for start in range(0, len(whole), len(whole) // 10):
+            file.write(whole[start : start + len(whole) // 10])
+            file.flush()
+            time.sleep(0.1)
+    eventually(lambda: "slow" in shelf.places())
+    shelf.stop()
+    assert loaded == ["plates.safetensors", "slow.safetensors"]
+    assert shelf.get("slow").model_id == shelf.get("plates").model_id
+
+
+def test_the_folder_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such folder"):
+        Shelf(tmp_path / "nowhere")
+
+
+def test_without_a_model_the_service_is_alive_but_not_ready(models: Path, client: TestClient) -> None:
+    assert client.get("/readyz").status_code == 200
+    (models / "plates.safetensors").unlink()
+    eventually(lambda: client.get("/readyz").status_code == 503)
+    assert "no model" in client.get("/readyz").json()["detail"]
+    assert client.get("/healthz").status_code == 200
+    assert not station_of(client).shelf.places()
