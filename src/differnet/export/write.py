@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -18,9 +17,10 @@ import torch
 
 from differnet.compute.openvino_runtime import import_openvino
 from differnet.detector import DifferNet
-from differnet.errors import MissingExtraError, NotFittedError, OutputError, SettingsError
+from differnet.errors import MissingExtraError, NotFittedError, SettingsError
 from differnet.export.graph import InspectionGraph
 from differnet.export.precision import as_trained
+from differnet.files import staging
 
 if TYPE_CHECKING:
     import onnx
@@ -87,7 +87,7 @@ def export_model(
             "members (calibration.folds) or a narrower flow (flow.hidden)."
         )
     metadata = _metadata(model, graph)
-    with _staging(file) as folder:
+    with staging(file) as folder:
         written = folder / f"model{SUFFIXES['onnx']}"
         _write_onnx(graph, written, metadata)
         if target == "openvino":
@@ -119,7 +119,7 @@ def convert_to_openvino(onnx_file: str | os.PathLike[str], path: str | os.PathLi
     converted = openvino.convert_model(onnx_file)
     for entry in onnx.load(onnx_file).metadata_props:
         converted.set_rt_info(entry.value, ["differnet", entry.key])
-    with _staging(file) as folder:
+    with staging(file) as folder:
         staged = folder / "model.xml"
         # Not compressed to float16, which save_model does unless told otherwise.
         openvino.save_model(converted, staged, compress_to_fp16=False)
@@ -187,18 +187,6 @@ def _write_onnx(graph: InspectionGraph, file: Path, metadata: dict[str, str]) ->
     exported: onnx.ModelProto = program.model_proto
     onnx.helper.set_model_props(exported, metadata)
     onnx.save_model(exported, str(file))
-
-
-@contextlib.contextmanager
-def _staging(file: Path) -> Iterator[Path]:
-    """A folder beside a file, so that what is written there can be renamed once it is complete."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{file}: cannot be written ({error.strerror or error}); choose a folder that exists and is writable."
-        ) from None
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from torch import Tensor
 from differnet.errors import WeightsError
 from differnet.extractors.base import Extractor
 from differnet.extractors.checkpoints import fingerprint, read_checkpoint
+from differnet.files import replacing
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -225,10 +226,8 @@ def write_cache(name: str, weights: Weights) -> bool:
     target = cache_file(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            part = Path(folder) / target.name
+        with replacing(target) as part:
             safetensors.torch.save_file(weights.state, part, {"fingerprint": weights.fingerprint})
-            part.replace(target)
     except OSError:
         return False
     return True

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from differnet.errors import OutputError
 from differnet.features.cells import CellGrids
+from differnet.files import replacing
 
 __all__ = ["CachedImage", "FeatureCache"]
 
@@ -88,17 +87,11 @@ class FeatureCache:
         if image.cells is not None:
             tensors |= {"fine": image.cells.fine, "coarse": image.cells.coarse}
         file = self._file(key)
-        part = ""
         try:
             file.parent.mkdir(exist_ok=True)
-            # Under another name first, so that a reader never sees half a file.
-            handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
-            os.close(handle)
-            safetensors.torch.save_file({name: kept.cpu().contiguous() for name, kept in tensors.items()}, part)
-            Path(part).replace(file)
+            with replacing(file) as part:
+                safetensors.torch.save_file({name: kept.cpu().contiguous() for name, kept in tensors.items()}, part)
         except (OSError, safetensors.SafetensorError) as error:
-            with suppress(OSError):
-                Path(part).unlink()
             raise OutputError(
                 f"{self.folder}: features cannot be written ({error}); make room, or choose another folder."
             ) from None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from differnet.errors import OutputError
+from differnet.files import written_whole
 
 __all__ = ["Columns", "arrow_table", "has_parquet", "read_columns", "table_suffix", "write_arrow", "write_table"]
 
@@ -62,20 +61,12 @@ def write_arrow(path: Path, tables: Sequence[Any]) -> None:
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        os.close(handle)
-        part = Path(name)
-        write(part)
-        part.chmod(0o644)
-        part.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose a writable folder.") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+    with written_whole(path, "choose a writable folder.") as part:
+        write(part)
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:

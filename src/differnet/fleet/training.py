@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from differnet.compute.memory import keep_freed_memory
-from differnet.errors import DifferNetError, ModelFileError, OutputError, WeightsError
+from differnet.errors import DifferNetError, ModelFileError, WeightsError
 from differnet.extractors import Weights, find_weights
+from differnet.files import written_whole
 from differnet.fleet.product_training import TrainingJob, TrainingRow, train_product
 from differnet.fleet.products import Product
 from differnet.fleet.ray_cluster import Resources, check_resources, use_threads
@@ -212,19 +211,6 @@ def _weights(jobs: Sequence[TrainingJob], path: str | None) -> dict[str, Weights
 
 
 def _keep(models: Path, row: TrainingRow, content: bytes | None) -> None:
-    if content is None:
-        return
-    target = model_file(models, row.product)
-    part: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=models)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        part.chmod(0o644)
-        part.replace(target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror}); choose a writable --output.") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+    if content is not None:
+        with written_whole(model_file(models, row.product), "choose a writable --output.") as part:
+            part.write_bytes(content)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 import safetensors
 from pydantic import ValidationError
 
-from differnet.errors import ModelFileError, OutputError
+from differnet.errors import ModelFileError
+from differnet.files import written_whole
 from differnet.model_file.manifest import FORMAT_VERSION, Manifest
 
 if TYPE_CHECKING:
@@ -41,25 +41,10 @@ def write_bundle(path: str | os.PathLike[str], manifest: Manifest, tensors: Mapp
     """
     import safetensors.torch  # noqa: PLC0415 - reading a manifest must not need torch
 
-    target = Path(path)
     metadata = {_METADATA_FORMAT: _FORMAT_NAME, _METADATA_MANIFEST: manifest.model_dump_json()}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    part: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        os.close(handle)
-        part = Path(name)
+    with written_whole(path, also=safetensors.SafetensorError) as part:
         safetensors.torch.save_file(contiguous, part, metadata)
-        part.chmod(0o666 & ~_umask())
-        part.replace(target)
-    except (OSError, safetensors.SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise OutputError(
-            f"{target}: cannot be written ({reason}); choose a folder that exists and is writable."
-        ) from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -126,9 +111,3 @@ def _parse_manifest(path: Path, metadata: Mapping[str, str] | None) -> Manifest:
         raise ModelFileError(
             f"{path}: its manifest is not valid ('{where}': {error.errors()[0]['msg']}); train the model again."
         ) from None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

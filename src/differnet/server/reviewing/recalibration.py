@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from differnet.calibration import Calibration, images_needed
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, SettingsError
+from differnet.files import replacing
 from differnet.server.inspecting.model_repository import Served, Shelf
 from differnet.server.problems import Problem
 from differnet.server.storage.database import Database, inspections
@@ -143,9 +144,8 @@ class Recalibration:
             return
         try:
             self._kept.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(".part")
-            shutil.copyfile(served.file, part)
-            part.replace(kept)
+            with replacing(kept) as part:
+                shutil.copyfile(served.file, part)
         except OSError as error:
             raise Problem(507, f"The old model file cannot be kept ({error.strerror}); nothing was changed.") from None
 

@@ -23,7 +23,9 @@ _PART = ".part"
 class FileStore:
     """Files named by the SHA-256 of an image, in 256 folders: with more, nearly every image would make one of its own.
 
-    A file appears under its name only when it is complete and has reached the disk.
+    A file appears under its name only when it is complete and has reached the disk. It is not `differnet.files` that
+    writes it: the originals of a batch begin their way to the disk together and are then waited for, and none but the
+    service may read them.
 
     Args:
         root: Folder of the data; ``images`` and ``derived`` are made in it.

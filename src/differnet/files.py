@@ -1,0 +1,96 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from differnet.errors import OutputError
+
+__all__ = ["replacing", "staging", "written_whole"]
+
+_REMEDY = "choose a folder that exists and is writable."
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file beside its place; it is put there once it is complete.
+
+    Until then, and for good if the body fails, what is at the path stays as it is. A reader never sees half a file.
+    Permissions are those of any new file: the umask decides.
+
+    Args:
+        path: The file; an existing one is replaced.
+
+    Yields:
+        An empty file in the same folder, hidden, to be written by the body.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    target = Path(path)
+    part = target.parent / f".{uuid.uuid4().hex}.part"
+    # By the umask without asking for it: that would set it, for all threads, for a moment.
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        mode = part.stat().st_mode
+        yield part
+        part.chmod(mode)  # some libraries write a file of their own in its place
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_whole(
+    path: str | os.PathLike[str], remedy: str = _REMEDY, *, also: type[Exception] = OSError
+) -> Iterator[Path]:
+    """Write a file as `replacing` does, for a user, who is told what to do if that fails.
+
+    Args:
+        path: The file; an existing one is replaced.
+        remedy: What to do then; ends the sentence.
+        also: Error by which the body says that it could not write, besides OSError.
+
+    Yields:
+        An empty file in the same folder, to be written by the body.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    try:
+        with replacing(path) as part:
+            yield part
+    except (OSError, also) as error:
+        raise _not_written(path, error, remedy) from None
+
+
+@contextmanager
+def staging(path: str | os.PathLike[str], remedy: str = _REMEDY) -> Iterator[Path]:
+    """A folder beside a file, from which several files can be renamed into place once all are complete.
+
+    Args:
+        path: The file, or one of them.
+        remedy: As for `written_whole`.
+
+    Yields:
+        The folder; it is removed with what is left in it.
+
+    Raises:
+        OutputError: If something cannot be written.
+    """
+    target = Path(path)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise _not_written(path, error, remedy) from None
+
+
+def _not_written(path: str | os.PathLike[str], error: Exception, remedy: str) -> OutputError:
+    reason = getattr(error, "strerror", None) or error
+    return OutputError(f"{path}: cannot be written ({reason}); {remedy}")
