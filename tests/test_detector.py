@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,22 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from differnet import DifferNet, Failure, Settings, Verdict
 from differnet.errors import (
     CalibrationError,
     DatasetError,
     ImageError,
-    ModelFileError,
     NotFittedError,
     SettingsError,
     WeightsError,
 )
-from differnet.images import RegionOfInterest, read_image, read_test_images
-from differnet.inspection.explanation import Explanation
-from differnet.model_file.bundle import read_bundle, write_bundle
-from differnet.training import EpochReport, split_held_out
+from differnet.images import read_image, read_test_images
+from differnet.training import EpochReport
 from differnet.training.progress import Listener
 from tests.conftest import plate
 
@@ -136,16 +131,6 @@ def test_what_was_prepared_in_any_thread_gets_the_verdict_of_the_stream(
         DifferNet(fitted.settings, device="cpu").prepare(images[0])
 
 
-def test_training_leaves_out_damaged_images_and_says_which(
-    product: Path, small_settings: Settings, tmp_path: Path
-) -> None:
-    for path in sorted((product / "train" / "good").iterdir()):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "zzz.png").write_text("not an image")
-    model = DifferNet(small_settings.with_overrides({"training.epochs": 1}), device="cpu").fit(tmp_path)
-    assert [failure.source for failure in model.failures] == [str(tmp_path / "zzz.png")]
-
-
 def test_mixed_sizes_and_modes_are_learnt_from(small_settings: Settings) -> None:
     rng = np.random.default_rng(0)
     images: list[np.ndarray] = [plate(rng, size=size) for size in (96, 64, 150, 96, 200, 40)]
@@ -172,17 +157,6 @@ def test_every_kind_of_views_trains(product: Path, small_settings: Settings, kin
     assert np.isfinite(model.score(product / "test" / "good" / "000.png")).all()
 
 
-def test_fresh_views_leave_out_damaged_images_too(product: Path, small_settings: Settings, tmp_path: Path) -> None:
-    for path in sorted((product / "train" / "good").iterdir())[:12]:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "bad.png").write_text("not an image")
-    settings = small_settings.with_overrides(
-        {"training.views": "fresh", "training.epochs": 2, "training.held_out": 0.0, "training.keep": "last"}
-    )
-    model = DifferNet(settings, device="cpu").fit(tmp_path)
-    assert [failure.source for failure in model.failures] == [str(tmp_path / "bad.png")]
-
-
 def test_a_listener_hears_of_images_and_epochs(product: Path, small_settings: Settings) -> None:
     heard: list[object] = []
 
@@ -205,58 +179,6 @@ def test_an_unfitted_model_says_so() -> None:
         model.score(np.zeros((32, 32), np.uint8))
     with pytest.raises(NotFittedError, match="fit"):
         model.save("never.safetensors")
-
-
-def test_a_failed_fit_does_not_leave_a_half_fitted_model(product: Path, small_settings: Settings) -> None:
-    model = DifferNet(small_settings, device="cpu")
-    with pytest.raises(DatasetError):
-        model.fit([product / "train" / "good" / "000.png"])
-    with pytest.raises(NotFittedError):
-        model.score(product / "test" / "good" / "000.png")
-
-
-def test_a_damaged_array_is_named_by_its_place_among_all(small_settings: Settings) -> None:
-    rng = np.random.default_rng(0)
-    images: list[np.ndarray] = [plate(rng) for _ in range(20)]
-    images[3] = images[13] = np.zeros((2, 2), np.uint8)
-    for views in ("bank", "fresh"):
-        settings = small_settings.with_overrides({"training.epochs": 2, "training.views": views})
-        model = DifferNet(settings, device="cpu").fit(images)
-        assert {failure.source for failure in model.failures} == {"array[3]", "array[13]"}
-        assert model.manifest is not None
-        assert model.manifest.training.images + model.manifest.training.held_out_images == 18
-
-
-@pytest.mark.parametrize("bad", ["only-damaged", "only-damaged-fresh", "held-out-damaged", "one-array", "single"])
-def test_too_little_to_learn_from_is_an_error(small_settings: Settings, tmp_path: Path, bad: str) -> None:
-    model = DifferNet(small_settings, device="cpu")
-    with pytest.raises(DatasetError):
-        if bad == "held-out-damaged":
-            images: list[np.ndarray] = [plate(np.random.default_rng(0)) for _ in range(20)]
-            for i in split_held_out(20, small_settings.training, small_settings.seed)[1]:
-                images[i] = np.zeros((2, 2), np.uint8)
-            model.fit(images)
-        elif bad.startswith("only-damaged"):
-            if bad.endswith("fresh"):
-                fresh = {"training.views": "fresh", "training.held_out": 0.0, "training.keep": "last"}
-                model = DifferNet(small_settings.with_overrides(fresh), device="cpu")
-            for i in range(20):
-                (tmp_path / f"{i}.png").write_text("no image")
-            model.fit(tmp_path)
-        elif bad == "one-array":
-            model.fit(np.zeros((64, 64, 3), np.uint8))
-        else:
-            model.fit([np.zeros((64, 64, 3), np.uint8)])
-
-
-def test_tensors_of_the_wrong_shape_are_refused(model_file: Path, tmp_path: Path) -> None:
-    manifest, tensors = read_bundle(model_file)
-    name = "flow.blocks.0.subnet1.0.weight"
-    for change in ({name: torch.zeros(2, 2)}, {}):
-        kept = {key: tensor for key, tensor in tensors.items() if key != name} | change
-        write_bundle(tmp_path / "m.safetensors", manifest, kept)
-        with pytest.raises(ModelFileError, match="subnet1"):
-            DifferNet.load(tmp_path / "m.safetensors")
 
 
 def test_other_extractor_weights_than_in_training_are_refused(
@@ -283,14 +205,6 @@ def test_unknown_presets_and_devices_are_named() -> None:
 def loaded(model_file: Path) -> DifferNet:
     """A model of its own, which a test may change."""
     return DifferNet.load(model_file, device="cpu")
-
-
-def spoil(model_file: Path, target: Path, change: dict[str, torch.Tensor | None]) -> Path:
-    """Write a model file with some tensors replaced, or left out."""
-    manifest, tensors = read_bundle(model_file)
-    kept = {name: tensor for name, tensor in (tensors | change).items() if tensor is not None}
-    write_bundle(target, manifest, kept)
-    return target
 
 
 def test_inspect_gives_a_verdict_with_size_decision_and_model(fitted: DifferNet, product: Path) -> None:
@@ -399,146 +313,6 @@ def test_a_recalibrated_model_decides_by_the_same_threshold_to_the_last_bit_in_a
     assert verdict.p_value is not None
     numbers = (loaded.calibration.threshold, loaded.calibration.review_threshold, verdict.score, verdict.p_value)
     assert output.strip() == ",".join(float(number).hex() for number in numbers if number is not None)
-
-
-def test_a_calibration_that_does_not_follow_from_its_scores_is_refused(model_file: Path, tmp_path: Path) -> None:
-    _, tensors = read_bundle(model_file)
-    scores = tensors["calibration.scores"]
-    for changed in (scores + 0.5, scores[:-1], torch.full_like(scores, torch.nan), None):
-        file = spoil(model_file, tmp_path / "m.safetensors", {"calibration.scores": changed})
-        with pytest.raises(ModelFileError, match=r"m\.safetensors: .*calibrat"):
-            DifferNet.load(file, device="cpu")
-
-
-def test_damaged_cells_of_good_parts_are_refused_by_name(model_file: Path, tmp_path: Path) -> None:
-    names = [name for name in read_bundle(model_file)[1] if name.startswith("local.")]
-    assert len(names) == 4
-    changes: list[dict[str, torch.Tensor | None]] = [{name: None} for name in names]
-    changes += [{name: torch.zeros(3, 3)} for name in names]
-    changes.append(dict.fromkeys(names))
-    for change in changes:
-        file = spoil(model_file, tmp_path / "m.safetensors", change)
-        with pytest.raises(ModelFileError, match="|".join(map(re.escape, change))):
-            DifferNet.load(file, device="cpu")
-
-
-def test_a_damaged_region_of_interest_is_refused(model_file: Path, tmp_path: Path) -> None:
-    for mask in (torch.ones(96), torch.zeros(96, 96, dtype=torch.uint8), torch.ones(2, 96, 96, dtype=torch.uint8)):
-        file = spoil(model_file, tmp_path / "m.safetensors", {"region.mask": mask})
-        with pytest.raises(ModelFileError, match=r"region\.mask"):
-            DifferNet.load(file, device="cpu")
-
-
-def test_a_heat_map_has_the_images_own_size_and_no_negative_values(fitted: DifferNet) -> None:
-    rng = np.random.default_rng(0)
-    for image in (plate(rng), plate(rng, size=150), plate(rng)[:40], plate(rng)[:, :70], plate(rng)[:, :, 0]):
-        heat = fitted.explain(image)
-        assert heat.dtype == np.float32
-        assert heat.shape == image.shape[:2]
-        assert np.isfinite(heat).all()
-        assert (heat >= 0).all()
-
-
-def test_defective_parts_are_hotter_than_good_ones_and_regions_say_where(fitted: DifferNet, product: Path) -> None:
-    peaks: dict[str, list[float]] = {}
-    for image in read_test_images(product):
-        [result] = fitted.explain_stream([image.path])
-        assert isinstance(result, Explanation)
-        assert result.scale_is_fixed
-        assert result.verdict.score == fitted.score(image.path).item()
-        peaks.setdefault(image.kind, []).append(float(result.heat.max()))
-        for region in result.regions:
-            assert result.heat[region.peak_y, region.peak_x] == np.float32(region.peak)
-            assert region.peak > 1.0
-    assert min(peaks["blot"]) > np.median(peaks["good"])
-    assert np.median(peaks["scratch"]) > np.median(peaks["good"])
-    assert np.median(peaks["good"]) < 1.0
-
-
-def test_explaining_goes_on_past_a_bad_image(fitted: DifferNet, product: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_text("no image")
-    good = product / "test" / "good" / "000.png"
-    results = list(fitted.explain_stream([good, tmp_path / "broken.png", good]))
-    assert [type(result) for result in results] == [Explanation, Failure, Explanation]
-    with pytest.raises(ImageError, match=r"broken\.png"):
-        fitted.explain(tmp_path / "broken.png")
-
-
-def test_the_papers_map_is_relative_to_the_image_where_no_scale_was_learnt(fitted: DifferNet, product: Path) -> None:
-    [result] = fitted.explain_stream([product / "test" / "blot" / "000.png"], "gradient")
-    assert isinstance(result, Explanation)
-    assert not result.scale_is_fixed
-    assert result.regions == ()
-    assert result.heat.max() == pytest.approx(1.0, rel=0.05)
-    with pytest.raises(SettingsError, match="neighbours, gradient"):
-        fitted.explain(product / "test" / "blot" / "000.png", "saliency")  # type: ignore[arg-type]
-
-
-def test_a_model_that_maps_by_gradient_learns_its_scale_from_calibration_images(
-    product: Path, small_settings: Settings
-) -> None:
-    settings = small_settings.with_overrides({"localization.method": "gradient", "training.epochs": 1})
-    model = DifferNet(settings, device="cpu").fit(product)
-    image = product / "test" / "blot" / "000.png"
-    [before] = model.explain_stream([image])
-    model.calibrate(sorted((product / "test" / "good").iterdir()), false_reject_rate=0.2)
-    [after] = model.explain_stream([image])
-    assert isinstance(before, Explanation)
-    assert isinstance(after, Explanation)
-    assert (before.scale_is_fixed, after.scale_is_fixed) == (False, True)
-    with pytest.raises(NotFittedError, match="neighbours"):
-        model.explain(image, "neighbours")
-
-
-@pytest.fixture(scope="module")
-def boxed(product: Path, small_settings: Settings) -> DifferNet:
-    region = RegionOfInterest.from_box((8, 16, 56, 64), (96, 96))
-    return DifferNet(small_settings.with_overrides({"training.epochs": 2}), region=region, device="cpu").fit(product)
-
-
-def test_what_lies_outside_the_region_of_interest_does_not_matter(boxed: DifferNet, product: Path) -> None:
-    image = read_image(product / "test" / "good" / "000.png")
-    outside, inside = image.copy(), image.copy()
-    outside[:, 70:] = np.random.default_rng(0).integers(0, 255, (96, 26, 3), dtype=np.uint8)
-    inside[40:52, 30:42] = 250
-    scores = boxed.score([image, outside, inside])
-    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
-    assert scores[2] > scores[0] + 0.05
-    heat = [boxed.explain(each) for each in (image, outside, inside)]
-    assert np.allclose(heat[0], heat[1], atol=1e-4)
-    assert heat[2].max() > heat[0].max()
-    counts = np.zeros((96, 96), bool)
-    counts[16:80, 8:64] = True
-    for of_image in heat:
-        assert of_image.shape == (96, 96)
-        assert (of_image[counts] > 0).all()
-        assert (of_image[~counts] == 0).all()
-
-
-def test_images_of_another_size_than_the_region_of_interest_are_refused(boxed: DifferNet, tmp_path: Path) -> None:
-    Image.fromarray(plate(np.random.default_rng(0), size=80)).save(tmp_path / "small.png")
-    with pytest.raises(ImageError, match=r"small\.png.* 80 x 80 pixels.* 96 x 96"):
-        boxed.inspect(tmp_path / "small.png")
-
-
-def test_the_region_of_interest_is_kept_in_the_model_file(boxed: DifferNet, product: Path, tmp_path: Path) -> None:
-    boxed.save(tmp_path / "m.safetensors")
-    again = DifferNet.load(tmp_path / "m.safetensors", device="cpu")
-    assert again.region is not None
-    assert again.region.box == (8, 16, 56, 64)
-    image = product / "test" / "blot" / "000.png"
-    assert again.score(image) == boxed.score(image)
-    assert np.array_equal(again.explain(image), boxed.explain(image))
-
-
-def test_an_imported_official_model_explains_by_gradient(official_state_file: Path, official_image: Path) -> None:
-    model = DifferNet.import_official(official_state_file, views=2, device="cpu")
-    [result] = model.explain_stream([official_image])
-    assert isinstance(result, Explanation)
-    assert result.heat.shape == read_image(official_image).shape[:2]
-    assert not result.scale_is_fixed
-    assert result.verdict.decision is None
-    assert "differnet calibrate" in model.uncalibrated_reason
 
 
 def test_a_damaged_array_is_named_when_it_is_scored(loaded: DifferNet) -> None:

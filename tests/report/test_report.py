@@ -6,225 +6,29 @@ import importlib.util
 import json
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from xml.etree import ElementTree
 
-import numpy as np
 import pytest
-import torch
 import typer
-from PIL import Image
 from scipy import stats
-from sklearn.metrics import auc, roc_auc_score
 from typer.testing import CliRunner
 
 from differnet import DifferNet
-from differnet.calibration import Calibration, Source, calibrate
+from differnet.calibration import Calibration, calibrate
 from differnet.cli.commands.report import report as report_command
 from differnet.errors import DatasetError, DifferNetError, MissingExtraError, NotFittedError, OutputError
-from differnet.evaluation import average_precision, image_auroc
-from differnet.evaluation.evaluate import DefectMetrics, Evaluation, ScoredImage
 from differnet.evaluation.metrics import Estimate
 from differnet.evaluation.pixel_metrics import PixelResult
-from differnet.evaluation.rates import error_rates
-from differnet.images import GOOD, ImageSource, LabelledImage, load_image
 from differnet.images.failure import Failure
-from differnet.inspection.explanation import Explanation
-from differnet.inspection.verdict import give_verdict
-from differnet.localization.localizer import HeatMethod
-from differnet.localization.regions import find_regions
-from differnet.model_file.manifest import Manifest, TrainingRecord
 from differnet.report import write_report
-from differnet.report.content import describe_promise, describe_rates, percent
-from differnet.report.curves import calibration_curve, promised_range, roc_curve
-from differnet.report.figures import draw_calibration, draw_roc, draw_scores
-from differnet.settings import preset
+from differnet.report.content import percent
+from tests.report.evaluations import CALIBRATION_SCORES, MODEL_ID, make_evaluation, make_model
+from tests.report.page import Page, plain, write
 
-MODEL_ID = "0123456789ab"
 SECTIONS = ["telling", "kinds", "promise", "gallery", "model"]
-GOOD_SCORES = [0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 2.6]
-DEFECTS = {"crack": [1.15, 2.9, 30.0], "spot": [2.2, 8.0]}
-# Of 39 scores from 1 to 2.9, the second highest is the threshold for 5 %.
-CALIBRATION_SCORES = np.linspace(1.0, 2.9, 39)
 # Of these characters a file name may have any.
 HOSTILE = "\"><script>alert(1)<!-- <img src=x onerror='alert(2)'> &amp; {{ 7 * 7 }}"
-
-
-class StubModel(DifferNet):
-    """A model that has learnt nothing, with heat maps that are hot in one corner."""
-
-    scale_is_fixed = True
-    method: HeatMethod | None = None
-
-    def explain_stream(
-        self, images: Iterable[ImageSource], method: HeatMethod | None = None
-    ) -> Iterator[Explanation | Failure]:
-        self.method = method
-        for path in images:
-            assert isinstance(path, Path)
-            if not path.exists():
-                yield Failure(str(path), f"{path}: no such file; check the path.")
-                continue
-            height, width = load_image(path).shape[:2]
-            heat = np.zeros((height, width), np.float32)
-            heat[: height // 4, : width // 4] = 1.5
-            verdict = give_verdict(
-                1.0, self.calibration, source=str(path), width=width, height=height, model_id=MODEL_ID, milliseconds=1.0
-            )
-            yield Explanation(
-                verdict, heat, tuple(find_regions(heat)) if self.scale_is_fixed else (), self.scale_is_fixed
-            )
-
-
-def make_model(calibration: Calibration | None, source: Source = "held-out") -> StubModel:
-    model = StubModel(preset("default"), device="cpu")
-    model.calibration = calibration
-    model.held_out_scores = torch.tensor(CALIBRATION_SCORES, dtype=torch.float32)
-    model.manifest = Manifest(
-        package_version="0.1.0",
-        created=datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc),
-        settings=model.settings,
-        features=768,
-        extractor_sha256="ab" * 32,
-        model_id=MODEL_ID,
-        training=TrainingRecord(
-            origin="trained",
-            images=160,
-            held_out_images=39,
-            data_sha256="cd" * 32,
-            epochs=20,
-            kept_epoch=17,
-            seconds=75.0,
-        ),
-        calibration=None if calibration is None else calibration.record(source),
-    )
-    return model
-
-
-def make_evaluation(
-    folder: Path,
-    calibration: Calibration | None,
-    good: Sequence[float] = GOOD_SCORES,
-    defects: dict[str, list[float]] | None = None,
-    *,
-    suffix: str = "",
-    size: tuple[int, int] = (40, 30),
-    noise: bool = False,
-    failures: Sequence[Failure] = (),
-    pixels: PixelResult | None = None,
-    good_without_region: Estimate | None = None,
-) -> Evaluation:
-    """Images in ``folder`` named by their score, and what an evaluation says of them."""
-    defects = DEFECTS if defects is None else defects
-    rng = np.random.default_rng(0)
-    scored = []
-    for kind, scores in {GOOD: good, **defects}.items():
-        place = folder / kind.replace("/", "_")
-        place.mkdir(parents=True, exist_ok=True)
-        for i, score in enumerate(scores):
-            path = place / f"{i:03}{suffix}.png"
-            width, height = size
-            grey = np.full((height, width, 3), 90 + i)
-            photograph = rng.integers(0, 256, grey.shape) if noise else grey
-            Image.fromarray(photograph.astype(np.uint8)).save(path)
-            verdict = give_verdict(
-                score,
-                calibration,
-                source=str(path),
-                width=width,
-                height=height,
-                model_id=MODEL_ID,
-                milliseconds=20.0 + i,
-            )
-            scored.append(ScoredImage(LabelledImage(path, kind), verdict))
-    every = [score for scores in defects.values() for score in scores]
-
-    def metrics(scores: Sequence[float]) -> DefectMetrics:
-        return DefectMetrics(len(scores), image_auroc(good, scores), average_precision(good, scores))
-
-    return Evaluation(
-        overall=metrics(every),
-        per_defect={kind: metrics(scores) for kind, scores in defects.items()},
-        good_images=len(good),
-        scored=scored,
-        failures=list(failures),
-        seconds=1.0,
-        rates=None if calibration is None else error_rates(good, every, calibration.threshold),
-        good_without_region=good_without_region,
-        pixels=pixels,
-    )
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str]
-    text: str = ""
-
-
-@dataclass
-class Page(HTMLParser):
-    """The elements of a page, each with the text within it; raises where tags do not match."""
-
-    source: str
-    elements: list[Element] = field(default_factory=list)
-
-    VOID = frozenset({"meta", "img", "br", "link", "input"})
-
-    def __post_init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._open: list[Element] = []
-        self.feed(self.source)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        self.elements.append(element)
-        if tag not in self.VOID:
-            self._open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop().tag == tag
-
-    def handle_data(self, data: str) -> None:
-        for element in self._open:
-            element.text += data
-
-    def all(self, tag: str, **attributes: str) -> list[Element]:
-        wanted = {name.rstrip("_"): value for name, value in attributes.items()}
-        return [e for e in self.elements if e.tag == tag and wanted.items() <= e.attributes.items()]
-
-    def section(self, name: str) -> str:
-        (element,) = self.all("section", **{"aria-labelledby": name})
-        return plain(element.text)
-
-    @property
-    def text(self) -> str:
-        (body,) = self.all("body")
-        return plain(body.text)
-
-
-def plain(text: str) -> str:
-    return " ".join(text.split())
-
-
-@pytest.fixture
-def calibration() -> Calibration:
-    return calibrate(CALIBRATION_SCORES, 0.05)
-
-
-def write(model: DifferNet, evaluation: Evaluation, path: Path, title: str = "Bolts", credit: str = "") -> Page:
-    write_report(model, evaluation, path, title=title, credit=credit)
-    return Page(path.read_text(encoding="utf-8"))
 
 
 def test_page_has_every_section_and_reaches_for_nothing_outside(tmp_path: Path, calibration: Calibration) -> None:
@@ -442,111 +246,6 @@ def test_misuse_is_refused(tmp_path: Path, calibration: Calibration) -> None:
         with pytest.raises(error, match=words):
             write_report(model, evaluation, path, title="x")
         assert not path.exists()
-
-
-def test_roc_curve_passes_through_the_operating_point() -> None:
-    rng = np.random.default_rng(0)
-    good, defective = rng.integers(0, 12, 40).astype(float), rng.integers(4, 20, 30).astype(float)
-    curve = roc_curve(good, defective)
-    area = auc(curve.false_reject, curve.caught)
-    assert area == pytest.approx(roc_auc_score([0] * 40 + [1] * 30, [*good, *defective]))
-    assert (curve.false_reject[0], curve.caught[0], curve.false_reject[-1], curve.caught[-1]) == (0, 0, 1, 1)
-    points = set(zip(curve.false_reject, curve.caught, strict=True))
-    for threshold in (3.0, 7.5, 11.0, 30.0):
-        rates = error_rates(good, defective, threshold)
-        x, y = rates.false_reject.value, 1 - rates.escape.value
-        assert any(x == pytest.approx(a) and y == pytest.approx(b) for a, b in points)
-
-
-def test_calibration_curve_is_what_thresholds_for_each_rate_give() -> None:
-    rng = np.random.default_rng(1)
-    scores, good = rng.lognormal(size=30), rng.lognormal(size=50)
-    for calibration in (calibrate(scores, 0.1), calibrate(scores, 0.01, tail="generalized-pareto")):
-        curve = calibration_curve(calibration, good)
-        assert len(curve.stated) == 15
-        for stated, observed in zip(curve.stated, curve.observed, strict=True):
-            assert observed == pytest.approx((good > calibrate(scores, stated).threshold).mean())
-        assert (curve.low <= curve.stated).all()
-        assert (curve.high >= curve.stated).all()
-    assert len(calibration_curve(calibrate(rng.lognormal(size=5000), 0.1), good).stated) == 200
-    assert calibration_curve(calibrate([1.0], 0.9), good).stated.tolist() == [0.5]
-
-
-def test_promised_range_holds_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(2)
-    images, good_images, step = 30, 60, 3
-    low, high = promised_range(step, images, good_images)
-    thresholds = np.sort(rng.random((4000, images)), axis=1)[:, images - step]
-    observed = (rng.random((4000, good_images)) > thresholds[:, None]).mean(axis=1)
-    inside = ((observed >= low - 1e-9) & (observed <= high + 1e-9)).mean()
-    assert 0.94 < inside < 0.985
-
-
-def test_words_follow_the_numbers(tmp_path: Path, calibration: Calibration) -> None:
-    def outcome(refused: int, of: int, chosen: Calibration) -> str:
-        good = [1.0] * (of - refused) + [100.0] * refused
-        return plain(describe_rates(make_evaluation(tmp_path, chosen, good, {"hole": [200.0]}), chosen))
-
-    assert "2 are refused (5 %; 0.6 to 16.9 %)" in outcome(2, 40, calibration)
-    assert "the two agree" in outcome(2, 40, calibration)
-    assert "1 is refused" in outcome(1, 40, calibration)
-    assert "differnet calibrate" in outcome(20, 40, calibration)
-    wide = calibrate(np.linspace(1.0, 2.9, 999), 0.4)
-    assert "fewer than the promise explains" in outcome(0, 40, wide)
-    tail = calibrate(np.random.default_rng(0).lognormal(size=25), 0.01, tail="generalized-pareto")
-    assert outcome(0, 40, tail).endswith("which agrees with the stated rate.")
-    assert "does not agree" in outcome(20, 40, tail)
-
-    assert "extrapolated" in " ".join(describe_promise(tail, "images"))
-    held_out, crossed = (" ".join(describe_promise(calibration, source)) for source in ("held-out", "cross-fitted"))
-    assert "between" in held_out
-    assert "between" not in crossed
-    assert "not known exactly" in crossed
-    assert [plain(percent(share)) for share in (0.0, 0.0004, 0.05, 0.3333, 1.0)] == [
-        "0 %", "0.04 %", "5 %", "33.3 %", "100 %",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("good", "defective", "logarithmic", "cut"),
-    [
-        ([1.0, 2.0], [3.0], False, False),
-        ([1.0, 2.0], [90.0], True, False),
-        ([1.0, 2.0], [1e12], True, True),
-        ([-5.0, 2.0], [1e5], False, False),
-        ([1.0], [1.0], False, False),
-    ],
-)
-def test_score_axis_suits_the_scores(good: list[float], defective: list[float], logarithmic: bool, cut: bool) -> None:
-    svg = draw_scores(np.array(good), np.array(defective), np.empty(0), None)
-    texts = [
-        "".join(element.itertext()).strip() for element in ElementTree.fromstring(svg).iter() if "text" in element.tag
-    ]
-    assert ("10" in texts and "1" in texts) == logarithmic
-    assert ("last bar: 1000 and more" in texts) == cut
-    assert "good, not trained on (0)" not in texts
-
-
-def test_figures_take_their_colours_from_the_page_and_leave_matplotlib_alone(calibration: Calibration) -> None:
-    import matplotlib as mpl
-
-    before = dict(mpl.rcParams)
-    good, defective = np.array(GOOD_SCORES), np.array([3.0, 9.0])
-    rates = error_rates(good, defective, calibration.threshold)
-    figures = [
-        draw_roc(roc_curve(good, defective), rates),
-        draw_scores(good, defective, CALIBRATION_SCORES, calibration),
-        draw_calibration(calibration_curve(calibration, good), 0.05, rates),
-    ]
-    assert dict(mpl.rcParams) == before
-    for svg in figures:
-        ElementTree.fromstring(svg)
-        assert "currentColor" in svg
-        assert not re.search(r"#0[0-9]0[0-9]0[0-9]\b", svg)
-        assert "<style" not in svg
-        assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", svg)
-    assert "good, not trained on (39)" in figures[1]
-    assert draw_roc(roc_curve(good, defective), rates) == figures[0]
 
 
 def test_command_reports_on_a_real_model(model_file: Path, product: Path, tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from differnet.errors import DatasetError, DivergenceError, SettingsError
+from differnet.errors import DivergenceError
 from differnet.flow import NormalizingFlow, negative_log_likelihood
-from differnet.settings import Settings, TrainingSettings
-from differnet.training import MIN_IMAGES, EpochReport, split_held_out, train_flow
+from differnet.settings import TrainingSettings
+from differnet.training import EpochReport, train_flow
 from differnet.training.vectors import BankVectors
 
 SETTINGS = TrainingSettings(epochs=15, learning_rate=2e-3, batch_images=8)
@@ -157,65 +155,3 @@ def test_an_epoch_gives_every_vector_once_in_a_new_order() -> None:
     expected = bank.flatten(0, 1)
     for epoch in (first, second):
         assert torch.equal(epoch[epoch[:, 0].argsort()], expected)
-
-
-@given(st.integers(MIN_IMAGES, 2000), st.integers(0, 100))
-def test_about_a_fifth_is_held_out_and_at_least_ten_where_there_are_enough(count: int, seed: int) -> None:
-    training, held_out = split_held_out(count, TrainingSettings(), seed)
-    assert sorted(training + held_out) == list(range(count))
-    assert len(held_out) == min(max(10, round(count / 5)), count // 2)
-
-
-def test_the_split_depends_on_the_seed_alone() -> None:
-    assert split_held_out(100, TrainingSettings(), 3) == split_held_out(100, TrainingSettings(), 3)
-    assert split_held_out(100, TrainingSettings(), 3) != split_held_out(100, TrainingSettings(), 4)
-
-
-def test_nothing_is_held_out_when_told_so() -> None:
-    settings = TrainingSettings(held_out=0.0, keep="last")
-    assert split_held_out(30, settings, 0) == (list(range(30)), [])
-
-
-@pytest.mark.parametrize("count", [0, 1, MIN_IMAGES - 1])
-def test_too_few_images_are_refused(count: int) -> None:
-    with pytest.raises(DatasetError, match=f"{count} good image"):
-        split_held_out(count, TrainingSettings(), 0)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "named"),
-    [
-        ({"training.epochs": 0}, "training.epochs"),
-        ({"training.betas": [0.9, 1.0]}, "betas"),
-        ({"training.held_out": 0.0}, "keep"),
-        ({"views.count": 9}, "count"),
-        ({"views.size": 128, "extractor.scales": 3}, "128"),
-        ({"no.such": 1}, "no.such"),
-        ({"training": 1}, "training"),
-        ({"flow.clamp": math.nan}, "flow.clamp"),
-        ({"extractor.name": "alexnt"}, "alexnet"),
-    ],
-)
-def test_impossible_settings_are_named(overrides: dict[str, object], named: str) -> None:
-    with pytest.raises(SettingsError, match=named):
-        Settings().with_overrides(overrides)
-
-
-def test_the_paper_preset_is_the_authors_configuration() -> None:
-    from differnet.settings import preset
-
-    paper = preset("paper")
-    training = paper.training
-    assert (paper.views.size, paper.extractor.scales, paper.extractor.name) == (448, 3, "alexnet")
-    assert (paper.views.kind, paper.views.count, paper.views.max_degrees) == ("rotations", 64, 180)
-    assert (paper.flow.blocks, paper.flow.hidden, paper.flow.clamp) == (8, 2048, 3)
-    assert training.epochs == 24 * 8
-    assert training.batch_images * paper.views.training_count == 96
-    assert (training.learning_rate, training.betas, training.eps, training.weight_decay) == (
-        2e-4,
-        (0.8, 0.8),
-        1e-4,
-        1e-5,
-    )
-    assert (training.views, training.held_out, training.keep) == ("fresh", 0, "last")
-    assert paper.scoring.aggregation == "mean"
