@@ -9,12 +9,13 @@ from pathlib import Path
 
 from differnet.errors import DatasetError
 
-__all__ = ["IMAGE_SUFFIXES", "Collection", "collect_images"]
+__all__ = ["IMAGE_SUFFIXES", "LIST_SUFFIX", "Collection", "collect_images"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"})
 """Names that count as images when a folder is searched; a file named outright is always taken."""
 
-_LIST_SUFFIX = ".txt"
+LIST_SUFFIX = ".txt"
+"""Of list files."""
 
 
 @dataclass
@@ -62,7 +63,7 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
     for source in given:
         if source.is_dir():
             _search_folder(source, found)
-        elif source.suffix.lower() == _LIST_SUFFIX and source.is_file():
+        elif source.suffix.lower() == LIST_SUFFIX and source.is_file():
             found.paths.extend(_read_list(source))
         elif source.exists():
             found.paths.append(source)

@@ -1,0 +1,98 @@
+"""What every layout keeps, and that a new one is one class and one registration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from differnet.errors import DatasetError, SettingsError
+from differnet.images import GOOD, Collection, LabelledImage, collect_images, read_good_images, read_test_images
+from differnet.images.layouts import LAYOUTS, Layout, Recognition, Sureness, find_layout
+
+IMAGES = {
+    "MVTec": ("train/good/0.png", "train/good/1.png", "test/good/0.png", "test/dent/0.png", "test/dent/1.png"),
+    "list file": ("a/0.png", "a/1.png"),
+    "plain folder": ("0.png", "deeper/1.png"),
+}
+
+
+class SidesLayout(Layout):
+    """``left`` has good parts, ``right`` those to test with, named ``ok_*`` or by their defect."""
+
+    name = "sides"
+
+    def recognises(self, root: Path) -> Recognition | None:
+        if (root / "left").is_dir() and (root / "right").is_dir():
+            return Recognition(Sureness.LIKELY, "has folders 'left' and 'right'")
+        return None
+
+    def good_images(self, root: Path) -> Collection:
+        return collect_images(root / "left")
+
+    def test_images(self, root: Path) -> tuple[LabelledImage, ...]:
+        paths = collect_images(root / "right").paths
+        kinds = [path.stem.split("_")[0].replace("ok", GOOD) for path in paths]
+        found = [LabelledImage(path, kind) for kind, path in zip(kinds, paths, strict=True)]
+        return tuple(sorted(found, key=lambda image: (image.kind, image.path)))
+
+
+@pytest.fixture
+def sides() -> Iterator[Layout]:
+    layout = SidesLayout()
+    LAYOUTS.register(layout)
+    yield layout
+    del LAYOUTS[layout.name]
+
+
+def lay_out(root: Path, name: str) -> Path:
+    """A product in a layout; returns what is given to a command."""
+    files = IMAGES.get(name, ("left/0.png", "left/1.png", "right/ok_0.png", "right/dent_0.png", "right/dent_1.png"))
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16)).save(root / file)
+    if name != "list file":
+        return root
+    (root / "good.txt").write_text("\n".join(files))
+    return root / "good.txt"
+
+
+def test_the_shipped_layouts_are_all_tried_here() -> None:
+    assert list(LAYOUTS) == list(IMAGES)
+
+
+@pytest.mark.parametrize("name", [*IMAGES, "sides"])
+@pytest.mark.usefixtures("sides")
+def test_every_layout_keeps_the_contract(tmp_path: Path, name: str) -> None:
+    root = lay_out(tmp_path, name)
+    layout, recognition = find_layout(root)
+    assert layout is LAYOUTS[name]
+    assert recognition.reason
+    good = read_good_images(root)
+    assert good.paths == layout.good_images(root).paths
+    assert len(good.paths) == len(set(good.paths)) == 2
+    assert all(path.is_file() for path in good.paths)
+    try:
+        tested = read_test_images(root)
+    except DatasetError as error:
+        assert "has no folder 'test/good'" in str(error)  # a layout may have none
+        assert name in ("list file", "plain folder")
+        return
+    assert tested == layout.test_images(root) == tuple(sorted(tested, key=lambda image: (image.kind, image.path)))
+    assert [image.kind for image in tested] == ["dent", "dent", GOOD]
+    assert not {image.path for image in tested} & set(good.paths)
+
+
+@pytest.mark.parametrize("name", [*IMAGES, "sides"])
+@pytest.mark.usefixtures("sides")
+def test_what_is_missing_or_empty_is_recognised_without_an_error(tmp_path: Path, name: str) -> None:
+    for root in (tmp_path / "missing", tmp_path):
+        found = LAYOUTS[name].recognises(root)
+        assert (found is None) == (name != "plain folder")
+
+
+def test_a_name_is_given_once(sides: Layout) -> None:
+    with pytest.raises(SettingsError, match="a layout 'sides' already"):
+        LAYOUTS.register(sides)
