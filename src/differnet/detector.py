@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
-from importlib.metadata import version
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Self
 
-from differnet.calibration import Calibration, CalibrationRecord, Source, Tail, calibrate, images_needed
+from differnet.calibration import Calibration, Tail, calibrate, images_needed
 from differnet.compute.devices import choose_device, choose_dtype
 from differnet.errors import (
     CalibrationError,
@@ -23,7 +20,6 @@ from differnet.errors import (
     ImageError,
     ModelFileError,
     NotFittedError,
-    SettingsError,
     WeightsError,
 )
 from differnet.extractors import Weights, build_extractor, find_weights
@@ -31,24 +27,22 @@ from differnet.features import Engine, FeatureExtraction
 from differnet.features.cache import FeatureCache
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.flow.build import build_flow
-from differnet.images import ImageSource, RegionOfInterest, data_fingerprint, read_good_images, region_fingerprint
+from differnet.images import ImageSource, RegionOfInterest, read_good_images
 from differnet.images.failure import Failure
+from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection, Prepared
+from differnet.inspection.measuring import measure_images
 from differnet.inspection.verdict import Verdict
-from differnet.localization.local_model import LocalModel
-from differnet.localization.localizer import HEAT_METHODS, HeatMethod, Localizer, display_scale
-from differnet.localization.regions import find_regions
-from differnet.model_file.bundle import read_bundle, write_bundle
+from differnet.localization.localizer import HeatMethod, Localizer
+from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest, TrainingRecord
 from differnet.model_file.official import read_official_flow
-from differnet.model_file.tensors import pack, unpack
-from differnet.scoring import CommonScale
+from differnet.model_file.tensors import Parts
 from differnet.settings import Settings, preset
-from differnet.training.fitting import Fitted, Fitting
+from differnet.training.fit_model import fit_model
 from differnet.training.progress import Listener
-from differnet.training.view_choice import ViewDecision, choose_views
-from differnet.views import fixed_views
+from differnet.training.view_choice import ViewDecision
 
 __all__ = ["DifferNet", "GoodImages"]
 
@@ -76,15 +70,12 @@ class DifferNet:
         engine: What runs the extractor on a CPU, see `FeatureExtraction`.
 
     Attributes:
-        settings: All settings.
-        region: The region of interest, None for whole images.
         device: Where the networks run.
-        manifest: What the model file says of this model; None until fitted.
-        calibration: The threshold; None until there is one.
         failures: Images of the last `fit` or `calibrate` that could not be used.
         view_decision: How `fit` chose the views; None unless it was asked to, by ``views.kind=auto``.
-        held_out_scores: float32 (n,) scores of good images that the flow which gave them was not trained on, in the
-            order of the images.
+
+    A model can be pickled, deep-copied and sent to another process at any time; the copy finds the extractor's weights
+    anew when it first needs them.
 
     Example:
         >>> model = DifferNet().fit("bottle/train/good")  # doctest: +SKIP
@@ -105,23 +96,61 @@ class DifferNet:
     ) -> None:
         self._recipe, self._engine = recipe, engine
         self._cache = None if cache is None else FeatureCache(cache)
-        self.settings = preset(settings) if isinstance(settings, str) else settings
-        self.region = region
+        self._given = preset(settings) if isinstance(settings, str) else settings
+        self._region = region
+        self._weights = weights
         self.device = choose_device(device)
-        self.manifest: Manifest | None = None
-        self.calibration: Calibration | None = None
         self.failures: list[Failure] = []
         self.view_decision: ViewDecision | None = None
-        self.held_out_scores = torch.empty(0)
-        self._peaks = torch.empty(0)
-        self._source: Source = "held-out"
-        self._weights = weights
+        self._fitted: FittedModel | None = None
         self._extraction: FeatureExtraction | None = None
         self._extractor_sha256 = ""
-        self._flow: NormalizingFlow | FlowEnsemble | None = None
-        self._local: LocalModel | None = None
-        self._scale: CommonScale | None = None
         self._localizer: Localizer | None = None
+
+    @property
+    def fitted(self) -> FittedModel:
+        """What was learnt; it never changes, `fit` and `calibrate` put another in its place.
+
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
+        """
+        if self._fitted is None:
+            raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
+        return self._fitted
+
+    @property
+    def settings(self) -> Settings:
+        """All settings: those that the model was fitted with, or is to be fitted with."""
+        return self._given if self._fitted is None else self._fitted.settings
+
+    @property
+    def region(self) -> RegionOfInterest | None:
+        """The region of interest, None for whole images."""
+        return self._region
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What the model file says of this model; None until fitted."""
+        return None if self._fitted is None else self._fitted.manifest
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The threshold; None until there is one."""
+        return None if self._fitted is None else self._fitted.calibration
+
+    @property
+    def held_out_scores(self) -> Tensor:
+        """float32 (n,) scores of good images that the flow which gave them was not trained on, in their order."""
+        return torch.empty(0) if self._fitted is None else self._fitted.scores
+
+    @property
+    def flow(self) -> NormalizingFlow | FlowEnsemble:
+        """The normalizing flow, or an ensemble of them.
+
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
+        """
+        return self.fitted.flow
 
     @property
     def extraction(self) -> FeatureExtraction:
@@ -131,48 +160,19 @@ class DifferNet:
             WeightsError: If the weights are not found, or not those that the model was trained with.
         """
         if self._extraction is None:
-            chosen = self.settings.extractor
-            given = self._weights
-            weights = given if isinstance(given, Weights) else find_weights(chosen.name, path=given)
-            if self.manifest is not None and weights.fingerprint != self.manifest.extractor_sha256:
-                raise WeightsError(
-                    f"The model was trained with other {chosen.name} weights (SHA-256 "
-                    f"{self.manifest.extractor_sha256[:12]}...) than those in {weights.origin} "
-                    f"({weights.fingerprint[:12]}...); point --weights or DIFFERNET_WEIGHTS at the former."
-                )
-            self._extractor_sha256 = weights.fingerprint
-            self._extraction = FeatureExtraction(
-                build_extractor(chosen.name, weights),
-                size=self.settings.views.size,
-                scales=chosen.scales,
-                device=self.device,
-                dtype=choose_dtype(self._precision, self.device),
-                region=self.region,
-                stages=chosen.stages,
-                deviation=chosen.deviation,
-                cache=self._cache,
-                fingerprint=weights.fingerprint,
-                engine=self._engine,
-            )
+            self._extraction, self._extractor_sha256 = self._make_extraction(self._fitted)
         return self._extraction
 
     @property
-    def _precision(self) -> str:
-        """What the extractor computes in: what it did in training, or a trained model's threshold would not hold."""
-        if self.manifest is None or self.manifest.training.origin != "trained":
-            return self.settings.extractor.precision
-        return self.manifest.training.precision
-
-    @property
-    def flow(self) -> NormalizingFlow | FlowEnsemble:
-        """The normalizing flow, or an ensemble of them.
+    def inspection(self) -> Inspection:
+        """What gives verdicts with the model as it is now.
 
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        if self._flow is None:
-            raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
-        return self._flow
+        inspection = Inspection(self.fitted, self.extraction, self._localizer)
+        self._localizer = inspection.localizer
+        return inspection
 
     def fit(self, images: GoodImages, listener: Listener | None = None) -> DifferNet:
         """Learn from images of good parts, and calibrate as the settings say.
@@ -186,29 +186,26 @@ class DifferNet:
             listener: Hears of the progress.
 
         Returns:
-            The model itself.
+            The model itself; as it was before, if this fails.
 
         Raises:
             DatasetError: If there are too few good images.
             WeightsError: If the extractor's weights are not found.
             DivergenceError: If training does not converge.
         """
-        started = time.perf_counter()
         sources = _as_sources(images)
-        self.manifest = self._flow = self._local = self._scale = self._localizer = self.calibration = None
-        self.failures = []
-        self.view_decision = None
-        if self.settings.views.kind == "auto":
-            self.view_decision = choose_views(self.extraction, sources, self.settings.views, self.settings.seed)
-            self.settings = self.settings.model_copy(update={"views": self.view_decision.views})
-        fitted = Fitting(self.settings, self.extraction, listener or Listener()).run(sources)
-        self._flow, self._local, self._scale = fitted.flow, fitted.local, fitted.scale
-        self.failures = fitted.failures
-        self.held_out_scores, self._peaks, self._source = fitted.scores, fitted.peaks, fitted.source
-        self._describe(sources, fitted, time.perf_counter() - started)
-        chosen = self.settings.calibration
-        if chosen.method != "none" and len(fitted.scores) >= images_needed(chosen.false_reject_rate):
-            self.calibrate(false_reject_rate=chosen.false_reject_rate, review_rate=chosen.review_rate)
+        extraction, sha256 = self._extraction_to_fit()
+        outcome = fit_model(
+            self._given,
+            extraction,
+            sources,
+            listener or Listener(),
+            extractor_sha256=sha256,
+            recipe=self._recipe,
+        )
+        self._fitted, self._localizer = outcome.model, None
+        self._extraction, self._extractor_sha256 = extraction, sha256
+        self.failures, self.view_decision = outcome.failures, outcome.view_decision
         return self
 
     @property
@@ -217,7 +214,7 @@ class DifferNet:
         if self.calibration is not None:
             return ""
         rate = self.settings.calibration.false_reject_rate
-        if self.settings.calibration.method == "none" or self._is_imported:
+        if self.settings.calibration.method == "none" or (self._fitted is not None and self._fitted.is_imported):
             why = "training was not asked for a threshold"
         else:
             why = (
@@ -255,24 +252,27 @@ class DifferNet:
             CalibrationError: If the images are too few for the rate.
             DatasetError: If no image can be read.
         """
-        _ = self.flow
-        scores, peaks, source = self.held_out_scores, self._peaks, self._source
+        model = self.fitted
+        scores, peaks, source = model.scores, model.peaks, model.source
+        failures = self.failures
         if images is not None:
-            sources = _as_sources(images)
+            sources, hears = _as_sources(images), listener or Listener()
             # Reading the images may take long: what as many made-up scores would be refused for is told before.
             kept = len(scores) if keep_scores else 0
             calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)
-            measured = self._measure(sources, listener or Listener())
+            measured = measure_images(
+                self.inspection, sources, lambda done: hears.images("calibration", done, len(sources))
+            )
+            failures = measured.failures
             if kept:
-                scores, peaks = torch.cat([scores, measured[0]]), torch.cat([peaks, measured[1]])
+                scores, peaks = torch.cat([scores, measured.scores]), torch.cat([peaks, measured.peaks])
             else:
-                (scores, peaks), source = measured, "images"
+                scores, peaks, source = measured.scores, measured.peaks, "images"
         elif not len(scores):
             raise CalibrationError("Training held no images out; give good images that it did not see.")
-        self.calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
-        self.held_out_scores, self._peaks, self._source = scores, peaks, source
-        self._update_manifest(calibration=self.calibration.record(source))
-        return self.calibration
+        calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
+        self._fitted, self.failures = model.calibrated(calibration, scores, peaks, source=source), failures
+        return calibration
 
     def score(self, images: ImageSource | Iterable[ImageSource]) -> NDArray[np.float32]:
         """Score images by all their views.
@@ -316,7 +316,7 @@ class DifferNet:
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        return self._inspection.stream(images, all_views=all_views)
+        return self.inspection.stream(images, all_views=all_views)
 
     def prepare(self, image: ImageSource) -> Prepared | Failure:
         """Do for an image what is done for each by itself, for `inspect_prepared`.
@@ -331,7 +331,7 @@ class DifferNet:
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        return self._inspection.prepare(image)
+        return self.inspection.prepare(image)
 
     def inspect_prepared(self, images: Sequence[Prepared | Failure]) -> list[Verdict | Failure]:
         """Give the verdicts on prepared images, quickest for several at once.
@@ -342,7 +342,7 @@ class DifferNet:
         Returns:
             In their order, the verdict on an image or why there is none.
         """
-        return self._inspection.judge_prepared(images)
+        return self.inspection.judge_prepared(images)
 
     def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
         """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
@@ -368,34 +368,13 @@ class DifferNet:
             images: Paths and arrays; consumed as needed.
             method: As for `explain`.
 
-        Yields:
+        Returns:
             In the order of the input, verdict, heat map and regions of an image, or why there are none.
 
         Raises:
             SettingsError: If there is no such method.
         """
-        own = self.settings.localization.method
-        chosen = own if method is None else method
-        if chosen not in HEAT_METHODS:
-            raise SettingsError(f"There is no map by '{chosen}'; choose one of {', '.join(HEAT_METHODS)}.")
-        fixed = None
-        if chosen == own and len(self._peaks) and self.calibration is not None:
-            fixed = display_scale(self._peaks.double().numpy(), self.calibration.false_reject_rate)
-        inspection, localizer = self._inspection, self._prepared_localizer()
-        for image, clock, flow_score in inspection.features(
-            images, described=chosen == "neighbours", side_by_side=chosen != "gradient"
-        ):
-            if isinstance(image, Failure):
-                yield image
-                continue
-            anomaly = None if image.cells is None else localizer.anomaly(image.cells)
-            raw = localizer.raw_map(image.pixels, chosen, anomaly)
-            scale = localizer.peak(raw) if fixed is None else fixed
-            heat = localizer.heat(raw, chosen, scale, image.width, image.height)
-            smallest = localizer.smallest_region(chosen, image.width, image.height)
-            regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
-            verdict = inspection.verdict(image, clock(), anomaly, flow_score)
-            yield Explanation(verdict, heat, regions, fixed is not None)
+        return explain_stream(self.inspection, images, method)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.model_file.bundle`.
@@ -404,19 +383,7 @@ class DifferNet:
             NotFittedError: If there is nothing to save.
             OutputError: If the file cannot be written.
         """
-        flow = self.flow
-        if self.manifest is None:
-            raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
-        tensors = pack(
-            flow,
-            halved=self.settings.flow.stored == "float16",
-            scores=self.held_out_scores,
-            peaks=self._peaks,
-            local=self._local,
-            scale=self._scale,
-            region=self.region,
-        )
-        write_bundle(path, self.manifest, tensors)
+        self.fitted.save(path)
 
     @classmethod
     def load(
@@ -438,15 +405,9 @@ class DifferNet:
         Raises:
             ModelFileError: If the file is missing, damaged, foreign, or of another format version.
         """
-        manifest, tensors = read_bundle(path)
-        found = unpack(path, manifest, tensors)
-        model = cls(manifest.settings, region=found.region, device=device, weights=weights, engine=engine)
-        model._flow = found.flow.to(model.device).eval()
-        model.held_out_scores, model._peaks = found.scores, found.peaks
-        model.calibration, model._local, model._scale = found.calibration, found.local, found.scale
-        if manifest.calibration is not None:
-            model._source = manifest.calibration.source
-        model.manifest = manifest
+        found = FittedModel.load(path, choose_device(device))
+        model = cls(found.settings, region=found.region, device=device, weights=weights, engine=engine)
+        model._fitted = found
         return model
 
     @classmethod
@@ -481,113 +442,72 @@ class DifferNet:
                 f"{path}: its flow takes {shape.features} features, AlexNet at three scales gives "
                 f"{model.extraction.features}; only models of the official default settings can be imported."
             )
-        model._flow = flow.to(model.device).eval()
-        model._write_manifest(shape.features, TrainingRecord(origin="official"))
+        parts = Parts(flow.to(model.device), torch.empty(0), torch.empty(0), None, None, None, None)
+        model._fitted = FittedModel.describe(
+            settings,
+            parts,
+            features=shape.features,
+            extractor_sha256=model._extractor_sha256,
+            training=TrainingRecord(origin="official"),
+        )
         return model
 
-    @property
-    def _is_imported(self) -> bool:
-        return self.manifest is not None and self.manifest.training.origin == "official"
+    def with_model(self, model: FittedModel, device: str = "auto") -> Self:
+        """Another detector with the same weights and engine, for a model that was made from this one's.
 
-    @property
-    def _inspection(self) -> Inspection:
-        """What gives verdicts with the model as it is now.
-
-        Raises:
-            NotFittedError: If the model was neither fitted nor loaded.
+        Args:
+            model: What it has learnt.
+            device: As for the constructor.
         """
-        flow = self.flow
-        return Inspection(
-            self.settings,
-            self.extraction,
-            flow,
-            self._prepared_localizer(),
-            scale=self._scale,
-            calibration=self.calibration,
-            model_id="" if self.manifest is None else self.manifest.model_id,
+        other = type(self)(
+            model.settings, region=model.region, device=device, weights=self._weights, engine=self._engine
         )
+        other._fitted = model.to(other.device)
+        return other
 
-    def _measure(self, sources: list[ImageSource], listener: Listener) -> tuple[Tensor, Tensor]:
-        """Scores of good images, and the hottest raw value of their maps."""
-        inspection, localizer = self._inspection, self._prepared_localizer()
-        method = self.settings.localization.method
-        scores, peaks, failures = [], [], []
-        inspected = inspection.features(sources, described=method == "neighbours")
-        for done, (image, _, flow_score) in enumerate(inspected, start=1):
-            if isinstance(image, Failure):
-                failures.append(image)
-            else:
-                anomaly = None if image.cells is None else localizer.anomaly(image.cells)
-                scores.append(inspection.score(image, anomaly, flow_score))
-                peaks.append(localizer.peak(localizer.raw_map(image.pixels, method, anomaly)))
-            listener.images("calibration", done, len(sources))
-        self.failures = failures
-        if not scores:
-            reason = failures[0].reason if failures else "there are none"
-            raise DatasetError(f"None of the images for calibration can be read: {reason}")
-        return torch.tensor(scores), torch.tensor(peaks)
+    def _extraction_to_fit(self) -> tuple[FeatureExtraction, str]:
+        """The path from images to features that `fit` takes, and the fingerprint of the extractor's weights.
 
-    def _prepared_localizer(self) -> Localizer:
-        if self._localizer is None:
-            self._localizer = Localizer(
-                self.extraction,
-                fixed_views(self.settings.views),
-                self.settings.localization.dimensions,
-                flow=self.flow,
-                local=None if self._local is None else self._local.to(self.device),
-                region=self.region,
-            )
-        return self._localizer
+        A model that was loaded computes in the precision that it was trained in, and by the weights that it was trained
+        with; one that is to be fitted, by those of its settings.
+        """
+        wanted = choose_dtype(self._given.extractor.precision, self.device)
+        if self._extraction is not None and self._extraction.dtype == wanted:
+            return self._extraction, self._extractor_sha256
+        return self._make_extraction(None)
 
-    def _describe(self, sources: list[ImageSource], fitted: Fitted, seconds: float) -> None:
-        result = fitted.result
-        kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
-        record = TrainingRecord(
-            origin="trained",
-            images=fitted.images,
-            held_out_images=fitted.held_out_images,
-            data_sha256=data_fingerprint(sources),
-            region_sha256=region_fingerprint(self.region),
-            members=len(fitted.flow.members) if isinstance(fitted.flow, FlowEnsemble) else 1,
-            epochs=len(result.history),
-            kept_epoch=result.kept_epoch,
-            loss=kept.loss if kept else None,
-            held_out_loss=kept.held_out_loss if kept else None,
-            interrupted=result.interrupted,
-            seconds=round(seconds, 3),
-            device=str(self.device),
-            precision="bfloat16" if self.extraction.dtype == torch.bfloat16 else "float32",
+    def _make_extraction(self, fitted: FittedModel | None) -> tuple[FeatureExtraction, str]:
+        chosen, given = self.settings.extractor, self._weights
+        weights = given if isinstance(given, Weights) else find_weights(chosen.name, path=given)
+        precision = chosen.precision
+        if fitted is not None:
+            if weights.fingerprint != fitted.manifest.extractor_sha256:
+                raise WeightsError(
+                    f"The model was trained with other {chosen.name} weights (SHA-256 "
+                    f"{fitted.manifest.extractor_sha256[:12]}...) than those in {weights.origin} "
+                    f"({weights.fingerprint[:12]}...); point --weights or DIFFERNET_WEIGHTS at the former."
+                )
+            if not fitted.is_imported:
+                # What it computed in when it was trained, or the threshold would not hold.
+                precision = fitted.manifest.training.precision
+        extraction = FeatureExtraction(
+            build_extractor(chosen.name, weights),
+            size=self.settings.views.size,
+            scales=chosen.scales,
+            device=self.device,
+            dtype=choose_dtype(precision, self.device),
+            region=self.region,
+            stages=chosen.stages,
+            deviation=chosen.deviation,
+            cache=self._cache,
+            fingerprint=weights.fingerprint,
+            engine=self._engine,
         )
-        self._write_manifest(self.extraction.features, record)
+        return extraction, weights.fingerprint
 
-    def _write_manifest(self, features: int, record: TrainingRecord) -> None:
-        self.manifest = Manifest(
-            package_version=version("differnet"),
-            created=datetime.now(timezone.utc).replace(microsecond=0),
-            settings=self.settings,
-            features=features,
-            extractor_sha256=self._extractor_sha256,
-            model_id=self._fingerprint(),
-            training=record,
-            recipe=self._recipe,
-        )
-
-    def _update_manifest(self, calibration: CalibrationRecord) -> None:
-        if self.manifest is not None:
-            self.manifest = self.manifest.model_copy(update={"calibration": calibration})
-
-    def _fingerprint(self) -> str:
-        """Of all that a raw score depends on."""
-        digest = hashlib.sha256(f"{self.settings.model_dump_json()}{self._extractor_sha256}".encode())
-        for name, tensor in sorted(self.flow.state_dict().items()):
-            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        if self._scale is not None and self._local is not None:
-            digest.update(self._scale.usual.numpy().tobytes())
-            for tensor in self._local.state().values():
-                digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        if self.region is not None:
-            digest.update(str(self.region.size).encode() + np.packbits(self.region.mask).tobytes())
-        return digest.hexdigest()[:12]
+    def __getstate__(self) -> dict[str, Any]:
+        # Networks, compiled graphs and their locks are made anew where they are needed.
+        return {**self.__dict__, "_extraction": None, "_localizer": None}
 
 
 def _usable(result: _Result | Failure) -> _Result:

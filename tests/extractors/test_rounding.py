@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,9 @@ def test_a_model_computes_in_what_it_was_trained_in(
             DifferNet(settings, device="cpu").fit(product).save(tmp_path / "m.safetensors")
         # The setting would be read as float32 on a processor without bfloat16; what counts is what was trained in.
         model = DifferNet.load(tmp_path / "m.safetensors", device="cpu")
-        model.settings = model.settings.with_overrides({"extractor.precision": "auto"})
+        auto = model.settings.with_overrides({"extractor.precision": "auto"})
+        manifest = model.fitted.manifest.model_copy(update={"settings": auto})
+        model = model.with_model(replace(model.fitted, manifest=manifest), device="cpu")
         assert model.extraction.dtype == torch.bfloat16
         scores[fast] = model.score(images)
     np.testing.assert_allclose(scores[False], scores[True], rtol=2e-2)

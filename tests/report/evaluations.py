@@ -17,12 +17,14 @@ from differnet.evaluation.evaluate import DefectMetrics, Evaluation, ScoredImage
 from differnet.evaluation.metrics import Estimate
 from differnet.evaluation.pixel_metrics import PixelResult
 from differnet.evaluation.rates import error_rates
+from differnet.flow import NormalizingFlow
 from differnet.images import GOOD, ImageSource, LabelledImage, load_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import give_verdict
 from differnet.localization.localizer import HeatMethod
 from differnet.localization.regions import find_regions
+from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest, TrainingRecord
 from differnet.settings import preset
 
@@ -60,13 +62,10 @@ class StubModel(DifferNet):
 
 
 def make_model(calibration: Calibration | None, source: Source = "held-out") -> StubModel:
-    model = StubModel(preset("default"), device="cpu")
-    model.calibration = calibration
-    model.held_out_scores = torch.tensor(CALIBRATION_SCORES, dtype=torch.float32)
-    model.manifest = Manifest(
+    manifest = Manifest(
         package_version="0.1.0",
         created=datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc),
-        settings=model.settings,
+        settings=preset("default"),
         features=768,
         extractor_sha256="ab" * 32,
         model_id=MODEL_ID,
@@ -81,7 +80,9 @@ def make_model(calibration: Calibration | None, source: Source = "held-out") -> 
         ),
         calibration=None if calibration is None else calibration.record(source),
     )
-    return model
+    scores = torch.tensor(CALIBRATION_SCORES, dtype=torch.float32)
+    fitted = FittedModel(manifest, NormalizingFlow(2, 1, 1), scores=scores, source=source, calibration=calibration)
+    return StubModel(preset("default"), device="cpu").with_model(fitted, device="cpu")
 
 
 def make_evaluation(

@@ -40,9 +40,9 @@ def images(product: Path) -> list[Path]:
 
 
 def test_the_score_is_the_join_of_what_flow_and_cells_say(joined: DifferNet, images: list[Path]) -> None:
-    scale = joined._scale
+    scale = joined.fitted.scale
     assert scale is not None
-    network, localizer = joined.extraction, joined._prepared_localizer()
+    network, localizer = joined.extraction, joined.inspection.localizer
     for path, score in zip(images, joined.score(images), strict=True):
         [image] = network.stream([path], (View(),))
         assert isinstance(image, ImageFeatures)

@@ -129,7 +129,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
         lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
     )
     network, weights = extraction.extractor, _bytes(extraction.extractor.state_dict().values())
-    projection = model._prepared_localizer().projection
+    projection = model.inspection.localizer.projection
     # One pass of the network gives both.
     at_once = settings.scoring.local and extraction.scales == 1 and tuple(views) == (View(),)
     grids: list[CellGrids] | None = None
@@ -198,7 +198,7 @@ def _measure_cells(
     model: DifferNet, clock: _Clock, resized: Sequence[NDArray[np.uint8]], *, at_once: bool
 ) -> list[CellGrids]:
     """Describing the cells of images, where that is not a part of another stage."""
-    extraction, projection = model.extraction, model._prepared_localizer().projection
+    extraction, projection = model.extraction, model.inspection.localizer.projection
     network = extraction.extractor
     images = _as_tensor(np.stack(resized), model.device)
     parts = images.split(VIEWS_PER_CALL[model.device.type])
@@ -226,7 +226,7 @@ def _measure_local(
     by_torch: Callable[[Callable[[], object]], Callable[[], object] | None],
 ) -> None:
     """Comparing the cells of images with good ones."""
-    localizer, local = model._prepared_localizer(), model._local
+    localizer, local = model.inspection.localizer, model.fitted.local
     if local is None:
         return
     localizer.compile(grids[0])

@@ -64,7 +64,7 @@ class InspectionGraph(nn.Module):
         self._flow = model.flow.eval()
         self._aggregation = model.settings.scoring.aggregation
         self._hottest = model.settings.scoring.hottest
-        self._local, self._scale = model._local, model._scale
+        self._local, self._scale = model.fitted.local, model.fitted.scale
         self.region = model.region
         box = None if self.region is None else (self.region.box[3], self.region.box[2])
         self._resize = PillowResize(size, box)
@@ -80,10 +80,10 @@ class InspectionGraph(nn.Module):
                 raise NotFittedError("The model has no cells of good parts; train it again.")
             self._cells = CellProjection(self._extractor, model.settings.localization.dimensions)
         if with_map:
-            self.scale_is_fixed = bool(len(model._peaks)) and model.calibration is not None
+            self.scale_is_fixed = bool(len(model.fitted.peaks)) and model.calibration is not None
             scale = None
             if self.scale_is_fixed and model.calibration is not None:
-                scale = display_scale(model._peaks.double().numpy(), model.calibration.false_reject_rate)
+                scale = display_scale(model.fitted.peaks.double().numpy(), model.calibration.false_reject_rate)
             cells = self._describe(self._network(torch.zeros(1, 3, size, size)), size).fine.shape[0]
             self._heat = HeatMap(cells, size // _REDUCTION, scale, self.region)
 

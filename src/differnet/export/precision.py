@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from typing import Literal, TypeAlias, cast
-
-import torch
 
 from differnet.detector import DifferNet
 from differnet.errors import SettingsError
@@ -30,13 +28,7 @@ def as_trained(model: DifferNet, precision: str = "auto") -> Precision:
 
 def in_precision(model: DifferNet, precision: Precision) -> DifferNet:
     """A copy of a model whose extractor computes in a precision, on the CPU, whatever settings and processor say."""
-    twin = copy.copy(model)
-    twin.settings = model.settings.with_overrides({"extractor.precision": precision})
-    if model.manifest is not None:  # a model computes in what it was trained in
-        training = model.manifest.training.model_copy(update={"precision": precision})
-        twin.manifest = model.manifest.model_copy(update={"training": training})
-    twin.device = torch.device("cpu")
-    twin._extraction = None
-    twin._localizer = None
-    twin._flow = copy.deepcopy(model.flow).to(twin.device)
-    return twin
+    fitted = model.fitted
+    training = fitted.manifest.training.model_copy(update={"precision": precision})
+    changed = {"settings": model.settings.with_overrides({"extractor.precision": precision}), "training": training}
+    return model.with_model(replace(fitted, manifest=fitted.manifest.model_copy(update=changed)), device="cpu")

@@ -12,16 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from differnet.calibration import Calibration
 from differnet.features import FeatureExtraction, ImageFeatures, PreparedImage
-from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 from differnet.inspection.verdict import Verdict, give_verdict
 from differnet.localization.localizer import Localizer
-from differnet.scoring import CommonScale, local_score, score_features
+from differnet.model_file.fitted_model import FittedModel
+from differnet.scoring import local_score, score_features
 from differnet.scoring.sequential import SequentialTest, spread_out
-from differnet.settings import Settings
 from differnet.views import View, fixed_views
 
 __all__ = ["Inspected", "Inspection", "Prepared"]
@@ -68,30 +66,26 @@ class Inspection:
     """Gives the verdicts of a fitted model; it only reads what it is given, and may be made anew at any time.
 
     Args:
-        settings: Of the model.
+        model: What was learnt.
         extraction: The path from images to features.
-        flow: The normalizing flow, or an ensemble of them.
-        localizer: Describes cells, and compares them with good ones.
-        scale: Joins the flow's score with the local one; None for the flow's alone.
-        calibration: The threshold; None for none.
-        model_id: As in verdicts.
+        localizer: Describes cells, and compares them with good ones; None makes one.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        extraction: FeatureExtraction,
-        flow: NormalizingFlow | FlowEnsemble,
-        localizer: Localizer,
-        *,
-        scale: CommonScale | None,
-        calibration: Calibration | None,
-        model_id: str,
-    ) -> None:
+    def __init__(self, model: FittedModel, extraction: FeatureExtraction, localizer: Localizer | None = None) -> None:
+        settings = model.settings
+        self.model = model
         self._scoring = settings.scoring
         self._views = fixed_views(settings.views)
-        self._extraction, self._flow, self._localizer = extraction, flow, localizer
-        self._scale, self._calibration, self._model_id = scale, calibration, model_id
+        self._extraction, self._flow = extraction, model.flow
+        self._scale, self._calibration, self._model_id = model.scale, model.calibration, model.manifest.model_id
+        self.localizer = localizer or Localizer(
+            extraction,
+            self._views,
+            settings.localization.dimensions,
+            flow=model.flow,
+            local=model.local,
+            region=model.region,
+        )
 
     def stream(self, images: Iterable[ImageSource], *, all_views: bool = False) -> Iterator[Verdict | Failure]:
         """Give the verdicts on images in their order, see `DifferNet.inspect_stream`."""
@@ -105,12 +99,12 @@ class Inspection:
     def prepare(self, image: ImageSource) -> Prepared | Failure:
         """Do for an image what is done for each by itself, see `DifferNet.prepare`."""
         started = time.perf_counter()
-        cells = None if self._scale is None else self._localizer.projection
+        cells = None if self._scale is None else self.localizer.projection
         prepared = self._extraction.prepare(image, self._way().first, cells=cells)
         if isinstance(prepared, Failure):
             return prepared
         known = None if prepared.found is None else prepared.found.cells
-        anomaly = None if known is None else self._localizer.anomaly(known)
+        anomaly = None if known is None else self.localizer.anomaly(known)
         return Prepared(prepared, anomaly, time.perf_counter() - started)
 
     def judge_prepared(self, images: Sequence[Prepared | Failure]) -> list[Verdict | Failure]:
@@ -120,7 +114,7 @@ class Inspection:
         way, started = self._way(), time.perf_counter()
         group = self._extraction.finish(
             [each if isinstance(each, Failure) else each.image for each in images],
-            None if self._scale is None else self._localizer.projection,
+            None if self._scale is None else self.localizer.projection,
         )
         before = [0.0 if isinstance(each, Failure) else each.seconds for each in images]
         anomalies = [None if isinstance(each, Failure) else each.anomaly for each in images]
@@ -146,7 +140,7 @@ class Inspection:
             side_by_side: See `FeatureExtraction.stream_groups`.
         """
         started = time.perf_counter()
-        cells = self._localizer.projection if described else None
+        cells = self.localizer.projection if described else None
         chosen = views or self._views
         for group in self._extraction.stream_groups(images, chosen, cells=cells, side_by_side=side_by_side):
             yield from self._scored(group, started, [0.0] * len(group), scored=scored)
@@ -241,8 +235,8 @@ class Inspection:
             return None
         cells = image.cells
         if cells is None:  # a map by gradient was asked for; the verdict is the model's all the same
-            cells = self._localizer.projection(self._extraction.as_tensor(image.pixels))[0]
-        return self._localizer.anomaly(cells)
+            cells = self.localizer.projection(self._extraction.as_tensor(image.pixels))[0]
+        return self.localizer.anomaly(cells)
 
 
 def _milliseconds_since(start: float) -> float:

@@ -51,38 +51,24 @@ class Parts:
     region: RegionOfInterest | None
 
 
-def pack(
-    flow: NormalizingFlow | FlowEnsemble,
-    *,
-    halved: bool,
-    scores: Tensor,
-    peaks: Tensor,
-    local: LocalModel | None,
-    scale: CommonScale | None,
-    region: RegionOfInterest | None,
-) -> dict[str, Tensor]:
-    """Name the parts of a model, which are those of `Parts`.
+def pack(parts: Parts, *, halved: bool) -> dict[str, Tensor]:
+    """Name the tensors of a model.
 
     Args:
-        flow: As in `Parts`.
+        parts: What it is made of.
         halved: Whether the flow's matrices are stored as float16.
-        scores: As in `Parts`.
-        peaks: As in `Parts`.
-        local: As in `Parts`.
-        scale: As in `Parts`.
-        region: As in `Parts`.
     """
     tensors = {
         f"{_FLOW_PREFIX}{name}": tensor.half() if halved and tensor.dim() == 2 else tensor
-        for name, tensor in flow.state_dict().items()
+        for name, tensor in parts.flow.state_dict().items()
     }
-    tensors |= {_SCORES: scores, _PEAKS: peaks}
-    if local is not None:
-        tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in local.state().items()}
-    if scale is not None:
-        tensors[_SCALE] = scale.usual
-    if region is not None:
-        tensors[_REGION] = torch.from_numpy(region.mask.astype(np.uint8))
+    tensors |= {_SCORES: parts.scores, _PEAKS: parts.peaks}
+    if parts.local is not None:
+        tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in parts.local.state().items()}
+    if parts.scale is not None:
+        tensors[_SCALE] = parts.scale.usual
+    if parts.region is not None:
+        tensors[_REGION] = torch.from_numpy(parts.region.mask.astype(np.uint8))
     return tensors
 
 

@@ -1,0 +1,52 @@
+"""Where a defect is: the heat map of an image, its hot regions, and the verdict beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from differnet.errors import SettingsError
+from differnet.images import ImageSource
+from differnet.images.failure import Failure
+from differnet.inspection.explanation import Explanation
+from differnet.inspection.inspection import Inspection
+from differnet.localization.localizer import HEAT_METHODS, HeatMethod, display_scale
+from differnet.localization.regions import find_regions
+
+__all__ = ["explain_stream"]
+
+
+def explain_stream(
+    inspection: Inspection, images: Iterable[ImageSource], method: HeatMethod | None = None
+) -> Iterator[Explanation | Failure]:
+    """Explain images one after the other, as they come; see `DifferNet.explain_stream`.
+
+    Args:
+        inspection: Gives the verdicts.
+        images: Paths and arrays; consumed as needed.
+        method: Of the map; None for the model's own.
+
+    Raises:
+        SettingsError: If there is no such method.
+    """
+    model, localizer = inspection.model, inspection.localizer
+    own = model.settings.localization.method
+    chosen = own if method is None else method
+    if chosen not in HEAT_METHODS:
+        raise SettingsError(f"There is no map by '{chosen}'; choose one of {', '.join(HEAT_METHODS)}.")
+    fixed = None
+    if chosen == own and len(model.peaks) and model.calibration is not None:
+        fixed = display_scale(model.peaks.double().numpy(), model.calibration.false_reject_rate)
+    for image, clock, flow_score in inspection.features(
+        images, described=chosen == "neighbours", side_by_side=chosen != "gradient"
+    ):
+        if isinstance(image, Failure):
+            yield image
+            continue
+        anomaly = None if image.cells is None else localizer.anomaly(image.cells)
+        raw = localizer.raw_map(image.pixels, chosen, anomaly)
+        scale = localizer.peak(raw) if fixed is None else fixed
+        heat = localizer.heat(raw, chosen, scale, image.width, image.height)
+        smallest = localizer.smallest_region(chosen, image.width, image.height)
+        regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
+        verdict = inspection.verdict(image, clock(), anomaly, flow_score)
+        yield Explanation(verdict, heat, regions, fixed is not None)

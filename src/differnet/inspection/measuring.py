@@ -1,0 +1,63 @@
+"""What calibration takes from good images: their scores, and how hot their maps get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from differnet.errors import DatasetError
+from differnet.images import ImageSource
+from differnet.images.failure import Failure
+from differnet.inspection.inspection import Inspection
+
+__all__ = ["Measured", "measure_images"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of images.
+
+    Attributes:
+        scores: (n,) float32 raw anomaly scores.
+        peaks: (n,) float32 hottest raw values of their maps.
+        failures: Images that could not be used.
+    """
+
+    scores: Tensor
+    peaks: Tensor
+    failures: list[Failure]
+
+
+def measure_images(
+    inspection: Inspection, sources: Sequence[ImageSource], progress: Callable[[int], None] = lambda done: None
+) -> Measured:
+    """Measure images by a fitted model.
+
+    Args:
+        inspection: Of the model.
+        sources: Paths and arrays.
+        progress: Called with the number of images done so far.
+
+    Raises:
+        DatasetError: If no image can be read.
+    """
+    localizer, method = inspection.localizer, inspection.model.settings.localization.method
+    scores: list[float] = []
+    peaks: list[float] = []
+    failures: list[Failure] = []
+    inspected = inspection.features(sources, described=method == "neighbours")
+    for done, (image, _, flow_score) in enumerate(inspected, start=1):
+        if isinstance(image, Failure):
+            failures.append(image)
+        else:
+            anomaly = None if image.cells is None else localizer.anomaly(image.cells)
+            scores.append(inspection.score(image, anomaly, flow_score))
+            peaks.append(localizer.peak(localizer.raw_map(image.pixels, method, anomaly)))
+        progress(done)
+    if not scores:
+        reason = failures[0].reason if failures else "there are none"
+        raise DatasetError(f"None of the images for calibration can be read: {reason}")
+    return Measured(torch.tensor(scores), torch.tensor(peaks), failures)

@@ -1,0 +1,109 @@
+"""From images of good parts to a fitted model with its threshold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from differnet.calibration import calibrate, images_needed
+from differnet.features import FeatureExtraction
+from differnet.flow import FlowEnsemble
+from differnet.images import ImageSource, data_fingerprint, region_fingerprint
+from differnet.images.failure import Failure
+from differnet.model_file.fitted_model import FittedModel
+from differnet.model_file.manifest import TrainingRecord
+from differnet.model_file.tensors import Parts
+from differnet.settings import Settings
+from differnet.training.fitting import Fitted, Fitting
+from differnet.training.progress import Progress
+from differnet.training.view_choice import ViewDecision, choose_views
+
+__all__ = ["Outcome", "fit_model"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `fit_model` gives.
+
+    Attributes:
+        model: What was learnt.
+        failures: Images that could not be used.
+        view_decision: How the views were chosen; None unless that was asked for, by ``views.kind=auto``.
+    """
+
+    model: FittedModel
+    failures: list[Failure]
+    view_decision: ViewDecision | None
+
+
+def fit_model(
+    settings: Settings,
+    extraction: FeatureExtraction,
+    sources: Sequence[ImageSource],
+    progress: Progress,
+    *,
+    extractor_sha256: str,
+    recipe: str | None = None,
+) -> Outcome:
+    """Learn from images of good parts, and calibrate as the settings say.
+
+    With too few images for the rate of the settings the model has no threshold.
+
+    Args:
+        settings: All settings.
+        extraction: The path from images to features, with the region of interest.
+        sources: Good images.
+        progress: Hears of the progress.
+        extractor_sha256: Fingerprint of the extractor's weights.
+        recipe: Text of the recipe that the settings come from, kept in the model.
+
+    Raises:
+        DatasetError: If there are too few good images.
+        DivergenceError: If training does not converge.
+    """
+    started = time.perf_counter()
+    decision = None
+    if settings.views.kind == "auto":
+        decision = choose_views(extraction, sources, settings.views, settings.seed)
+        settings = settings.model_copy(update={"views": decision.views})
+    fitted = Fitting(settings, extraction, progress).run(sources)
+    model = FittedModel.describe(
+        settings,
+        Parts(fitted.flow, fitted.scores, fitted.peaks, None, fitted.local, fitted.scale, extraction.region),
+        features=extraction.features,
+        extractor_sha256=extractor_sha256,
+        training=_record(sources, extraction, fitted, time.perf_counter() - started),
+        source=fitted.source,
+        recipe=recipe,
+    )
+    chosen = settings.calibration
+    if chosen.method != "none" and len(model.scores) >= images_needed(chosen.false_reject_rate):
+        threshold = calibrate(model.scores.double().numpy(), chosen.false_reject_rate, chosen.review_rate)
+        model = model.calibrated(threshold, source=fitted.source)
+    return Outcome(model, fitted.failures, decision)
+
+
+def _record(
+    sources: Sequence[ImageSource], extraction: FeatureExtraction, fitted: Fitted, seconds: float
+) -> TrainingRecord:
+    result = fitted.result
+    kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
+    return TrainingRecord(
+        origin="trained",
+        images=fitted.images,
+        held_out_images=fitted.held_out_images,
+        data_sha256=data_fingerprint(sources),
+        region_sha256=region_fingerprint(extraction.region),
+        members=len(fitted.flow.members) if isinstance(fitted.flow, FlowEnsemble) else 1,
+        epochs=len(result.history),
+        kept_epoch=result.kept_epoch,
+        loss=kept.loss if kept else None,
+        held_out_loss=kept.held_out_loss if kept else None,
+        interrupted=result.interrupted,
+        seconds=round(seconds, 3),
+        device=str(extraction.device),
+        precision="bfloat16" if extraction.dtype == torch.bfloat16 else "float32",
+    )
