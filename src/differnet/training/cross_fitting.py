@@ -1,111 +1,170 @@
-"""One flow, or one without each fold of the images."""
+"""All images are trained on and all are scored: a flow learns without each fold of them, and scores the fold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from differnet.features import FeatureBank, FeatureExtraction, ImageFeatures
 from differnet.flow import FlowEnsemble, NormalizingFlow
-from differnet.flow.build import build_flow
+from differnet.images import ImageSource
 from differnet.scoring import score_features
 from differnet.settings import Settings
-from differnet.training.maximum_likelihood import TrainingResult, train_flow
-from differnet.training.progress import EpochReport
-from differnet.training.splits import fold_places
-from differnet.training.vectors import BankVectors, VectorSource
+from differnet.training.cell_spool import CellSpool
+from differnet.training.fitted import Fitted
+from differnet.training.local_fitting import LocalFitting, Measurement, join_scores
+from differnet.training.maximum_likelihood import TrainingResult, fit_flow
+from differnet.training.progress import EpochReport, Progress
+from differnet.training.splits import check_readable, fold_places
+from differnet.training.vectors import BankVectors, training_views
+from differnet.views import fixed_views
 
-__all__ = ["fit_folds", "fit_one"]
-
-
-def fit_one(
-    settings: Settings,
-    vectors: VectorSource,
-    watched: Tensor | None,
-    *,
-    device: torch.device,
-    features: int,
-    report: Callable[[EpochReport], None] = lambda report: None,
-) -> tuple[NormalizingFlow, TrainingResult]:
-    """Train one flow from its seed on.
-
-    Args:
-        settings: All settings.
-        vectors: Gives the training vectors.
-        watched: (M, V, d) features of held-out images; None for none.
-        device: Where to train.
-        features: d.
-        report: Hears of the epochs.
-    """
-    # A generator of its own: the caller's random state is neither used nor changed.
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(settings.seed)
-        flow = build_flow(features, settings.flow).to(device)
-        if flow.whitening is not None:
-            flow.whitening.fit(torch.cat([*vectors.epoch(0)]).to(device))
-        result = train_flow(flow, vectors, watched, settings.training, report)
-        if settings.flow.stored == "float16":
-            flow.round_matrices()
-        return flow, result
+__all__ = ["CrossFitting"]
 
 
-def fit_folds(
-    settings: Settings,
-    trained: Tensor,
-    watched: Tensor,
-    device: torch.device,
-    report: Callable[[EpochReport], None] = lambda report: None,
-) -> tuple[NormalizingFlow | FlowEnsemble, TrainingResult, Tensor]:
-    """Train a flow without each fold.
+class CrossFitting:
+    """Fits to all images but those of a fold, for every fold, see `differnet.training.fitting.FittingStrategy`.
+
+    All flows are kept as an ensemble. A new image is scored by every member and the mean is taken, a good image of the
+    folds by the one member that did not see it. Both kinds of scores come from flows that saw as many images, so that
+    their level is the same; that a mean of several spreads less is not seen in the rate (`benchmarks/coverage.py`). No
+    theorem promises the stated rate itself (Vovk, "Cross-conformal predictors", 2015; Barber et al., "Predictive
+    inference with the jackknife+", Annals of Statistics 2021: at most twice the rate, for a related procedure). An
+    image's cells are compared with good cells chosen without its fold.
 
     Args:
         settings: All settings.
-        trained: (N, V, d) features of the training views.
-        watched: (N, W, d) features of the fixed views.
-        device: Where to train.
-        report: Hears of the epochs of all trainings, counted as those of one.
-
-    Returns:
-        The ensemble, how the last training went, and the (N,) scores of the images by the flows that did not see
-        them. After Ctrl-C the last finished or interrupted flow alone, with NaN for the scores of all but its own fold.
+        extraction: The path from images to features.
+        progress: Hears of the progress.
     """
-    training, count = settings.training, len(trained)
-    places = fold_places(count, settings)
-    folds = len(places)
-    scores = torch.full((count,), torch.nan)
-    members: list[NormalizingFlow] = []
-    result = TrainingResult()
-    for fold in range(folds):
-        unseen = torch.tensor(places[fold])
-        seen = torch.ones(count, dtype=torch.bool)
-        seen[unseen] = False
 
-        def report_part(of_part: EpochReport, done: int = fold * training.epochs) -> None:
-            report(replace(of_part, epoch=done + of_part.epoch, epochs=folds * training.epochs))
+    def __init__(self, settings: Settings, extraction: FeatureExtraction, progress: Progress) -> None:
+        self._settings, self._extraction, self._progress = settings, extraction, progress
 
-        vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=settings.seed)
-        try:
-            flow, result = fit_one(
-                settings,
-                vectors,
-                watched[unseen],
-                device=device,
-                features=trained.shape[-1],
-                report=report_part,
-            )
-        except KeyboardInterrupt:
-            if not members:
-                raise
-            flow, result = members[-1], replace(result, interrupted=True)
-        else:
-            scores[unseen] = score_features(flow, watched[unseen], settings.scoring.aggregation)
-            members.append(flow)
-        if result.interrupted:
-            previous = fold if len(members) > fold else fold - 1
-            of_others = torch.ones(count, dtype=torch.bool)
-            of_others[torch.tensor(places[previous])] = False
-            return flow, result, scores.masked_fill(of_others, torch.nan)
-    return (members[0] if folds == 1 else FlowEnsemble(members)).eval(), result, scores
+    def fit(self, sources: Sequence[ImageSource]) -> Fitted:
+        """Learn from good images, see `FittingStrategy.fit`."""
+        cells = LocalFitting(self._settings, self._extraction, len(sources))
+        with CellSpool() as spool:
+            places: list[int] = []
+
+            def visit(image: ImageFeatures) -> None:
+                cells.collect(image)
+                if image.cells is not None:
+                    spool.add(image.cells)
+                    places.append(image.index)
+
+            bank, trained, watched = self._features(sources, cells, visit)
+            count = len(bank.sources)
+            check_readable(count, len(sources), bank.failures)
+            local = cells.fit()
+            measured = self._measure(cells, spool, places)
+        flow, result, scores = self._fit_folds(trained, watched)
+        # After Ctrl-C not all folds have a flow: the scores that there are, are held-out scores of the last one.
+        scored = scores.isfinite()
+        of_scored = [each for each, known in zip(measured, scored.tolist(), strict=True) if known] if measured else []
+        scale, joined, peaks = join_scores(self._settings, scores[scored], of_scored)
+        folds = min(self._settings.calibration.folds, count)
+        return Fitted(
+            flow,
+            result,
+            images=count - count // folds if result.interrupted else count,
+            held_out_images=int(scored.sum()) if result.interrupted else 0,
+            local=local,
+            scale=scale,
+            scores=joined,
+            peaks=peaks,
+            source="held-out" if result.interrupted else "cross-fitted",
+            failures=tuple(bank.failures),
+        )
+
+    def _features(
+        self, sources: Sequence[ImageSource], cells: LocalFitting, visit: Callable[[ImageFeatures], None]
+    ) -> tuple[FeatureBank, Tensor, Tensor]:
+        """All images' features: the bank, of it (N, V, d) those to train on and (N, W, d) those of the fixed views."""
+        settings, fixed = self._settings, fixed_views(self._settings.views)
+        # Where both kinds of views are the image as it is, one serves for both.
+        shared = settings.views.kind == "none" and not any(view.is_photometric for view in training_views(settings, 0))
+        bank = self._extraction.bank(
+            sources,
+            lambda index: fixed if shared else (*training_views(settings, index), *fixed),
+            lambda done: self._progress.images("features", done, len(sources)),
+            visit=visit,
+            cells=cells.cells,
+        )
+        trained_views = 0 if shared else settings.views.training_count
+        watched = bank.features[:, trained_views:]
+        return bank, watched if shared else bank.features[:, :trained_views], watched
+
+    def _measure(self, cells: LocalFitting, spool: CellSpool, places: Sequence[int]) -> list[Measurement]:
+        """Measure every image by good cells that were chosen without its fold.
+
+        Leaving an image's cells out of the cells of all would not do: they stand in for cells of others that were not
+        chosen because of them, so that the image would score higher than a new one like it.
+        """
+        count = len(places)
+        measured: dict[int, Measurement] = {}
+        for fold in fold_places(count, self._settings):
+            local = cells.fit({places[number] for number in fold})
+            if local is None:
+                break
+            measure = cells.measure_by(local)
+            for number in fold:
+                measured[number] = measure(spool[number])
+                self._progress.images("heat maps", len(measured), count)
+        return [measured[number] for number in sorted(measured)]
+
+    def _fit_folds(
+        self, trained: Tensor, watched: Tensor
+    ) -> tuple[NormalizingFlow | FlowEnsemble, TrainingResult, Tensor]:
+        """Train a flow without each fold.
+
+        Args:
+            trained: (N, V, d) features of the training views.
+            watched: (N, W, d) features of the fixed views.
+
+        Returns:
+            The ensemble, how the last training went, and the (N,) scores of the images by the flows that did not see
+            them. After Ctrl-C the last finished or interrupted flow alone, with NaN for the scores of all but its own
+            fold.
+        """
+        settings, training, count = self._settings, self._settings.training, len(trained)
+        places = fold_places(count, settings)
+        folds = len(places)
+        scores = torch.full((count,), torch.nan)
+        members: list[NormalizingFlow] = []
+        result = TrainingResult()
+        for fold in range(folds):
+            unseen = torch.tensor(places[fold])
+            seen = torch.ones(count, dtype=torch.bool)
+            seen[unseen] = False
+
+            def report_part(of_part: EpochReport, done: int = fold * training.epochs) -> None:
+                # Counted as the epochs of one training.
+                self._progress.epoch(replace(of_part, epoch=done + of_part.epoch, epochs=folds * training.epochs))
+
+            vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=settings.seed)
+            try:
+                flow, result = fit_flow(
+                    settings,
+                    vectors,
+                    watched[unseen],
+                    device=self._extraction.device,
+                    features=trained.shape[-1],
+                    report=report_part,
+                )
+            except KeyboardInterrupt:
+                if not members:
+                    raise
+                flow, result = members[-1], replace(result, interrupted=True)
+            else:
+                scores[unseen] = score_features(flow, watched[unseen], settings.scoring.aggregation)
+                members.append(flow)
+            if result.interrupted:
+                previous = fold if len(members) > fold else fold - 1
+                of_others = torch.ones(count, dtype=torch.bool)
+                of_others[torch.tensor(places[previous])] = False
+                return flow, result, scores.masked_fill(of_others, torch.nan)
+        return (members[0] if folds == 1 else FlowEnsemble(members)).eval(), result, scores

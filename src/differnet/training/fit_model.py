@@ -17,7 +17,7 @@ from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings
-from differnet.training.fitting import Fitted, Fitting
+from differnet.training.fitting import Fitted, fit
 from differnet.training.progress import Progress
 from differnet.training.view_choice import ViewDecision, choose_views
 
@@ -69,7 +69,7 @@ def fit_model(
     if settings.views.kind == "auto":
         decision = choose_views(extraction, sources, settings.views, settings.seed)
         settings = settings.model_copy(update={"views": decision.views})
-    fitted = Fitting(settings, extraction, progress).run(sources)
+    fitted = fit(settings, extraction, sources, progress)
     model = FittedModel.describe(
         settings,
         Parts(fitted.flow, fitted.scores, fitted.peaks, None, fitted.local, fitted.scale, extraction.region),
@@ -83,7 +83,7 @@ def fit_model(
     if chosen.method != "none" and len(model.scores) >= images_needed(chosen.false_reject_rate):
         threshold = calibrate(model.scores.double().numpy(), chosen.false_reject_rate, chosen.review_rate)
         model = model.calibrated(threshold, source=fitted.source)
-    return Outcome(model, fitted.failures, decision)
+    return Outcome(model, [*fitted.failures], decision)
 
 
 def _record(

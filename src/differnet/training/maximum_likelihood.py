@@ -12,11 +12,12 @@ from torch import Tensor
 
 from differnet.errors import DatasetError, DivergenceError
 from differnet.flow import NormalizingFlow
-from differnet.settings import TrainingSettings
+from differnet.flow.build import build_flow
+from differnet.settings import Settings, TrainingSettings
 from differnet.training.progress import EpochReport
 from differnet.training.vectors import VectorSource
 
-__all__ = ["TrainingResult", "train_flow"]
+__all__ = ["TrainingResult", "fit_flow", "train_flow"]
 
 
 @dataclass
@@ -32,6 +33,42 @@ class TrainingResult:
     history: list[EpochReport] = field(default_factory=list)
     kept_epoch: int = 0
     interrupted: bool = False
+
+
+def fit_flow(
+    settings: Settings,
+    vectors: VectorSource,
+    watched: Tensor | None,
+    *,
+    device: torch.device,
+    features: int,
+    report: Callable[[EpochReport], None] = lambda report: None,
+) -> tuple[NormalizingFlow, TrainingResult]:
+    """Make a flow and fit it, the same one for the same seed.
+
+    Args:
+        settings: All settings.
+        vectors: Gives the training vectors.
+        watched: (M, V, d) features of held-out images; None for none.
+        device: Where to train.
+        features: d.
+        report: Hears of the epochs.
+
+    Raises:
+        DatasetError: If the source gives no vectors.
+        DivergenceError: If a loss is not finite.
+    """
+    # A generator of its own: the caller's random state is neither used nor changed.
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(settings.seed)
+        flow = build_flow(features, settings.flow).to(device)
+        if flow.whitening is not None:
+            flow.whitening.fit(torch.cat([*vectors.epoch(0)]).to(device))
+        result = train_flow(flow, vectors, watched, settings.training, report)
+        if settings.flow.stored == "float16":
+            flow.round_matrices()
+        return flow, result
 
 
 def train_flow(

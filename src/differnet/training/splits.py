@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from differnet.errors import DatasetError
+from differnet.images.failure import Failure
 from differnet.settings import Settings, TrainingSettings
 
-__all__ = ["MIN_IMAGES", "fold_places", "split_held_out"]
+__all__ = ["MIN_IMAGES", "check_readable", "fold_places", "split_held_out"]
 
 MIN_IMAGES = 5
 """Fewest good images that training accepts."""
@@ -43,3 +46,21 @@ def split_held_out(count: int, settings: TrainingSettings, seed: int) -> tuple[l
         held_out = min(max(settings.min_held_out, round(count * settings.held_out)), count // 2)
     order = np.random.default_rng([seed, 0]).permutation(count).tolist()
     return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+def check_readable(readable: int, given: int, failures: Sequence[Failure]) -> None:
+    """Refuse to learn from too few images.
+
+    Args:
+        readable: Number of training images that could be used.
+        given: Number of all training images.
+        failures: Those that could not be used.
+
+    Raises:
+        DatasetError: If fewer than two images could be used.
+    """
+    if readable < 2:
+        raise DatasetError(
+            f"{readable} of {given} training images can be read, which is too few; the first problem: "
+            f"{failures[0].reason}"
+        )

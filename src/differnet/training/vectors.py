@@ -12,10 +12,16 @@ from torch import Tensor
 from differnet.features import FeatureExtraction
 from differnet.images import ImageSource
 from differnet.images.failure import Failure, describe
-from differnet.settings import ViewSettings
+from differnet.settings import Settings, ViewSettings
 from differnet.views import View, random_views
 
-__all__ = ["BankVectors", "FreshVectors", "VectorSource"]
+__all__ = ["BankVectors", "FreshVectors", "VectorSource", "training_views"]
+
+
+def training_views(settings: Settings, index: int) -> tuple[View, ...]:
+    """The views of an image that a bank keeps, given its place among the images."""
+    views = settings.views
+    return random_views(views, views.training_count, np.random.default_rng([settings.seed, 1, index]))
 
 
 class VectorSource(Protocol):

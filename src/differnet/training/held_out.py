@@ -1,0 +1,127 @@
+"""Some images are held out of training: one flow learns from the others, and scores these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from differnet.errors import DatasetError
+from differnet.features import FeatureExtraction, ImageFeatures
+from differnet.images import ImageSource
+from differnet.images.failure import Failure, describe
+from differnet.scoring import score_features
+from differnet.settings import Settings
+from differnet.training.fitted import Fitted
+from differnet.training.local_fitting import LocalFitting, LocalMeasure, Measurement, join_scores
+from differnet.training.maximum_likelihood import fit_flow
+from differnet.training.progress import Progress
+from differnet.training.splits import check_readable, split_held_out
+from differnet.training.vectors import BankVectors, FreshVectors, VectorSource, training_views
+from differnet.views import View, fixed_views
+
+__all__ = ["HeldOutFitting"]
+
+
+class HeldOutFitting:
+    """Fits to all images but those held out, see `differnet.training.fitting.FittingStrategy`.
+
+    The images held out also tell which epoch is the best.
+
+    Args:
+        settings: All settings.
+        extraction: The path from images to features.
+        progress: Hears of the progress.
+    """
+
+    def __init__(self, settings: Settings, extraction: FeatureExtraction, progress: Progress) -> None:
+        self._settings, self._extraction, self._progress = settings, extraction, progress
+
+    def fit(self, sources: Sequence[ImageSource]) -> Fitted:
+        """Learn from good images, see `FittingStrategy.fit`."""
+        settings = self._settings
+        chosen, held_out = split_held_out(len(sources), settings.training, settings.seed)
+        cells = LocalFitting(settings, self._extraction, len(chosen))
+        failures: list[Failure] = []
+        vectors = self._vectors(sources, chosen, cells, failures)
+        local = cells.fit()
+        measure = None if local is None else cells.measure_by(local)
+        measured: list[Measurement] = []
+        bank = self._extraction.bank(
+            [sources[i] for i in held_out],
+            fixed_views(settings.views),
+            lambda done: self._progress.images("held-out features", done, len(held_out)),
+            names=[describe(sources[i], i) for i in held_out],
+            visit=lambda image: _measure(measure, image, measured),
+            cells=cells.cells,
+        )
+        failures += bank.failures
+        if held_out and not bank.sources:
+            raise DatasetError(f"None of the held-out images can be read: {bank.failures[0].reason}")
+        flow, result = fit_flow(
+            settings,
+            vectors,
+            bank.features if held_out else None,
+            device=self._extraction.device,
+            features=self._extraction.features,
+            report=self._progress.epoch,
+        )
+        if isinstance(vectors, FreshVectors):
+            failures += vectors.failures.values()
+        kept = len(bank.sources)
+        scores = score_features(flow, bank.features, settings.scoring.aggregation) if kept else torch.empty(0)
+        scale, joined, peaks = join_scores(settings, scores, measured)
+        return Fitted(
+            flow,
+            result,
+            images=len(sources) - len(failures) - kept,
+            held_out_images=kept,
+            local=local,
+            scale=scale,
+            scores=joined,
+            peaks=peaks,
+            failures=tuple(failures),
+        )
+
+    def _vectors(
+        self, every: Sequence[ImageSource], chosen: Sequence[int], cells: LocalFitting, failures: list[Failure]
+    ) -> VectorSource:
+        """Where the vectors of the training images come from; their cells are collected on the way."""
+        settings, training = self._settings, self._settings.training
+        sources, names = [every[i] for i in chosen], [describe(every[i], i) for i in chosen]
+        if training.views == "fresh":
+            if cells.cells is not None:
+                # Fresh views are drawn later, in the epochs; the cells are those of the images as they are.
+                described = self._extraction.bank(
+                    sources,
+                    (View(),),
+                    lambda done: self._progress.images("cells", done, len(sources)),
+                    names=names,
+                    visit=cells.collect,
+                    cells=cells.cells,
+                )
+                check_readable(len(described.sources), len(sources), described.failures)
+            return FreshVectors(
+                self._extraction,
+                sources,
+                settings.views,
+                batch_images=training.batch_images,
+                seed=settings.seed,
+                names=names,
+            )
+        bank = self._extraction.bank(
+            sources,
+            lambda index: training_views(settings, index),
+            lambda done: self._progress.images("features", done, len(sources)),
+            names=names,
+            visit=cells.collect,
+            cells=cells.cells,
+        )
+        failures += bank.failures
+        check_readable(len(bank.sources), len(sources), bank.failures)
+        return BankVectors(bank.features, batch_images=training.batch_images, seed=settings.seed)
+
+
+def _measure(measure: LocalMeasure | None, image: ImageFeatures, measured: list[Measurement]) -> None:
+    if measure is not None and image.cells is not None:
+        measured.append(measure(image.cells))
