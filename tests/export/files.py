@@ -13,7 +13,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from differnet import DifferNet, RegionOfInterest
-from differnet.export.write import convert_to_openvino, export_model
+from differnet.export.targets.openvino import convert_to_openvino
+from differnet.export.write import export_model
 from differnet.settings import preset
 from tests.conftest import SMALL, plate
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from differnet import DifferNet, Failure
 from differnet.errors import ModelFileError, OutputError, SettingsError
 from differnet.export.parity import Comparison, Parity, compare
-from differnet.export.runtimes import Engine, open_engine
-from differnet.export.write import OPSET, export_model
+from differnet.export.targets import Engine, open_engine
+from differnet.export.targets.onnx import OPSET
+from differnet.export.write import export_model
 from differnet.model_file.bundle import read_manifest
 from differnet.model_file.manifest import Manifest
 from tests.export.files import Exported, exported, inspected, tall
@@ -141,7 +142,7 @@ def test_what_cannot_be_exported_is_told(plain: Exported, tmp_path: Path) -> Non
     with pytest.raises(SettingsError, match=r"named \*\.onnx"):
         export_model(model, tmp_path / "model.xml")
     with pytest.raises(SettingsError, match="no format"):
-        export_model(model, tmp_path / "model.onnx", "tensorrt")  # type: ignore[arg-type]
+        export_model(model, tmp_path / "model.onnx", "tensorrt")
     with pytest.raises(SettingsError, match="no precision"):
         export_model(model, tmp_path / "model.onnx", precision="int8")
     with pytest.raises(OutputError, match="folder that exists"):

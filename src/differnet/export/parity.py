@@ -14,7 +14,7 @@ from differnet.detector import DifferNet
 from differnet.errors import ImageError, ModelFileError
 from differnet.export.judge import DECISIONS
 from differnet.export.precision import Precision, as_trained, in_precision
-from differnet.export.runtimes import Engine, Outputs
+from differnet.export.targets.target import Engine, Outputs
 from differnet.images import ImageSource, load_image
 from differnet.images.failure import Failure, describe
 from differnet.inspection.explanation import Explanation

@@ -9,6 +9,7 @@ import typer
 
 from differnet.cli.console import print_json, say, warn
 from differnet.cli.options import JsonOption, WeightsOption
+from differnet.export.targets import TARGETS
 
 __all__ = ["check_precision", "export"]
 
@@ -22,7 +23,7 @@ def check_precision(precision: str) -> None:
 def export(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .onnx, or .xml for OpenVINO.")],
-    to: Annotated[str, typer.Option("--to", help="onnx or openvino.")] = "onnx",
+    to: Annotated[str, typer.Option("--to", help=f"{' or '.join(TARGETS)}.")] = "onnx",
     with_map: Annotated[bool, typer.Option("--map", help="The file gives heat maps too.")] = False,
     precision: Annotated[
         str, typer.Option(help="float32, bfloat16, or auto: what the model was trained and calibrated in.")
@@ -33,14 +34,16 @@ def export(
     """Export a model to a file that needs neither torch nor differnet: pixels in, score and decision out."""
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.export.precision import as_trained  # noqa: PLC0415
-    from differnet.export.write import OPSET, export_model  # noqa: PLC0415
+    from differnet.export.targets.onnx import OPSET  # noqa: PLC0415
+    from differnet.export.write import export_model  # noqa: PLC0415
 
     check_precision(precision)
-    if to not in ("onnx", "openvino"):
-        raise typer.BadParameter(f"'{to}' is neither 'onnx' nor 'openvino'.", param_hint="--to")
+    if to not in TARGETS:
+        formats = " nor ".join(f"'{name}'" for name in TARGETS)
+        raise typer.BadParameter(f"'{to}' is neither {formats}.", param_hint="--to")
     detector = DifferNet.load(model, device="cpu", weights=weights)
     say("Exporting takes about half a minute.")
-    files = export_model(detector, output, to, with_map=with_map, precision=precision)  # type: ignore[arg-type]
+    files = export_model(detector, output, to, with_map=with_map, precision=precision)
     if detector.calibration is None:
         warn("the model has no threshold, so the file gives the score alone; run calibrate first.")
     trained, chosen = as_trained(detector), as_trained(detector, precision)

@@ -39,7 +39,7 @@ def verify(
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.export.parity import Parity, compare  # noqa: PLC0415
-    from differnet.export.runtimes import open_engine  # noqa: PLC0415
+    from differnet.export.targets import open_engine  # noqa: PLC0415
     from differnet.images import collect_images  # noqa: PLC0415
     from differnet.images.failure import Failure  # noqa: PLC0415
 
