@@ -31,7 +31,7 @@ import torch
 
 import differnet
 from differnet import DifferNet, Settings
-from differnet.evaluation.metrics import image_auroc
+from differnet.evaluation.image_metrics import image_auroc
 from differnet.features import ImageFeatures
 from differnet.features.cells import CellProjection
 from differnet.flow.whitening import Whitening

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from differnet.errors import DatasetError
 from differnet.evaluation import average_precision, image_auroc
-from differnet.evaluation.metrics import resampled_metrics
+from differnet.evaluation.image_metrics import resampled_metrics
 
 # Few different values, so that ties are common.
 scores = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=25)

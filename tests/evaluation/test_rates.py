@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from differnet.errors import DatasetError, SettingsError
-from differnet.evaluation.metrics import Estimate
+from differnet.evaluation.estimate import Estimate
 from differnet.evaluation.rates import binomial_interval, error_rates
 
 

@@ -12,11 +12,10 @@ from PIL import Image
 
 from differnet import DifferNet
 from differnet.calibration import Calibration, Source
-from differnet.evaluation import average_precision, image_auroc
+from differnet.evaluation import Estimate
 from differnet.evaluation.evaluate import DefectMetrics, Evaluation, ScoredImage
-from differnet.evaluation.metrics import Estimate
+from differnet.evaluation.metrics import METRICS, Evidence, Figure, measure
 from differnet.evaluation.pixel_metrics import PixelResult
-from differnet.evaluation.rates import error_rates
 from differnet.flow import NormalizingFlow
 from differnet.images import GOOD, ImageSource, LabelledImage, load_image
 from differnet.images.failure import Failure
@@ -124,7 +123,14 @@ def make_evaluation(
     every = [score for scores in defects.values() for score in scores]
 
     def metrics(scores: Sequence[float]) -> DefectMetrics:
-        return DefectMetrics(len(scores), image_auroc(good, scores), average_precision(good, scores))
+        return DefectMetrics(len(scores), measure(Evidence(np.array(good), np.array(scores)), "scores"))
+
+    threshold = None if calibration is None else calibration.threshold
+    figures = measure(Evidence(np.array(good), np.array(every), threshold), "decisions")
+    if good_without_region is not None:
+        figures["good_without_region"] = Figure(METRICS["good_without_region"], good_without_region)
+    if pixels is not None:
+        figures |= {name: Figure(METRICS[name], getattr(pixels, name)) for name in ("pixel_auroc", "aupro")}
 
     return Evaluation(
         overall=metrics(every),
@@ -133,7 +139,6 @@ def make_evaluation(
         scored=scored,
         failures=list(failures),
         seconds=1.0,
-        rates=None if calibration is None else error_rates(good, every, calibration.threshold),
-        good_without_region=good_without_region,
+        figures=figures,
         pixels=pixels,
     )

@@ -18,7 +18,7 @@ from differnet import DifferNet
 from differnet.calibration import Calibration, calibrate
 from differnet.cli.commands.report import report as report_command
 from differnet.errors import DatasetError, DifferNetError, MissingExtraError, NotFittedError, OutputError
-from differnet.evaluation.metrics import Estimate
+from differnet.evaluation import Estimate
 from differnet.evaluation.pixel_metrics import PixelResult
 from differnet.images.failure import Failure
 from differnet.report import write_report

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from differnet.detector import DifferNet
 from differnet.errors import DatasetError, ImageError
-from differnet.evaluation.metrics import Estimate, average_precision, image_auroc
+from differnet.evaluation.estimate import Estimate
+from differnet.evaluation.metrics import Evidence, Figure, measure
 from differnet.evaluation.pixel_metrics import PixelMetrics, PixelResult
-from differnet.evaluation.rates import ErrorRates, binomial_interval, error_rates
+from differnet.evaluation.rates import ErrorRates
 from differnet.images import GOOD, LabelledImage, read_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
@@ -46,23 +48,25 @@ class DefectMetrics:
 
     Attributes:
         images: Number of defective images.
-        image_auroc: Area under the ROC curve.
-        average_precision: Average precision.
+        figures: What was measured on the scores, by the metric's name.
     """
 
     images: int
-    image_auroc: Estimate
-    average_precision: Estimate
+    figures: Mapping[str, Figure]
+
+    @property
+    def image_auroc(self) -> Estimate:
+        """Area under the ROC curve."""
+        return _estimate(self.figures["image_auroc"])
+
+    @property
+    def average_precision(self) -> Estimate:
+        """Average precision."""
+        return _estimate(self.figures["average_precision"])
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {
-            "n": self.images,
-            "image_auroc": self.image_auroc.value,
-            "image_auroc_ci95": [self.image_auroc.low, self.image_auroc.high],
-            "average_precision": self.average_precision.value,
-            "average_precision_ci95": [self.average_precision.low, self.average_precision.high],
-        }
+        return {"n": self.images, **_document(self.figures)}
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,7 @@ class Evaluation:
         scored: Every image with its score, in the order of the input.
         failures: Images that could not be used.
         seconds: Duration of the scoring.
-        rates: Errors at the calibrated threshold; None for a model without one.
-        good_without_region: Share of good images whose heat map has no region; None without maps on a fixed scale.
+        figures: What was measured on all images together, besides the scores, by the metric's name.
         pixels: How well the heat maps find the defective pixels; None without maps or ground truth.
     """
 
@@ -87,32 +90,33 @@ class Evaluation:
     scored: list[ScoredImage]
     failures: list[Failure]
     seconds: float
-    rates: ErrorRates | None = None
-    good_without_region: Estimate | None = None
+    figures: Mapping[str, Figure] = field(default_factory=dict)
     pixels: PixelResult | None = None
+
+    @property
+    def rates(self) -> ErrorRates | None:
+        """Errors at the calibrated threshold; None for a model without one."""
+        if "false_reject_rate" not in self.figures:
+            return None
+        return ErrorRates(_estimate(self.figures["false_reject_rate"]), _estimate(self.figures["escape_rate"]))
+
+    @property
+    def good_without_region(self) -> Estimate | None:
+        """Share of good images whose heat map has no region; None without maps on a fixed scale."""
+        figure = self.figures.get("good_without_region")
+        return None if figure is None else _estimate(figure)
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON values."""
-        overall = self.overall.to_dict()
-        document = {
-            **{name: value for name, value in overall.items() if name != "n"},
+        return {
+            **_document(self.overall.figures),
             "n_good": self.good_images,
             "n_defective": self.overall.images,
             "per_defect": {kind: metrics.to_dict() for kind, metrics in self.per_defect.items()},
             "skipped": [{"path": failure.source, "reason": failure.reason} for failure in self.failures],
             "seconds": round(self.seconds, 3),
+            **_document(self.figures),
         }
-        estimates = {"good_without_region": self.good_without_region}
-        if self.rates is not None:
-            estimates |= {"false_reject_rate": self.rates.false_reject, "escape_rate": self.rates.escape}
-        for name, estimate in estimates.items():
-            if estimate is not None:
-                document[name] = estimate.value
-                document[f"{name}_ci95"] = [estimate.low, estimate.high]
-        if self.pixels is not None:
-            document["pixel_auroc"] = self.pixels.pixel_auroc
-            document["aupro"] = self.pixels.aupro
-        return document
 
 
 def evaluate(
@@ -170,6 +174,14 @@ def evaluate(
         by_kind.setdefault(entry.image.kind, []).append(entry.verdict.score)
     good = by_kind.pop(GOOD, [])
     defective = [score for scores in by_kind.values() for score in scores]
+    regions = [entry.regions for entry in scored if not entry.image.is_defective and entry.regions is not None]
+    evidence = Evidence(
+        np.array(good, np.float64),
+        np.array(defective, np.float64),
+        threshold=None if model.calibration is None else model.calibration.threshold,
+        good_regions=tuple(regions),
+        pixels=pixels if masks else None,
+    )
     return Evaluation(
         overall=_metrics(good, defective),
         per_defect={kind: _metrics(good, scores) for kind, scores in by_kind.items()},
@@ -177,8 +189,7 @@ def evaluate(
         scored=scored,
         failures=failures,
         seconds=seconds,
-        rates=None if model.calibration is None else error_rates(good, defective, model.calibration.threshold),
-        good_without_region=_good_without_region(scored),
+        figures=measure(evidence, "decisions", "maps", "masks"),
         pixels=pixels.compute() if masks else None,
     )
 
@@ -198,13 +209,14 @@ def _ground_truth(image: LabelledImage, shape: tuple[int, ...]) -> NDArray[np.bo
     return mask
 
 
-def _good_without_region(scored: Sequence[ScoredImage]) -> Estimate | None:
-    regions = [entry.regions for entry in scored if not entry.image.is_defective and entry.regions is not None]
-    if not regions:
-        return None
-    clean = regions.count(0)
-    return Estimate(clean / len(regions), *binomial_interval(clean, len(regions)))
-
-
 def _metrics(good: Sequence[float], defective: Sequence[float]) -> DefectMetrics:
-    return DefectMetrics(len(defective), image_auroc(good, defective), average_precision(good, defective))
+    evidence = Evidence(np.array(good, np.float64), np.array(defective, np.float64))
+    return DefectMetrics(len(defective), measure(evidence, "scores"))
+
+
+def _document(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {key: value for figure in figures.values() for key, value in figure.to_dict().items()}
+
+
+def _estimate(figure: Figure) -> Estimate:
+    return Estimate(figure.number, *(figure.interval or (math.nan, math.nan)))

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from differnet.errors import DatasetError
+from differnet.evaluation.estimate import Estimate
 
-__all__ = ["Estimate", "average_precision", "image_auroc", "resampled_metrics"]
+__all__ = ["average_precision", "image_auroc", "resampled_metrics"]
 
 _RESAMPLES = 2000
 _CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric with its 95 % confidence interval.
-
-    Attributes:
-        value: On the images at hand.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 def image_auroc(good: ArrayLike, defective: ArrayLike, *, seed: int = 0) -> Estimate:

@@ -73,6 +73,7 @@ class PixelMetrics:
         self._good_pixels = 0
         # Of each region the values of its pixels.
         self._regions: list[_Floats] = []
+        self._result: PixelResult | None = None
 
     def add(self, heat: ArrayLike, mask: ArrayLike) -> None:
         """Take in the map of one image.
@@ -94,6 +95,7 @@ class PixelMetrics:
         if not np.isfinite(values).all():
             raise DatasetError(f"{which} has a value that is not a finite number; train the model again.")
         self._maps += 1
+        self._result = None
         self._regions += _regions(values, defective)
         good = np.sort(values[~defective])
         if not len(good):
@@ -107,11 +109,13 @@ class PixelMetrics:
         self._good[first:] = [_thinned(kept) for kept, _ in self._good[first:]]
 
     def compute(self) -> PixelResult:
-        """Compute the metrics of all maps so far; more may be added afterwards.
+        """Compute the metrics of all maps so far, once; more may be added afterwards.
 
         Raises:
             DatasetError: If no pixel is defective, or none is good.
         """
+        if self._result is not None:
+            return self._result
         if not self._regions:
             raise DatasetError("No pixel is marked defective; pixel metrics need masks of at least one defective part.")
         if not self._good:
@@ -122,7 +126,9 @@ class PixelMetrics:
         roc_y = _climb(_steps(level, np.ones(len(level))))
         pro_y = _climb(_steps(level, np.repeat(1.0 / sizes, sizes)))
         error = 0.0 if self._is_exact else 0.5 / _KEPT_PER_MAP / self._limit
-        return PixelResult(_area(curve_x, roc_y, 1.0), _area(curve_x, pro_y, self._limit) / self._limit, error)
+        aupro = _area(curve_x, pro_y, self._limit) / self._limit
+        self._result = PixelResult(_area(curve_x, roc_y, 1.0), aupro, error)
+        return self._result
 
     @property
     def _is_exact(self) -> bool:

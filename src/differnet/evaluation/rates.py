@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from differnet.errors import DatasetError, SettingsError
-from differnet.evaluation.metrics import Estimate
+from differnet.evaluation.estimate import Estimate
 
 __all__ = ["ErrorRates", "binomial_interval", "error_rates"]
 

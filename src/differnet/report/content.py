@@ -9,7 +9,7 @@ from typing import Any
 
 from differnet.calibration import Calibration, Source
 from differnet.evaluation.evaluate import Evaluation
-from differnet.evaluation.metrics import Estimate
+from differnet.evaluation.metrics import Figure, Need
 from differnet.evaluation.rates import ErrorRates, binomial_interval
 from differnet.model_file.manifest import Manifest
 from differnet.report.curves import promised_range
@@ -76,43 +76,32 @@ class DefectRow:
     Attributes:
         kind: Kind of defect.
         images: Number of images.
-        auroc: Value and interval of the image AUROC.
-        precision: Value and interval of the average precision.
+        figures: Value and interval of each metric of the scores; the interval is empty where none is known.
         escapes: Number and share of images at most at the threshold, None without one.
         escapes_detail: Interval of the share, and how many of them are sent to review.
     """
 
     kind: str
     images: int
-    auroc: tuple[str, str]
-    precision: tuple[str, str]
+    figures: tuple[tuple[str, str], ...]
     escapes: str | None
     escapes_detail: str
 
 
 def tiles(evaluation: Evaluation, calibration: Calibration | None) -> list[Tile]:
     """The summary at one glance."""
-    auroc = evaluation.overall.image_auroc
-    chosen = [Tile("Image AUROC", f"{auroc.value:.3f}", _interval(auroc))]
-    if evaluation.pixels is not None:
-        pixels = evaluation.pixels
-        chosen.append(Tile("Heat maps, AUPRO", f"{pixels.aupro:.3f}", f"pixel AUROC {pixels.pixel_auroc:.3f}"))
-    if evaluation.good_without_region is not None:
-        clean = evaluation.good_without_region
-        chosen.append(Tile("Good, no hot region", percent(clean.value), _percents(clean.low, clean.high)))
+    chosen = [*_figure_tiles(evaluation.overall.figures, "scores")]
+    for need in ("masks", "maps"):
+        chosen += _figure_tiles(evaluation.figures, need)
     if calibration is not None:
         review = calibration.review_threshold
         above = "refused is what scores above" if review is None else f"review above {number(review)}"
         chosen.append(Tile("Threshold", number(calibration.threshold), above))
-    if calibration is not None and evaluation.rates is not None:
-        refused, escaped = evaluation.rates.false_reject, evaluation.rates.escape
-        stated = f"{_percents(refused.low, refused.high)}; stated {percent(calibration.false_reject_rate)}"
-        chosen.append(Tile("Good parts refused", percent(refused.value), stated))
-        detail = _percents(escaped.low, escaped.high)
-        if calibration.review_threshold is not None:
+        remarks = {"false_reject_rate": f"; stated {percent(calibration.false_reject_rate)}"}
+        if review is not None:
             decisions = [entry.verdict.decision for entry in evaluation.scored if entry.image.is_defective]
-            detail += f"; {decisions.count('review')} of them to review"
-        chosen.append(Tile("Defects that escape", percent(escaped.value), detail))
+            remarks["escape_rate"] = f"; {decisions.count('review')} of them to review"
+        chosen += _figure_tiles(evaluation.figures, "decisions", remarks)
     images = Tile(
         "Test images",
         str(len(evaluation.scored)),
@@ -181,8 +170,7 @@ def defect_rows(evaluation: Evaluation, calibration: Calibration | None) -> list
             DefectRow(
                 kind="all kinds" if kind is None else kind,
                 images=metrics.images,
-                auroc=(f"{metrics.image_auroc.value:.3f}", _interval(metrics.image_auroc)),
-                precision=(f"{metrics.average_precision.value:.3f}", _interval(metrics.average_precision)),
+                figures=tuple((_value(figure), _range(figure)) for figure in metrics.figures.values()),
                 escapes=escapes,
                 escapes_detail=detail,
             )
@@ -330,8 +318,31 @@ def _percents(low: float, high: float) -> str:
     return f"{percent(low).removesuffix(f'{_SPACE}%')} to {percent(high)}"
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+def _figure_tiles(figures: Mapping[str, Figure], need: Need, remarks: Mapping[str, str] | None = None) -> list[Tile]:
+    """Tiles of the metrics of one need; those that are not in the summary are named where a range is not known."""
+    chosen = [figure for figure in figures.values() if figure.metric.needs == need]
+    others = ", ".join(f"{figure.metric.label} {_value(figure)}" for figure in chosen if not figure.metric.in_summary)
+    return [
+        Tile(
+            figure.metric.title,
+            _value(figure),
+            (_range(figure) or others) + (remarks or {}).get(figure.metric.name, ""),
+        )
+        for figure in chosen
+        if figure.metric.in_summary
+    ]
+
+
+def _value(figure: Figure) -> str:
+    return percent(figure.number) if figure.metric.is_share else f"{figure.number:.3f}"
+
+
+def _range(figure: Figure) -> str:
+    """The interval, empty where none is known."""
+    if figure.interval is None:
+        return ""
+    low, high = figure.interval
+    return _percents(low, high) if figure.metric.is_share else f"{low:.3f} to {high:.3f}"
 
 
 def _epochs(manifest: Manifest) -> str:

@@ -14,7 +14,8 @@ from differnet.cli.progress import progress
 from differnet.cli.sinks import check_not_input, check_writable, csv_sink
 
 if TYPE_CHECKING:
-    from differnet.evaluation import Estimate, Evaluation
+    from differnet.evaluation import Evaluation
+    from differnet.evaluation.metrics import Figure
 
 __all__ = ["evaluate", "write_scores"]
 
@@ -63,24 +64,30 @@ def write_scores(evaluation: Evaluation, path: str) -> None:
 
 
 def _print_table(evaluation: Evaluation) -> None:
-    rows = [("defect", "images", "image AUROC (95 % interval)", "average precision (95 % interval)")]
+    rows = [("defect", "images", *(_heading(figure) for figure in evaluation.overall.figures.values()))]
     for kind, metrics in [*evaluation.per_defect.items(), ("all", evaluation.overall)]:
-        rows.append((kind, str(metrics.images), _format(metrics.image_auroc), _format(metrics.average_precision)))
+        rows.append((kind, str(metrics.images), *(_format(figure) for figure in metrics.figures.values())))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
     sys.stdout.write(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s\n")
-    if evaluation.rates is not None:
-        rates = evaluation.rates
-        sys.stdout.write(f"at the threshold: false-reject rate {_format(rates.false_reject)}, ")
-        sys.stdout.write(f"escape rate {_format(rates.escape)}\n")
-    if evaluation.pixels is not None:
-        pixels = evaluation.pixels
-        sys.stdout.write(f"heat maps: pixel AUROC {pixels.pixel_auroc:.4f}, AUPRO {pixels.aupro:.4f}\n")
-    if evaluation.good_without_region is not None:
-        sys.stdout.write(f"good images without a region: {_format(evaluation.good_without_region)}\n")
+    for need, of_what in (("decisions", "at the threshold"), ("masks", "heat maps")):
+        figures = [figure for figure in evaluation.figures.values() if figure.metric.needs == need]
+        if figures:
+            said = ", ".join(f"{figure.metric.label} {_format(figure)}" for figure in figures)
+            sys.stdout.write(f"{of_what}: {said}\n")
+    for figure in evaluation.figures.values():
+        if figure.metric.needs == "maps":
+            sys.stdout.write(f"{figure.metric.label}: {_format(figure)}\n")
 
 
-def _format(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
+def _heading(figure: Figure) -> str:
+    return figure.metric.label if figure.interval is None else f"{figure.metric.label} (95 % interval)"
+
+
+def _format(figure: Figure) -> str:
+    if figure.interval is None:
+        return f"{figure.number:.4f}"
+    low, high = figure.interval
+    return f"{figure.number:.4f} ({low:.4f} to {high:.4f})"
