@@ -20,6 +20,7 @@ from differnet.fleet.ray_cluster import LOCAL, Resources, connected
 from differnet.fleet.results import Results
 from differnet.fleet.scoring import score_archive, score_archive_on_ray
 from differnet.fleet.training import jobs_of, train_fleet, train_fleet_on_ray
+from differnet.training.progress import Listener
 
 __all__ = ["check", "keep", "overhead", "predict", "scaling"]
 
@@ -72,19 +73,20 @@ def _steady(models: FleetModels, archive: Path, out: Path, workers: int) -> tupl
     used: dict[str, float] = {}
     driver = psutil.Process()
 
-    def note(done: int, _: int) -> None:
-        times.append((time.perf_counter(), done))
-        processes = [each for each in driver.children(recursive=True) if SCORERS in " ".join(each.cmdline())]
-        seconds = sum(sum(each.cpu_times()[:2]) for each in processes)
-        used.setdefault("workers", seconds)
-        used.setdefault("driver", sum(driver.cpu_times()[:2]))
-        used["workers at the end"] = max(seconds, used.get("workers at the end", 0.0))
+    class Note(Listener):
+        def images(self, stage: str, done: int, total: int) -> None:
+            times.append((time.perf_counter(), done))
+            processes = [each for each in driver.children(recursive=True) if SCORERS in " ".join(each.cmdline())]
+            seconds = sum(sum(each.cpu_times()[:2]) for each in processes)
+            used.setdefault("workers", seconds)
+            used.setdefault("driver", sum(driver.cpu_times()[:2]))
+            used["workers at the end"] = max(seconds, used.get("workers at the end", 0.0))
 
     score_archive_on_ray(
         models,
         open_archive(str(archive), with_products=True),
         Results(out),
-        progress=note,
+        progress=Note(),
         resources=Resources(),
         workers=workers,
     )
@@ -140,9 +142,11 @@ def _slope(work: Path, models: FleetModels, images: int, workers: int | None) ->
         used = sum(psutil.Process().cpu_times()[:2])
         with stopwatch() as seconds:
             if workers is None:
-                score_archive(models, missing, results, progress=_ignore)
+                score_archive(models, missing, results, progress=Listener())
             else:
-                score_archive_on_ray(models, missing, results, progress=_ignore, resources=Resources(), workers=workers)
+                score_archive_on_ray(
+                    models, missing, results, progress=Listener(), resources=Resources(), workers=workers
+                )
             found.append((seconds(), sum(psutil.Process().cpu_times()[:2]) - used))
     span = images - images // 4
     return (found[2][0] - found[1][0]) / span, (found[2][1] - found[1][1]) / span, found[0][0]
@@ -209,15 +213,11 @@ def predict(work: Path, images: int) -> None:
 
 
 class _Silent:
-    def running(self, product: str, stage: str, done: int, total: int) -> None:
-        pass
+    def product(self, name: str) -> Listener:
+        return Listener()
 
     def finished(self, row: TrainingRow) -> None:
         pass
-
-
-def _ignore(done: int, total: int) -> None:
-    pass
 
 
 def keep(work: Path, **figures: float) -> None:

@@ -41,7 +41,7 @@ from differnet.model_file.official import read_official_flow
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings, preset
 from differnet.training.fit_model import fit_model
-from differnet.training.progress import Listener
+from differnet.training.progress import Listener, Progress
 from differnet.training.view_choice import ViewDecision
 
 __all__ = ["DifferNet", "GoodImages"]
@@ -174,7 +174,7 @@ class DifferNet:
         self._localizer = inspection.localizer
         return inspection
 
-    def fit(self, images: GoodImages, listener: Listener | None = None) -> DifferNet:
+    def fit(self, images: GoodImages, listener: Progress | None = None) -> DifferNet:
         """Learn from images of good parts, and calibrate as the settings say.
 
         Ctrl-C during training keeps the best state so far; ``manifest.training.interrupted`` tells. Images that
@@ -231,7 +231,7 @@ class DifferNet:
         review_rate: float | None = None,
         tail: Tail = "conformal",
         keep_scores: bool = False,
-        listener: Listener | None = None,
+        listener: Progress | None = None,
     ) -> Calibration:
         """Set the threshold, and the scale of heat maps, from good images alone.
 

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ import torch
 from PIL import Image
 
 from differnet.fleet.product_training import TrainingRow
+from differnet.training import EpochReport
+from differnet.training.progress import Listener
 from tests.conftest import SMALL, plate
 
 # Even less than SMALL: a fleet is many models.
@@ -96,12 +98,35 @@ class Board:
         self.stages: list[tuple[str, str]] = []
         self.finished_products: list[str] = []
 
+    def product(self, name: str) -> Listener:
+        board = self
+
+        class OfProduct(Listener):
+            def images(self, stage: str, done: int, total: int) -> None:
+                board.running(name, stage, done, total)
+
+            def epoch(self, report: EpochReport) -> None:
+                board.running(name, "training", report.epoch, report.epochs)
+
+        return OfProduct()
+
     def running(self, product: str, stage: str, done: int, total: int) -> None:
         assert 0 <= done <= total
         self.stages.append((product, stage))
 
     def finished(self, row: TrainingRow) -> None:
         self.finished_products.append(row.product)
+
+
+class Heard(Listener):
+    """Calls a function with how many images of all have a row."""
+
+    def __init__(self, hear: Callable[[int, int], None] = lambda done, total: None) -> None:
+        self._hear = hear
+
+    def images(self, stage: str, done: int, total: int) -> None:
+        assert stage == "scores"
+        self._hear(done, total)
 
 
 def result_rows(folder: Path) -> list[dict[str, Any]]:

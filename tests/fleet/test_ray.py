@@ -29,6 +29,7 @@ from tests.fleet.conftest import (
     PRODUCTS,
     TINY,
     Board,
+    Heard,
     names,
     one_thread,
     result_rows,
@@ -62,7 +63,13 @@ def score_on_ray(
 ) -> ScoringSummary:
     archive = open_archive(str(source), with_products=True)
     return score_archive_on_ray(
-        find_models(models), archive, Results(out), progress=progress, resources=Resources(), workers=2, device="cpu"
+        find_models(models),
+        archive,
+        Results(out),
+        progress=Heard(progress),
+        resources=Resources(),
+        workers=2,
+        device="cpu",
     )
 
 
@@ -140,7 +147,7 @@ def test_ray_goes_on_in_parquet_where_rows_are_missing(fleet_models: Path, archi
 
 def score_here(models: Path, source: Path, out: Path) -> ScoringSummary:
     archive = open_archive(str(source), with_products=True)
-    return score_archive(find_models(models), archive, Results(out), progress=lambda done, total: None, device="cpu")
+    return score_archive(find_models(models), archive, Results(out), progress=Heard(), device="cpu")
 
 
 def check_same(rows: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from differnet.fleet.models import FleetModels, find_models
 from differnet.fleet.results import Results
 from differnet.fleet.scoring import ScoringSummary, score_archive
 from differnet.model_file.bundle import read_bundle, write_bundle
-from tests.fleet.conftest import PRODUCTS, names, result_rows, write_plates
+from tests.fleet.conftest import PRODUCTS, Heard, names, result_rows, write_plates
 
 
 def score(
@@ -28,7 +28,7 @@ def score(
     *,
     all_views: bool = False,
 ) -> ScoringSummary:
-    return score_archive(models, archive, Results(out), progress=progress, device="cpu", all_views=all_views)
+    return score_archive(models, archive, Results(out), progress=Heard(progress), device="cpu", all_views=all_views)
 
 
 def test_every_image_has_a_row_with_the_fields_of_a_verdict(fleet_models: Path, archive: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,7 @@ from differnet.bench.results import IMAGES, Benchmark, CaseResult, Ceilings, Mac
 from differnet.images import load_image, read_good_images, read_test_images
 from differnet.model_file.bundle import read_manifest
 from differnet.settings import Settings
+from differnet.training.progress import Listener, Progress
 
 __all__ = ["run_benchmark"]
 
@@ -43,7 +43,7 @@ def run_benchmark(
     plan: Plan = FULL,
     device: str = "auto",
     weights: str | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Progress | None = None,
 ) -> Benchmark:
     """Measure a model on this machine.
 
@@ -54,7 +54,7 @@ def run_benchmark(
         plan: How much is measured.
         device: As for `DifferNet`.
         weights: As for `DifferNet`.
-        progress: Called with the number of runs done, and of all.
+        progress: Hears of the runs done, as the stage ``runs``.
 
     Raises:
         ModelFileError: If the model cannot be read.
@@ -81,14 +81,14 @@ class _Bench:
         plan: Plan,
         device: str,
         weights: str | None,
-        progress: Callable[[int, int], None],
+        progress: Progress | None,
     ) -> None:
         self._settings = settings
         self._folder = folder
         self._plan = plan
         self._device = device
         self._weights = weights
-        self._progress = progress
+        self._progress = progress or Listener()
         self._done = 0
         self._total = 0
         self._given_product = product
@@ -189,7 +189,7 @@ class _Bench:
 
     def _ran(self) -> None:
         self._done += 1
-        self._progress(self._done, self._total)
+        self._progress.images("runs", self._done, self._total)
 
 
 def _image_size(model: Path | None, settings: Settings) -> tuple[int, int]:

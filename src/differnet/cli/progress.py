@@ -63,11 +63,11 @@ class FleetProgress:
         self._whole = bar.add_task("products", total=products)
         self._tasks: dict[str, TaskID] = {}
 
-    def running(self, product: str, stage: str, done: int, total: int) -> None:
-        """A product has come so far in a stage."""
-        if product not in self._tasks:
-            self._tasks[product] = self._bar.add_task(product, total=total)
-        self._bar.update(self._tasks[product], description=f"  {product}: {stage}", completed=done, total=total)
+    def product(self, name: str) -> ProductProgress:
+        """Who hears how the training of a product goes."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bar.add_task(name, total=None)
+        return ProductProgress(self._bar, self._tasks[name], name)
 
     def finished(self, row: TrainingRow) -> None:
         """A product is done."""
@@ -80,8 +80,25 @@ class FleetProgress:
         say(f"[{self._done}/{self._products}] {row.product} {row.status}{seconds}{remark}")
 
 
+class ProductProgress:
+    """Shows on one bar how the training of a product goes; a `differnet.training.progress.Progress`."""
+
+    def __init__(self, bar: Progress, task: TaskID, product: str) -> None:
+        self._bar = bar
+        self._task = task
+        self._product = product
+
+    def images(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` images have passed a stage."""
+        self._bar.update(self._task, description=f"  {self._product}: {stage}", completed=done, total=total)
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch of training is over."""
+        self.images("training", report.epoch, report.epochs)
+
+
 class ProgressListener:
-    """Shows what a `differnet.detector.Listener` hears; it has the same methods, without importing torch."""
+    """A bar for each stage; a `differnet.training.progress.Progress`, which is not imported, since it loads torch."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar

@@ -22,7 +22,7 @@ from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import Verdict
 from differnet.localization.localizer import HeatMethod
-from differnet.training.progress import Listener
+from differnet.training.progress import Listener, Progress
 
 __all__ = ["DefectMetrics", "Evaluation", "ScoredImage", "evaluate"]
 
@@ -122,7 +122,7 @@ class Evaluation:
 def evaluate(
     model: DifferNet,
     images: Sequence[LabelledImage],
-    listener: Listener | None = None,
+    listener: Progress | None = None,
     *,
     maps: bool | None = None,
     method: HeatMethod | None = None,

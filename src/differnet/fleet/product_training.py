@@ -20,7 +20,7 @@ from differnet.images import RegionOfInterest, data_fingerprint, read_good_image
 from differnet.model_file.manifest import Manifest
 from differnet.settings import Settings, preset
 from differnet.settings.recipe import Recipe, read_recipe
-from differnet.training.progress import Listener
+from differnet.training.progress import Progress
 
 __all__ = ["TRAINING_COLUMNS", "TrainingJob", "TrainingRow", "train_product"]
 
@@ -107,7 +107,7 @@ TRAINING_COLUMNS: Columns = {
 
 
 def train_product(
-    job: TrainingJob, weights: Mapping[str, Weights | str], listener: Listener
+    job: TrainingJob, weights: Mapping[str, Weights | str], listener: Progress
 ) -> tuple[TrainingRow, bytes | None]:
     """Train a product, unless there is a model of the same images, region and settings.
 
@@ -133,7 +133,7 @@ def train_product(
 
 
 def _train(
-    job: TrainingJob, weights: Mapping[str, Weights | str], listener: Listener, started: float
+    job: TrainingJob, weights: Mapping[str, Weights | str], listener: Progress, started: float
 ) -> tuple[TrainingRow, bytes | None]:
     recipe = job.recipe()
     settings = job.settings(recipe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from differnet.fleet.models import FleetModels
 from differnet.fleet.ray_cluster import Resources, check_resources, streaming, use_threads
 from differnet.fleet.results import RESULT_COLUMNS, Done, Results
 from differnet.fleet.tables import arrow_table
+from differnet.training.progress import Progress
 
 __all__ = ["ScoringSummary", "score_archive", "score_archive_on_ray"]
 
@@ -92,7 +93,7 @@ def score_archive(
     archive: Archive,
     results: Results,
     *,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     weights_path: str | None = None,
     device: str = "auto",
     all_views: bool = False,
@@ -103,7 +104,7 @@ def score_archive(
         models: From `find_models`.
         archive: What to score.
         results: Where the rows go.
-        progress: Hears how many images have a row, and how many there are.
+        progress: Hears how many images have a row, as the stage ``scores``.
         weights_path: File or folder of pretrained weights; None searches.
         device: Where the networks run.
         all_views: Score by all views.
@@ -121,7 +122,7 @@ def score_archive(
         for row in score_images(shelf, remaining, models.only, all_views=all_views):
             results.add([row])
             summary.count(row)
-            progress(summary.rows, archive.total)
+            progress.images("scores", summary.rows, archive.total)
     return summary
 
 
@@ -130,7 +131,7 @@ def score_archive_on_ray(
     archive: Archive,
     results: Results,
     *,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     resources: Resources,
     workers: int | None = None,
     weights_path: str | None = None,
@@ -194,7 +195,7 @@ def score_archive_on_ray(
         with results:
             for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
                 results.add_table(summary.count_table(block))
-                progress(summary.rows, archive.total)
+                progress.images("scores", summary.rows, archive.total)
     if summary.rows != archive.total:
         remedy = "run the same command again" if summary.rows < archive.total else "remove the results and score again"
         raise ClusterError(f"Ray gave back {summary.rows} rows for {archive.total} images; {remedy}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from differnet.fleet.ray_cluster import Resources, check_resources, use_threads
 from differnet.model_file.bundle import read_manifest
 from differnet.model_file.manifest import Manifest
 from differnet.training import EpochReport
-from differnet.training.progress import Listener
+from differnet.training.progress import Listener, Progress
 
 __all__ = ["Board", "jobs_of", "model_file", "train_fleet", "train_fleet_on_ray"]
 
@@ -29,8 +29,8 @@ _RETRIES = 3
 class Board(Protocol):
     """Hears how a fleet comes along."""
 
-    def running(self, product: str, stage: str, done: int, total: int) -> None:
-        """A product has come so far in a stage."""
+    def product(self, name: str) -> Progress:
+        """Who hears how the training of a product goes; of Ray tasks, all by `Progress.images`."""
         ...
 
     def finished(self, row: TrainingRow) -> None:
@@ -74,7 +74,7 @@ def train_fleet(
     weights = _weights(jobs, weights_path)
     rows = []
     for job in jobs:
-        row, content = train_product(job, weights, _Named(job.product.name, board.running))
+        row, content = train_product(job, weights, board.product(job.product.name))
         _keep(models, row, content)
         board.finished(row)
         rows.append(row)
@@ -132,7 +132,7 @@ def train_fleet_on_ray(
             with suppress(ray.exceptions.RayError):
                 for name, (stage, count, total) in ray.get(reports.take.remote(), timeout=1.0).items():
                     if name not in rows:
-                        board.running(name, stage, count, total)
+                        board.product(name).images(stage, count, total)
     except KeyboardInterrupt:
         for reference in pending:
             ray.cancel(reference, force=True)
@@ -140,13 +140,12 @@ def train_fleet_on_ray(
     return [rows[job.product.name] for job in jobs]
 
 
-class _Named(Listener):
-    """Hears of one product, and tells under its name."""
+class _Remote(Listener):
+    """Hears of one product in its task, and tells the actor `_Reports` now and then."""
 
-    def __init__(self, product: str, tell: Callable[[str, str, int, int], None], pause: float = 0.0) -> None:
+    def __init__(self, product: str, reports: Any) -> None:  # noqa: ANN401 - handle of an actor
         self._product = product
-        self._tell = tell
-        self._pause = pause
+        self._reports = reports
         self._last = 0.0
 
     def images(self, stage: str, done: int, total: int) -> None:
@@ -157,9 +156,9 @@ class _Named(Listener):
 
     def _report(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._last >= self._pause:
+        if now - self._last >= _SECONDS_BETWEEN_REPORTS:
             self._last = now
-            self._tell(self._product, stage, done, total)
+            self._reports.tell.remote(self._product, stage, done, total)
 
 
 class _Reports:
@@ -184,7 +183,7 @@ def _train_remotely(
 ) -> tuple[TrainingRow, bytes | None]:
     use_threads(threads)
     keep_freed_memory()
-    return train_product(job, weights, _Named(job.product.name, reports.tell.remote, _SECONDS_BETWEEN_REPORTS))
+    return train_product(job, weights, _Remote(job.product.name, reports))
 
 
 def _existing(file: Path) -> Manifest | None:

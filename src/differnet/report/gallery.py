@@ -23,7 +23,7 @@ from differnet.inspection.explanation import Explanation
 from differnet.localization.localizer import HeatMethod
 from differnet.localization.overlay import DISPLAY_TOP, blend_heat
 from differnet.report.content import number
-from differnet.training.progress import Listener
+from differnet.training.progress import Progress
 
 __all__ = ["Card", "Choice", "Drawing", "Gallery", "choose_images", "colour_scale", "draw_gallery", "shared_folder"]
 
@@ -145,7 +145,7 @@ def choose_images(evaluation: Evaluation, calibrated: bool) -> list[Choice]:
 
 
 def draw_gallery(
-    model: DifferNet, choices: Sequence[Choice], folder: str, method: HeatMethod | None, listener: Listener
+    model: DifferNet, choices: Sequence[Choice], folder: str, method: HeatMethod | None, listener: Progress
 ) -> list[Gallery]:
     """Compute the heat maps and draw the cards.
 

@@ -40,7 +40,7 @@ from differnet.report.content import (
 from differnet.report.curves import calibration_curve, defective_scores, good_scores, roc_curve
 from differnet.report.figures import draw_calibration, draw_roc, draw_scores
 from differnet.report.gallery import Gallery, choose_images, colour_scale, draw_gallery, shared_folder
-from differnet.training.progress import Listener
+from differnet.training.progress import Listener, Progress
 
 __all__ = ["require_extra", "write_report"]
 
@@ -75,7 +75,7 @@ def write_report(
     title: str,
     credit: str = "",
     method: HeatMethod | None = None,
-    listener: Listener | None = None,
+    listener: Progress | None = None,
 ) -> None:
     """Write one HTML file about a model and how it did, with everything in it.
 

@@ -1,4 +1,4 @@
-"""Who hears how training goes."""
+"""Who hears how long work goes on: training, scoring, evaluating, fleets and benchmarks tell it by one protocol."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["EpochReport", "Listener", "Progress"]
 
 
 class Progress(Protocol):
-    """Hears how long work goes on."""
+    """Hears how long work goes on; what it raises ends the work."""
 
     def images(self, stage: str, done: int, total: int) -> None:
-        """``done`` of ``total`` images have passed a stage."""
+        """``done`` of ``total`` images (of a benchmark: runs) have passed a stage, such as ``features``."""
         ...
 
     def epoch(self, report: EpochReport) -> None:
@@ -39,11 +39,11 @@ class EpochReport:
     best_epoch: int
 
 
-class Listener:
-    """Hears how long work goes on; every method does nothing unless overridden."""
+class Listener(Progress):
+    """A `Progress` to derive from: every method does nothing unless overridden."""
 
     def images(self, stage: str, done: int, total: int) -> None:
-        """``done`` of ``total`` images have passed a stage, such as ``features``."""
+        """``done`` of ``total`` images have passed a stage."""
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of training is over."""

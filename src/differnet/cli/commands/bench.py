@@ -59,7 +59,7 @@ def bench(
             plan=plan,
             device=device,
             weights=weights,
-            progress=lambda done, total: listener.images("runs", done, total),
+            progress=listener,
         )
     document = to_document(found)
     if output is not None:

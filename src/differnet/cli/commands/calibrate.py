@@ -62,7 +62,7 @@ def calibrate(
             false_reject_rate=false_reject_rate,
             review_rate=review_rate,
             tail=tail,  # type: ignore[arg-type]
-            listener=listener,  # type: ignore[arg-type]
+            listener=listener,
         )
     suspects = []
     if found is not None:

@@ -46,13 +46,13 @@ def demo(
     model = DifferNet(preset("default").with_overrides({"seed": seed}), device=device, weights=weights)
     say(f"Learning from {len(chosen.train)} images of good solar cells in {product / 'train' / 'good'} ...")
     with progress() as listener:
-        model.fit(product, listener)  # type: ignore[arg-type]
+        model.fit(product, listener)
     model.save(out / "model.safetensors")
     images = read_test_images(product)
     say(f"Scoring {len(images)} other cells in {product / 'test'} ...")
     with progress() as listener:
         # No ground truth says where these cells are defective; the maps tell how often good ones look defective.
-        evaluation = evaluate(model, images, listener, maps=True)  # type: ignore[arg-type]
+        evaluation = evaluate(model, images, listener, maps=True)
     document = {"model": str(out / "model.safetensors"), "product": str(product), **evaluation.to_dict()}
     with open_output(str(out / "evaluation.json")) as stream:
         stream.write(json.dumps(document, indent=2) + "\n")
@@ -75,7 +75,7 @@ def demo(
             out / "report.html",
             title="Solar cells",
             credit=_CREDIT,
-            listener=listener,  # type: ignore[arg-type]
+            listener=listener,
         )
     if as_json:
         print_json(document)

@@ -134,16 +134,12 @@ def score(
     results = Results(out)
     try:
         with _cluster(ray), progress() as listener:
-
-            def tell(done: int, total: int) -> None:
-                listener.images("scores", done, total)
-
             if ray is None:
                 summary = score_archive(
                     found,
                     images,
                     results,
-                    progress=tell,
+                    progress=listener,
                     weights_path=weights,
                     device=device,
                     all_views=views == "all",
@@ -153,7 +149,7 @@ def score(
                     found,
                     images,
                     results,
-                    progress=tell,
+                    progress=listener,
                     resources=Resources(cpus, gpus),
                     workers=workers,
                     weights_path=weights,

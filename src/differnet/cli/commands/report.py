@@ -47,7 +47,7 @@ def report(
             output,
             title=title or product.resolve().name,
             method=map_method,  # type: ignore[arg-type]
-            listener=listener,  # type: ignore[arg-type]
+            listener=listener,
         )
     if as_json:
         print_json({"model": str(model), "product": str(product), "report": str(output), **evaluation.to_dict()})

@@ -91,7 +91,7 @@ def train(
         recipe=None if given is None else given.text_with(changes),
     )
     with progress() as listener:
-        model.fit(images.paths, listener)  # type: ignore[arg-type]
+        model.fit(images.paths, listener)
     model.save(output)
     if model.view_decision is not None:
         apart = ", ".join(f"{kind} {auroc:.2f}" for kind, auroc in model.view_decision.told_apart.items())
