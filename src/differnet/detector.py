@@ -512,8 +512,7 @@ class DifferNet:
 
 def _usable(result: _Result | Failure) -> _Result:
     if isinstance(result, Failure):
-        named = result.source in result.reason
-        raise ImageError(result.reason if named else f"{result.source}: {result.reason}")
+        raise ImageError(str(result))
     return result
 
 

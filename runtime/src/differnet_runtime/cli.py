@@ -67,12 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for sink in sinks:
                 sink(result.to_dict())
     if options.json:
-        skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
+        skipped = [failure.to_dict() for failure in failures]
         document = {"model": str(options.model), "images": rows, "skipped": skipped}
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
     for failure in failures:
-        named = failure.source in failure.reason
-        _say(f"warning: {failure.reason if named else f'{failure.source}: {failure.reason}'}")
+        _say(f"warning: {failure}")
     if failures:
         _say(f"{len(failures)} image(s) skipped.")
     return _EXIT_FAILED if failures else 0

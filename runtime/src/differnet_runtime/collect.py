@@ -9,12 +9,13 @@ from pathlib import Path
 
 from differnet_runtime.errors import DatasetError
 
-__all__ = ["IMAGE_SUFFIXES", "Collection", "collect_images"]
+__all__ = ["IMAGE_SUFFIXES", "LIST_SUFFIX", "Collection", "collect_images"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"})
 """Names that count as images when a folder is searched; a file named outright is always taken."""
 
-_LIST_SUFFIX = ".txt"
+LIST_SUFFIX = ".txt"
+"""Of list files."""
 
 
 @dataclass
@@ -53,16 +54,16 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
         The paths in a stable order, each once, with the count of files passed over in folders.
 
     Raises:
-        DatasetError: If a source does not exist, or nothing is found at all.
+        DatasetError: If a source does not exist or is an empty text, or nothing is found at all.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     found = Collection()
-    given = [Path(source) for source in sources]
+    given = [_named(source) for source in sources]
     for source in given:
         if source.is_dir():
             _search_folder(source, found)
-        elif source.suffix.lower() == _LIST_SUFFIX and source.is_file():
+        elif source.suffix.lower() == LIST_SUFFIX and source.is_file():
             found.paths.extend(_read_list(source))
         elif source.exists():
             found.paths.append(source)
@@ -77,6 +78,13 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
         detail = f" ({found.passed_over})" if found.passed_over else ""
         raise DatasetError(f"{where}: no images found{detail}; give PNG, JPEG, BMP, TIFF or WebP files.")
     return found
+
+
+def _named(source: str | os.PathLike[str]) -> Path:
+    # An unset variable in a script, which would otherwise stand for the current folder.
+    if not os.fspath(source):
+        raise DatasetError("A path is empty; give a file or folder, '.' for the current one.")
+    return Path(source)
 
 
 def _search_folder(folder: Path, found: Collection) -> None:

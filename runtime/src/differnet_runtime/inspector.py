@@ -93,7 +93,7 @@ class Inspector:
         """
         result = next(self.inspect_stream([image]))
         if isinstance(result, Failure):
-            raise ImageError(_named(result))
+            raise ImageError(str(result))
         return result
 
     def inspect_stream(self, images: Iterable[ImageSource]) -> Iterator[Verdict | Failure]:
@@ -207,7 +207,3 @@ def _describe(source: ImageSource, index: int) -> str:
     if isinstance(source, np.ndarray):
         return f"array[{index}]"
     return f"image[{index}]" if isinstance(source, bytes) else str(source)
-
-
-def _named(failure: Failure) -> str:
-    return failure.reason if failure.source in failure.reason else f"{failure.source}: {failure.reason}"

@@ -61,3 +61,11 @@ class Failure:
 
     source: str
     reason: str
+
+    def __str__(self) -> str:
+        """The reason, after the source where it does not name it."""
+        return self.reason if self.source in self.reason else f"{self.source}: {self.reason}"
+
+    def to_dict(self) -> dict[str, str]:
+        """The fields as JSON values, the source under the name ``path`` as that of a verdict."""
+        return {"path": self.source, "reason": self.reason}

@@ -49,7 +49,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 def fail_if_skipped(failures: Sequence[Failure]) -> None:
     """End with exit code 1 if images were skipped; each is named, with its reason."""
     for failure in failures:
-        warn(failure.reason if failure.source in failure.reason else f"{failure.source}: {failure.reason}")
+        warn(str(failure))
     if failures:
         say(f"{len(failures)} image(s) skipped.")
         raise typer.Exit(EXIT_FAILED)

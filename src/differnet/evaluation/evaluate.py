@@ -113,7 +113,7 @@ class Evaluation:
             "n_good": self.good_images,
             "n_defective": self.overall.images,
             "per_defect": {kind: metrics.to_dict() for kind, metrics in self.per_defect.items()},
-            "skipped": [{"path": failure.source, "reason": failure.reason} for failure in self.failures],
+            "skipped": [failure.to_dict() for failure in self.failures],
             "seconds": round(self.seconds, 3),
             **_document(self.figures),
         }

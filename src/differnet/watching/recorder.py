@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from differnet.images.failure import Failure
 from differnet.inspection.verdict import Verdict
 from differnet.watching.journal import Journal
 from differnet.watching.outputs import COLUMNS, OutputFile, as_json
 from differnet.watching.photograph import Photograph
-
-if TYPE_CHECKING:
-    from differnet.images.failure import Failure
 
 __all__ = ["Recorder"]
 
@@ -58,8 +56,8 @@ class Recorder:
             row |= result.to_dict()
         else:
             # The model was given bytes, which have no name.
-            reason = result.reason.removeprefix(_UNNAMED)
-            row |= {"model_id": model_id, "error": reason if path in reason else f"{path}: {reason}"}
+            failure = Failure(path, result.reason.removeprefix(_UNNAMED))
+            row |= {"model_id": model_id, "error": str(failure)}
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         row |= {"path": path, "inspected_at": now}
         lines = {output.number: output.line(row) for output in self._outputs}

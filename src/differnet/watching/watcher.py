@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from differnet.errors import DatasetError, DifferNetError
+from differnet.images.failure import Failure
 from differnet.watching.arrivals import Arrivals
 from differnet.watching.events import FolderEvents
 from differnet.watching.journal import Journal
@@ -19,7 +20,6 @@ from differnet.watching.photograph import Photograph, Stamp, read_photograph
 from differnet.watching.recorder import Recorder
 
 if TYPE_CHECKING:
-    from differnet.images.failure import Failure
     from differnet.inspection.verdict import Verdict
 
 __all__ = ["FolderWatch", "Model"]
@@ -260,8 +260,6 @@ class FolderWatch:
 
     def _new_ones(self, batch: Sequence[tuple[str, Stamp]], model_id: str) -> Iterator[Photograph]:
         """Read files, and leave out those that were inspected before; ends early when told to stop."""
-        from differnet.images.failure import Failure  # noqa: PLC0415 - torch takes seconds
-
         for relative, stamp in batch:
             if self._stopping:
                 return

@@ -78,7 +78,7 @@ def calibrate(
                 "model_id": detector.manifest.model_id,  # type: ignore[union-attr]
                 **(calibration_summary(detector) or {}),
                 "suspects": suspects,
-                "skipped": [{"path": failure.source, "reason": failure.reason} for failure in detector.failures],
+                "skipped": [failure.to_dict() for failure in detector.failures],
             }
         )
     say(f"{target}: {calibration_sentence(detector)}")

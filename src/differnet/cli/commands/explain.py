@@ -72,7 +72,7 @@ def explain(
             if not as_json:
                 typer.echo(f"{_caption(result)}\t{picture}")
     if as_json:
-        skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
+        skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})
     fail_if_skipped(failures)
 

@@ -74,7 +74,7 @@ def score(
             for sink in sinks:
                 sink(result.to_dict())
     if as_json:
-        skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
+        skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})
     fail_if_skipped(failures)
 

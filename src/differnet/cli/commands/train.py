@@ -106,7 +106,7 @@ def train(
                 **record.model_dump(),
                 "model_id": model.manifest.model_id,  # type: ignore[union-attr]
                 "calibration": calibration_summary(model),
-                "skipped": [{"path": failure.source, "reason": failure.reason} for failure in model.failures],
+                "skipped": [failure.to_dict() for failure in model.failures],
             }
         )
     held_out = f", {record.held_out_images} held out" if record.held_out_images else ""

@@ -61,7 +61,7 @@ def verify(
                 parity.images.append(result)
     outcome = parity.to_dict()
     if as_json:
-        skipped = [{"path": failure.source, "reason": failure.reason} for failure in failures]
+        skipped = [failure.to_dict() for failure in failures]
         about = {"model": str(model), "exported": str(exported), "runtime": engine.name}
         about["precision"] = engine.about["precision"] if precision == "auto" else precision
         print_json({**about, **outcome, "skipped": skipped})

@@ -1,0 +1,32 @@
+"""What the runtime has a copy of, since it must do without differnet, is what differnet has."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+import differnet
+import differnet.images.collect
+import differnet_runtime
+import differnet_runtime.collect
+
+
+def test_images_are_collected_by_the_same_text() -> None:
+    text = inspect.getsource(differnet.images.collect)
+    assert inspect.getsource(differnet_runtime.collect) == text.replace("differnet.errors", "differnet_runtime.errors")
+
+
+@pytest.mark.parametrize("name", ["Verdict", "Failure"])
+def test_what_is_said_of_an_image_has_the_same_fields(name: str) -> None:
+    ours, theirs = getattr(differnet, name), getattr(differnet_runtime, name)
+    assert [(each.name, each.type, each.default) for each in fields(theirs)] == [
+        (each.name, each.type, each.default) for each in fields(ours)
+    ]
+    values = [str(number) for number in range(len(fields(ours)))]
+    assert list(theirs(*values).to_dict().items()) == list(ours(*values).to_dict().items())
+
+
+def test_a_verdict_has_the_same_columns() -> None:
+    assert differnet_runtime.Verdict.columns() == differnet.Verdict.columns()
