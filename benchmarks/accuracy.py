@@ -33,11 +33,11 @@ import differnet
 from differnet import DifferNet, Settings
 from differnet.evaluation.image_metrics import image_auroc
 from differnet.features import ImageFeatures
-from differnet.features.cells import CellProjection
 from differnet.flow.whitening import Whitening
 from differnet.images import read_good_images, read_test_images
 from differnet.images.solar_cells import TRAINING_CELLS, choose_cells, find_dataset
-from differnet.localization.local_model import CellCollector
+from differnet.localization.neighbours.cells import CellGrids, CellProjection
+from differnet.localization.neighbours.nearest_cells import NearestCellsCollector
 from differnet.scoring import local_score
 from differnet.settings import preset
 from differnet.views import fixed_views
@@ -111,16 +111,16 @@ def measure(split: Split, settings: Settings, cache: Path) -> Iterator[dict[str,
     yield row("default", scores, refused=refused, escaped=escaped, seconds=round(seconds, 1))
     extraction, chosen = model.extraction, settings.localization
     projection, views = CellProjection(extraction.extractor, chosen.dimensions), fixed_views(settings.views)
-    collector, vectors = CellCollector(len(split.train), chosen.cells, settings.seed), []
+    collector, vectors = NearestCellsCollector(len(split.train), chosen.cells, settings.seed), []
     for image in extraction.stream(split.train, views, cells=projection):
-        if isinstance(image, ImageFeatures) and image.cells is not None:
+        if isinstance(image, ImageFeatures) and isinstance(image.cells, CellGrids):
             collector.add(image.index, image.cells)
             vectors.append(image.features)
     local, gaussian = collector.fit(), Whitening(extraction.features)
     gaussian.fit(torch.cat(vectors))
     distances, hottest = [], []
     for image in extraction.stream(test, views, cells=projection):
-        if isinstance(image, ImageFeatures) and image.cells is not None:
+        if isinstance(image, ImageFeatures) and isinstance(image.cells, CellGrids):
             distances.append(gaussian(image.features)[0].square().mean(1).median().item())
             hottest.append(local_score(local.anomaly(image.cells), settings.scoring.hottest))
     yield row("gaussian", distances)

@@ -34,7 +34,7 @@ from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection, Prepared
 from differnet.inspection.measuring import measure_images
 from differnet.inspection.verdict import Verdict
-from differnet.localization.localizer import HeatMethod, Localizer
+from differnet.localization.localizer import Localizer
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest, TrainingRecord
 from differnet.model_file.official import read_official_flow
@@ -344,12 +344,13 @@ class DifferNet:
         """
         return self.inspection.judge_prepared(images)
 
-    def explain(self, image: ImageSource, method: HeatMethod | None = None) -> NDArray[np.float32]:
+    def explain(self, image: ImageSource, method: str | None = None) -> NDArray[np.float32]:
         """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
 
         Args:
             image: A path or an array.
-            method: ``neighbours`` or ``gradient`` (the paper's, section 3.4); None for the model's own.
+            method: ``neighbours`` or ``gradient`` (the paper's, section 3.4), see `LOCALIZATION_METHODS`; None for the
+                model's own.
 
         Returns:
             float32 (height, width) in the image's own size, >= 0; see `Explanation.heat` for the scale.
@@ -360,7 +361,7 @@ class DifferNet:
         return _usable(next(iter(self.explain_stream([image], method)))).heat
 
     def explain_stream(
-        self, images: Iterable[ImageSource], method: HeatMethod | None = None
+        self, images: Iterable[ImageSource], method: str | None = None
     ) -> Iterator[Explanation | Failure]:
         """Explain images one after the other, as they come.
 

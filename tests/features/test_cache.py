@@ -13,7 +13,7 @@ from differnet.errors import OutputError
 from differnet.extractors import build_extractor, find_weights
 from differnet.features import FeatureExtraction, ImageFeatures
 from differnet.features.cache import CachedImage, FeatureCache
-from differnet.features.cells import CellGrids, CellProjection
+from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.views import View
 from tests.conftest import plate
 
@@ -87,9 +87,9 @@ def test_features_and_cells_come_back_as_they_were(tmp_path: Path) -> None:
     key = cache.key(np.zeros((2, 2, 3), np.uint8), "all else")
     assert cache.get(key) is None
     cache.put(key, CachedImage(torch.randn(2, 5), cells))
-    found = cache.get(key)
+    found = cache.get(key, CellGrids)
     assert found is not None
-    assert found.cells is not None
+    assert isinstance(found.cells, CellGrids)
     assert torch.equal(found.cells.fine, cells.fine)
     assert torch.equal(found.cells.coarse, cells.coarse)
 

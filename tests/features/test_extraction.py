@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from differnet.extractors import build_extractor, find_weights
 from differnet.features import FeatureExtraction, ImageFeatures
-from differnet.features.cells import CellProjection
 from differnet.features.pooling import pool_scales
 from differnet.images import read_image
 from differnet.images.failure import Failure
+from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.views import View, resize
 from tests.conftest import plate
 
@@ -165,8 +165,8 @@ def test_cells_come_with_the_features_in_one_pass_and_are_the_same() -> None:
         assert isinstance(result, ImageFeatures)
         assert isinstance(alone, ImageFeatures)
         assert torch.allclose(result.features, alone.features, rtol=1e-4, atol=1e-5)
-        [expected] = projection(extraction.as_tensor(result.pixels))
-        assert result.cells is not None
+        expected = extraction.describe(result.pixels, projection)
+        assert isinstance(result.cells, CellGrids)
         assert torch.allclose(result.cells.fine, expected.fine, rtol=1e-4, atol=1e-5)
         assert torch.allclose(result.cells.coarse, expected.coarse, rtol=1e-4, atol=1e-5)
 
@@ -175,8 +175,8 @@ def test_cells_of_turned_images_are_those_of_the_image_as_it_is(extraction: Feat
     image, projection = plate(np.random.default_rng(2), size=128), CellProjection(extraction.extractor, 32)
     [turned] = extraction.stream([image], VIEWS, cells=projection)
     assert isinstance(turned, ImageFeatures)
-    assert turned.cells is not None
-    [expected] = projection(extraction.as_tensor(turned.pixels))
+    assert isinstance(turned.cells, CellGrids)
+    expected = extraction.describe(turned.pixels, projection)
     assert torch.allclose(turned.cells.fine, expected.fine, rtol=1e-4, atol=1e-5)
 
 

@@ -14,9 +14,9 @@ from differnet.errors import SettingsError
 from differnet.extractors import Extractor, build_extractor, find_weights
 from differnet.features import Engine, FeatureExtraction, ImageFeatures
 from differnet.features import extraction as features_module
-from differnet.features.cells import CellProjection
 from differnet.features.openvino_features import CompiledFeatures, compile_features
 from differnet.features.pooling import pool_scales
+from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.settings import ViewSettings
 from differnet.views import View, fixed_views
 from tests.conftest import plate
@@ -45,16 +45,16 @@ def extraction_by(engine: Engine, network: Extractor, size: int = 96) -> Feature
 def test_features_and_cells_are_those_of_torch_at_any_size(network: Extractor, size: int, deviation: bool) -> None:
     images, projection = images_of(size, 2), CellProjection(network, 32)
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-    compiled = CompiledFeatures(network, size, (-1, -3), deviation=deviation, cells=projection)
+    compiled = CompiledFeatures(network, size, (-1, -3), deviation=deviation, describer=projection)
     features, cells = compiled(images)
     expected = pool_scales(network, pixels, 1, stages=(-1, -3), deviation=deviation)
     assert features.shape == expected.shape
     assert torch.allclose(features, expected, rtol=1e-4, atol=1e-5)
-    for ours, theirs in zip(cells, projection(pixels), strict=True):
-        for found, wanted in ((ours.fine, theirs.fine), (ours.coarse, theirs.coarse)):
+    for ours, theirs in zip(cells, projection.describe(network.forward_stages(pixels), size), strict=True):
+        for found, wanted in zip(ours.tensors().values(), theirs.tensors().values(), strict=True):
             assert found.shape == wanted.shape
             assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5)
-    alone, none = CompiledFeatures(network, size, (-1, -3), deviation=deviation, cells=None)(images)
+    alone, none = CompiledFeatures(network, size, (-1, -3), deviation=deviation, describer=None)(images)
     assert torch.equal(alone, features)
     assert none == []
 
@@ -69,8 +69,8 @@ def test_features_and_cells_are_those_of_torch(network: Extractor) -> None:
             assert isinstance(a, ImageFeatures)
             assert isinstance(b, ImageFeatures)
             assert torch.allclose(a.features, b.features, rtol=1e-4, atol=1e-5)
-            assert a.cells is not None
-            assert b.cells is not None
+            assert isinstance(a.cells, CellGrids)
+            assert isinstance(b.cells, CellGrids)
             assert torch.allclose(a.cells.fine, b.cells.fine, rtol=1e-4, atol=1e-5)
             assert torch.allclose(a.cells.coarse, b.cells.coarse, rtol=1e-4, atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_features_and_cells_are_those_of_torch(network: Extractor) -> None:
 def test_models_with_the_same_weights_share_a_network_while_one_of_them_is_there(network: Extractor) -> None:
     def compiled(stages: tuple[int, ...] = (-2,), size: int = 96, weights: str = "weights", k: int = 0) -> object:
         cells = CellProjection(network, k) if k else None
-        return compile_features(network, size, stages, deviation=True, cells=cells, fingerprint=weights)
+        return compile_features(network, size, stages, deviation=True, describer=cells, fingerprint=weights)
 
     first = compiled()
     assert compiled() is first

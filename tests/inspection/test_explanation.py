@@ -60,7 +60,7 @@ def test_the_papers_map_is_relative_to_the_image_where_no_scale_was_learnt(fitte
     assert result.regions == ()
     assert result.heat.max() == pytest.approx(1.0, rel=0.05)
     with pytest.raises(SettingsError, match="neighbours, gradient"):
-        fitted.explain(product / "test" / "blot" / "000.png", "saliency")  # type: ignore[arg-type]
+        fitted.explain(product / "test" / "blot" / "000.png", "saliency")
 
 
 def test_a_model_that_maps_by_gradient_learns_its_scale_from_calibration_images(

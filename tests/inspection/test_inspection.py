@@ -122,7 +122,7 @@ def test_the_papers_map_is_had_by_name_on_a_relative_scale(fitted: DifferNet, pr
     assert result.regions == ()
     assert result.heat.max() == pytest.approx(1, abs=0.05)
     with pytest.raises(SettingsError, match="gradient"):
-        fitted.explain(product / "test" / "blot" / "000.png", "nothing")  # type: ignore[arg-type]
+        fitted.explain(product / "test" / "blot" / "000.png", "nothing")
 
 
 def test_nothing_outside_the_region_of_interest_counts(product: Path, small_settings: Settings, tmp_path: Path) -> None:

@@ -13,13 +13,16 @@ from differnet.extractors import build_extractor, find_weights
 from differnet.features import FeatureExtraction
 from differnet.flow import NormalizingFlow
 from differnet.images import RegionOfInterest
-from differnet.localization.local_model import CellCollector, LocalModel
 from differnet.localization.localizer import Localizer, display_scale
+from differnet.localization.neighbours.cells import CellProjection
+from differnet.localization.neighbours.nearest_cells import NearestCells, NearestCellsCollector
+from differnet.settings import LocalizationSettings
 from differnet.views import View, resize
 from tests.conftest import plate
 
 # The default size: of small images there are too few cells to tell places apart.
 SIZE, DIMENSIONS = 448, 64
+SETTINGS = LocalizationSettings(dimensions=DIMENSIONS)
 # x, y, width, height
 BOX = (16, 32, 64, 48)
 
@@ -30,11 +33,11 @@ def extraction() -> FeatureExtraction:
 
 
 @pytest.fixture(scope="module")
-def local(extraction: FeatureExtraction) -> LocalModel:
-    describer = Localizer(extraction, (View(),), DIMENSIONS)
-    collector = CellCollector(12, 500, seed=0)
+def local(extraction: FeatureExtraction) -> NearestCells:
+    describer = CellProjection(extraction.extractor, DIMENSIONS)
+    collector = NearestCellsCollector(12, 500, seed=0)
     for place in range(12):
-        collector.add(place, describer.projection(extraction.as_tensor(part(place)))[0])
+        collector.add(place, extraction.describe(part(place), describer))
     return collector.fit()
 
 
@@ -46,13 +49,13 @@ def flow(extraction: FeatureExtraction) -> NormalizingFlow:
 
 
 @pytest.fixture(scope="module")
-def localizer(extraction: FeatureExtraction, local: LocalModel, flow: NormalizingFlow) -> Localizer:
-    return Localizer(extraction, (View(), View(degrees=90.0)), DIMENSIONS, flow=flow, local=local)
+def localizer(extraction: FeatureExtraction, local: NearestCells, flow: NormalizingFlow) -> Localizer:
+    return Localizer(extraction, (View(), View(degrees=90.0)), SETTINGS, flow=flow, local=local)
 
 
 @pytest.fixture(scope="module")
-def within_box(extraction: FeatureExtraction, local: LocalModel) -> Localizer:
-    return Localizer(extraction, (View(),), DIMENSIONS, local=local, region=RegionOfInterest.from_box(BOX, (96, 96)))
+def within_box(extraction: FeatureExtraction, local: NearestCells) -> Localizer:
+    return Localizer(extraction, (View(),), SETTINGS, local=local, region=RegionOfInterest.from_box(BOX, (96, 96)))
 
 
 def part(seed: int) -> NDArray[np.uint8]:
@@ -87,20 +90,12 @@ def test_a_defect_is_hotter_than_good_parts_get(localizer: Localizer) -> None:
     assert localizer.peak(localizer.raw_map(spoilt(200, 240), "neighbours")) > 1.5 * max(good)
 
 
-def test_an_image_of_the_model_is_hotter_when_its_own_cells_are_left_out(
-    localizer: Localizer, extraction: FeatureExtraction
-) -> None:
-    cells = localizer.projection(extraction.as_tensor(part(3)))[0]
-    peaks = [localizer.peak(localizer.smooth(localizer.anomaly(cells, without))) for without in (None, 3)]
-    assert peaks[0] < peaks[1]
-
-
 @pytest.mark.parametrize("method", ["neighbours", "gradient"])
 def test_heat_ranks_pixels_as_the_raw_map_and_is_1_at_the_scale(localizer: Localizer, method: str) -> None:
-    raw = localizer.raw_map(spoilt(200, 240), method)  # type: ignore[arg-type]
+    raw = localizer.raw_map(spoilt(200, 240), method)
     height, width = raw.shape
     scale = float(np.sort(raw.ravel())[-20])
-    heat = localizer.heat(raw, method, scale, width, height)  # type: ignore[arg-type]
+    heat = localizer.heat(raw, method, scale, width, height)
     assert heat.dtype == np.float32
     assert (heat > 0).all()
     assert heat.ravel()[rank(raw)].tolist() == sorted(heat.ravel().tolist())
@@ -124,7 +119,7 @@ def test_heat_has_the_images_own_size(localizer: Localizer, size: tuple[int, int
 
 
 def test_without_what_a_method_needs_it_says_so(extraction: FeatureExtraction) -> None:
-    bare = Localizer(extraction, (View(),), DIMENSIONS)
+    bare = Localizer(extraction, (View(),), SETTINGS)
     with pytest.raises(NotFittedError, match=r"localization\.method=neighbours"):
         bare.raw_map(part(0), "neighbours")
     with pytest.raises(NotFittedError, match="fit"):
@@ -136,7 +131,7 @@ def test_gradient_maps_are_made_in_float32_whatever_the_extractor_computes_in(fl
     for dtype in (torch.float32, torch.bfloat16):
         network = build_extractor("alexnet", find_weights("alexnet"))
         extraction = FeatureExtraction(network, size=SIZE, scales=1, dtype=dtype)
-        localizer = Localizer(extraction, (View(),), DIMENSIONS, flow=flow)
+        localizer = Localizer(extraction, (View(),), SETTINGS, flow=flow)
         maps.append(localizer.raw_map(spoilt(200, 240), "gradient"))
         assert next(network.parameters()).dtype == dtype
         assert np.array_equal(maps[-1], localizer.raw_map(spoilt(200, 240), "gradient"))
@@ -155,11 +150,11 @@ def test_heat_is_zero_outside_the_region_of_interest_and_positive_inside(within_
     assert (heat[~inside] == 0).all()
 
 
-def test_the_peak_only_looks_inside_the_mask(extraction: FeatureExtraction, local: LocalModel) -> None:
+def test_the_peak_only_looks_inside_the_mask(extraction: FeatureExtraction, local: NearestCells) -> None:
     mask = np.zeros((96, 96), np.uint8)
     cv2.circle(mask, (48, 40), 30, 255, -1)
     region = RegionOfInterest.from_mask(mask)
-    masked = Localizer(extraction, (View(),), DIMENSIONS, local=local, region=region)
+    masked = Localizer(extraction, (View(),), SETTINGS, local=local, region=region)
     raw = np.full((112, 112), 2.0, np.float32)
     raw[56, 56] = 3.0
     raw[0, 0] = raw[-1, -1] = 9.0  # corners of the box, which the circle does not reach

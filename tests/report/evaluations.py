@@ -21,7 +21,6 @@ from differnet.images import GOOD, ImageSource, LabelledImage, load_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import give_verdict
-from differnet.localization.localizer import HeatMethod
 from differnet.localization.regions import find_regions
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest, TrainingRecord
@@ -38,10 +37,10 @@ class StubModel(DifferNet):
     """A model that has learnt nothing, with heat maps that are hot in one corner."""
 
     scale_is_fixed = True
-    method: HeatMethod | None = None
+    method: str | None = None
 
     def explain_stream(
-        self, images: Iterable[ImageSource], method: HeatMethod | None = None
+        self, images: Iterable[ImageSource], method: str | None = None
     ) -> Iterator[Explanation | Failure]:
         self.method = method
         for path in images:

@@ -48,8 +48,7 @@ def test_the_score_is_the_join_of_what_flow_and_cells_say(joined: DifferNet, ima
         assert isinstance(image, ImageFeatures)
         with torch.no_grad():
             flow = joined.flow.energy(image.features).item()
-        cells = localizer.projection(network.as_tensor(image.pixels))[0]
-        local = local_score(localizer.anomaly(cells), 0.05)
+        local = local_score(localizer.anomaly_of(image.pixels), 0.05)
         (mean, deviation), (local_mean, local_deviation) = scale.usual.tolist()
         expected = np.logaddexp((flow - mean) / deviation, (local - local_mean) / local_deviation)
         assert score == pytest.approx(expected, rel=1e-4)
@@ -63,7 +62,7 @@ def test_defective_parts_score_higher_than_good_ones(joined: DifferNet, product:
 
 @pytest.mark.parametrize("method", ["neighbours", "gradient"])
 def test_explaining_gives_the_same_verdict_whatever_the_map(joined: DifferNet, images: list[Path], method: str) -> None:
-    for verdict, explained in zip(joined.inspect_stream(images), joined.explain_stream(images, method), strict=True):  # type: ignore[arg-type]
+    for verdict, explained in zip(joined.inspect_stream(images), joined.explain_stream(images, method), strict=True):
         assert isinstance(verdict, Verdict)
         assert isinstance(explained, Explanation)
         assert explained.verdict.score == pytest.approx(verdict.score, rel=1e-5)

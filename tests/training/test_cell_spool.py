@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from differnet.errors import OutputError
-from differnet.features.cells import CellGrids
+from differnet.localization.neighbours.cells import CellGrids
 from differnet.training.cell_spool import CellSpool
 
 
@@ -37,6 +37,7 @@ def test_cells_come_back_in_any_order_rounded_to_half_precision() -> None:
         assert len(spool) == 5
         for seed in (3, 0, 4, 4, 1):
             back, expected = spool[seed], grids(seed)
+            assert isinstance(back, CellGrids)
             assert back.fine.dtype == back.coarse.dtype == torch.float32
             assert torch.equal(back.fine, expected.fine.half().float())
             assert torch.equal(back.coarse, expected.coarse.half().float())
@@ -47,8 +48,8 @@ def test_reading_between_writes_loses_nothing() -> None:
         spool.add(grids(0))
         _ = spool[0]
         spool.add(grids(1))
-        assert torch.equal(spool[0].fine, grids(0).fine.half().float())
-        assert torch.equal(spool[1].fine, grids(1).fine.half().float())
+        for seed in (0, 1):
+            assert torch.equal(spool[seed].tensors()["fine"], grids(seed).fine.half().float())
 
 
 @pytest.mark.usefixtures("tiny_files")

@@ -20,7 +20,7 @@ from differnet.bench.results import Ceilings, Stage, StageReport
 from differnet.detector import DifferNet
 from differnet.errors import ImageError
 from differnet.features import VIEWS_PER_CALL, VIEWS_PER_GROUP
-from differnet.features.cells import CellGrids
+from differnet.features.describer import Cells, Describer
 from differnet.images import load_image
 from differnet.images.failure import Failure
 from differnet.scoring import local_score, score_features
@@ -129,10 +129,10 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
         lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
     )
     network, weights = extraction.extractor, _bytes(extraction.extractor.state_dict().values())
-    projection = model.inspection.localizer.projection
+    describer = model.inspection.localizer.describer
     # One pass of the network gives both.
-    at_once = settings.scoring.local and extraction.scales == 1 and tuple(views) == (View(),)
-    grids: list[CellGrids] | None = None
+    at_once = describer is not None and settings.scoring.local and extraction.scales == 1 and tuple(views) == (View(),)
+    grids: list[Cells] | None = None
 
     def by_torch(work: Callable[[], object]) -> Callable[[], object] | None:
         return None if extraction.engine == "torch" else work
@@ -143,13 +143,13 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
             lambda: [apply_views(image, views) for image in resized],
             lambda made: _bytes(resized) + _bytes(made),
         )
-        if at_once:
+        if at_once and describer is not None:
             features, grids = clock(
                 "extract, cells",
-                lambda: extraction.extract_with_cells(resized, projection),
+                lambda: extraction.extract_with_cells(resized, describer),
                 lambda made: _bytes(resized) + _bytes([made[0]]) + _cell_bytes(made[1]) + len(resized) * weights,
                 extraction.dtype,
-                by_torch(lambda: extraction.extract_with_cells(resized, projection, compiled=False)),
+                by_torch(lambda: extraction.extract_with_cells(resized, describer, compiled=False)),
             )
         else:
             features = clock(
@@ -173,9 +173,9 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
             lambda made: _bytes([batch, made]) + len(parts) * weights,
             extraction.dtype,
         ).unflatten(0, (len(paths), -1))
-    if settings.scoring.local:
+    if settings.scoring.local and describer is not None:
         if grids is None:
-            grids = _measure_cells(model, clock, resized, at_once=at_once)
+            grids = _measure_cells(model, describer, clock, resized, at_once=at_once)
         _measure_local(model, clock, grids, by_torch)
     groups = features.split(max(1, VIEWS_PER_GROUP // len(views)))
     clock(
@@ -195,10 +195,10 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
 
 
 def _measure_cells(
-    model: DifferNet, clock: _Clock, resized: Sequence[NDArray[np.uint8]], *, at_once: bool
-) -> list[CellGrids]:
+    model: DifferNet, describer: Describer, clock: _Clock, resized: Sequence[NDArray[np.uint8]], *, at_once: bool
+) -> list[Cells]:
     """Describing the cells of images, where that is not a part of another stage."""
-    extraction, projection = model.extraction, model.inspection.localizer.projection
+    extraction = model.extraction
     network = extraction.extractor
     images = _as_tensor(np.stack(resized), model.device)
     parts = images.split(VIEWS_PER_CALL[model.device.type])
@@ -208,12 +208,16 @@ def _measure_cells(
         maps = [network.forward_stages(_as_float(part))[:before_last] for part in parts]
         return clock(
             "cells",
-            lambda: [grid for of_part in maps for grid in projection.describe(of_part, extraction.size)],
+            lambda: [grid for of_part in maps for grid in describer.describe(of_part, extraction.size)],
             lambda made: sum(_bytes(of_part) for of_part in maps) + _cell_bytes(made),
         )
     return clock(
         "cells",
-        lambda: [grid for part in parts for grid in projection(_as_float(part))],
+        lambda: [
+            grid
+            for part in parts
+            for grid in describer.describe(network.forward_stages(_as_float(part)), extraction.size)
+        ],
         lambda made: _bytes([images]) + len(parts) * _bytes(network.state_dict().values()) + _cell_bytes(made),
         extraction.dtype,
     )
@@ -222,7 +226,7 @@ def _measure_cells(
 def _measure_local(
     model: DifferNet,
     clock: _Clock,
-    grids: Sequence[CellGrids],
+    grids: Sequence[Cells],
     by_torch: Callable[[Callable[[], object]], Callable[[], object] | None],
 ) -> None:
     """Comparing the cells of images with good ones."""
@@ -273,5 +277,5 @@ def _bytes(values: Iterable[Tensor | NDArray[np.uint8]]) -> int:
     return sum(value.nbytes for value in values)
 
 
-def _cell_bytes(grids: Iterable[CellGrids]) -> int:
-    return sum(_bytes([grid.fine, grid.coarse]) for grid in grids)
+def _cell_bytes(grids: Iterable[Cells]) -> int:
+    return sum(_bytes(grid.tensors().values()) for grid in grids)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from differnet.errors import SettingsError
+from differnet.settings.localization_methods import LOCALIZATION_METHODS
 
 __all__ = ["DeviceOption", "JsonOption", "MapMethodOption", "MapsOption", "WeightsOption", "parse_assignments"]
 
@@ -30,7 +31,7 @@ MapsOption = Annotated[
 
 MapMethodOption = Annotated[
     str | None,
-    typer.Option("--map-method", help="neighbours or gradient (the paper's); by default the model's own."),
+    typer.Option("--map-method", help=f"{' or '.join(LOCALIZATION_METHODS)}; by default the model's own."),
 ]
 
 

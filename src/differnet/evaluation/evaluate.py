@@ -21,7 +21,7 @@ from differnet.images import GOOD, LabelledImage, read_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import Verdict
-from differnet.localization.localizer import HeatMethod
+from differnet.localization.registry import method_class
 from differnet.training.progress import Listener, Progress
 
 __all__ = ["DefectMetrics", "Evaluation", "ScoredImage", "evaluate"]
@@ -125,7 +125,7 @@ def evaluate(
     listener: Progress | None = None,
     *,
     maps: bool | None = None,
-    method: HeatMethod | None = None,
+    method: str | None = None,
 ) -> Evaluation:
     """Score labelled images and compute metrics.
 
@@ -134,7 +134,7 @@ def evaluate(
         images: Good and defective images; those that cannot be read are left out and listed, and so is a ground truth.
         listener: Hears of the progress.
         maps: Whether to make heat maps and measure them against the ground truth; None makes them if some image has
-            one and they cost little, that is, unless they are made by ``gradient``.
+            one and they cost little, as all but those by ``gradient`` do.
         method: Of the heat maps; None for the model's own.
 
     Raises:
@@ -148,7 +148,7 @@ def evaluate(
     masks = 0
     if maps is None:
         chosen = method or model.settings.localization.method
-        maps = chosen == "neighbours" and any(image.mask is not None for image in images)
+        maps = method_class(chosen).quick and any(image.mask is not None for image in images)
     paths = (image.path for image in images)
     results = model.explain_stream(paths, method) if maps else model.inspect_stream(paths, all_views=True)
     for done, (image, result) in enumerate(zip(images, results, strict=True), start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +12,15 @@ from torch.nn import functional
 
 from differnet.detector import DifferNet
 from differnet.errors import NotFittedError, SettingsError
-from differnet.export.heat import HeatMap
 from differnet.export.judge import Judge
 from differnet.export.precision import Precision, in_precision
 from differnet.export.resize import PillowResize
 from differnet.extractors.rounding import round_as_bfloat16
-from differnet.features.cells import CellGrids, CellProjection
+from differnet.features.describer import Describer
 from differnet.features.pooling import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
+from differnet.localization.registry import build_method, exportable_methods
 from differnet.scoring import CommonScale
 from differnet.views import View, apply_view, fixed_views
 
@@ -27,8 +28,6 @@ __all__ = ["InspectionGraph"]
 
 # Views per pass of the network, so that the memory that it takes does not grow with their number.
 _BATCH = 8
-# The side of a raw map is this fraction of the image's that the extractor sees.
-_REDUCTION = 4
 
 
 class InspectionGraph(nn.Module):
@@ -41,15 +40,16 @@ class InspectionGraph(nn.Module):
 
     Raises:
         NotFittedError: If the model has learnt nothing.
-        SettingsError: If its maps are made by gradient, which a graph for inference has not.
+        SettingsError: If its method has no maps in a graph for inference, as that by gradient.
     """
 
     def __init__(self, model: DifferNet, *, with_map: bool = False, precision: Precision = "float32") -> None:
         super().__init__()
-        if with_map and model.settings.localization.method != "neighbours":
+        method = build_method(model.settings.localization)
+        if with_map and not method.can_export:
             raise SettingsError(
-                "Maps by gradient cannot be exported: export without --map, or train a model with "
-                "localization.method=neighbours."
+                f"Maps by {method.name} cannot be exported: export without --map, or train a model with "
+                f"localization.method={' or '.join(exportable_methods())}."
             )
         model = in_precision(model, "float32")
         extraction = model.extraction
@@ -72,20 +72,20 @@ class InspectionGraph(nn.Module):
         self.views = fixed_views(model.settings.views)
         self._views = _Views(self.views, size)
         self.judge = None if model.calibration is None else Judge(model.calibration)
-        self._cells: CellProjection | None = None
-        self._heat: HeatMap | None = None
+        self._describer: Describer | None = None
+        self._heat: nn.Module | None = None
         self.scale_is_fixed = False
         if self._scale is not None or with_map:
             if self._local is None:
                 raise NotFittedError("The model has no cells of good parts; train it again.")
-            self._cells = CellProjection(self._extractor, model.settings.localization.dimensions)
-        if with_map:
+            self._describer = method.describer(self._extractor)
+        if with_map and self._local is not None:
             self.scale_is_fixed = bool(len(model.fitted.peaks)) and model.calibration is not None
             scale = None
             if self.scale_is_fixed and model.calibration is not None:
                 scale = display_scale(model.fitted.peaks.double().numpy(), model.calibration.false_reject_rate)
-            cells = self._describe(self._network(torch.zeros(1, 3, size, size)), size).fine.shape[0]
-            self._heat = HeatMap(cells, size // _REDUCTION, scale, self.region)
+            blank = self._local.anomaly(self._describe(self._network(torch.zeros(1, 3, size, size)), size))
+            self._heat = method.heat_graph(len(blank), size, scale, self.region)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class InspectionGraph(nn.Module):
             results.append(self._heat(anomaly, image))
         return tuple(results)
 
-    def _features(self, pixels: Tensor) -> tuple[Tensor, CellGrids | None]:
+    def _features(self, pixels: Tensor) -> tuple[Tensor, Any]:
         """(V, d) features of the views, and the cells of the image as it is, which is the first view."""
         size = pixels.shape[-1]
         cells = None
@@ -121,7 +121,7 @@ class InspectionGraph(nn.Module):
             views = self._views(pixels, start, _BATCH)
             pooled = []
             for scale in range(self._scales):
-                described = self._cells is not None and start == scale == 0
+                described = self._describer is not None and start == scale == 0
                 maps = self._network(_halved(views, scale), described)
                 chosen = [maps[self._extractor.place_of(stage)] for stage in self._stages]
                 pooled.append(pool_maps(chosen, self._deviation))
@@ -134,10 +134,10 @@ class InspectionGraph(nn.Module):
         last = max(-2, *self._stages) if described else max(self._stages)
         return self._extractor.forward_stages(levels / 255, last)
 
-    def _describe(self, maps: Sequence[Tensor], size: int) -> CellGrids:
-        if self._cells is None:
+    def _describe(self, maps: Sequence[Tensor], size: int) -> Any:  # noqa: ANN401
+        if self._describer is None:
             raise NotFittedError("The model has no cells of good parts; train it again.")
-        return self._cells.describe(maps[: len(self._extractor.stage_channels)], size)[0]
+        return self._describer.describe(maps[: len(self._extractor.stage_channels)], size)[0]
 
     def _aggregate(self, view_scores: Tensor) -> Tensor:
         """What `differnet.scoring.aggregate` does, by operations that every runtime has."""

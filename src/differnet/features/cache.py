@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.errors import OutputError
-from differnet.features.cells import CellGrids
+from differnet.features.describer import Cells
 from differnet.files import replacing
 
 __all__ = ["CachedImage", "FeatureCache"]
+
+_FEATURES = "features"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class CachedImage:
     """
 
     features: Tensor
-    cells: CellGrids | None
+    cells: Cells | None
 
 
 class FeatureCache:
@@ -68,13 +70,18 @@ class FeatureCache:
         digest.update(np.ascontiguousarray(pixels).data)
         return digest.hexdigest()
 
-    def get(self, key: str) -> CachedImage | None:
-        """What is kept under a name; None if there is nothing, or if it is damaged."""
+    def get(self, key: str, kind: type[Cells] | None = None) -> CachedImage | None:
+        """What is kept under a name; None if there is nothing, or if it is damaged.
+
+        Args:
+            key: The name.
+            kind: Of the cells that are kept with the features; None for none.
+        """
         try:
             tensors = safetensors.torch.load_file(self._file(key))
-            cells = CellGrids(tensors["fine"], tensors["coarse"]) if "fine" in tensors else None
-            return CachedImage(tensors["features"], cells)
-        except (OSError, KeyError, safetensors.SafetensorError):
+            features = tensors.pop(_FEATURES)
+            return CachedImage(features, None if kind is None else kind(**tensors))
+        except (OSError, KeyError, TypeError, safetensors.SafetensorError):
             return None
 
     def put(self, key: str, image: CachedImage) -> None:
@@ -83,9 +90,7 @@ class FeatureCache:
         Raises:
             OutputError: If the file cannot be written.
         """
-        tensors = {"features": image.features}
-        if image.cells is not None:
-            tensors |= {"fine": image.cells.fine, "coarse": image.cells.coarse}
+        tensors = {_FEATURES: image.features, **({} if image.cells is None else image.cells.tensors())}
         file = self._file(key)
         try:
             file.parent.mkdir(exist_ok=True)

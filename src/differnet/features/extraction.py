@@ -6,11 +6,11 @@ import itertools
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from differnet.extractors import Extractor
 from differnet.extractors.openvino_stages import can_compile
 from differnet.extractors.rounding import round_as_bfloat16
 from differnet.features.cache import CachedImage, FeatureCache
-from differnet.features.cells import CellGrids, CellProjection
+from differnet.features.describer import Cells, Describer
 from differnet.features.image_features import FeatureBank, ImageFeatures, PreparedImage
 from differnet.features.openvino_features import CompiledFeatures, compile_features
 from differnet.features.pooling import pool_maps, pool_scales
@@ -126,7 +126,7 @@ class FeatureExtraction:
             )
         if able and engine != "torch":
             self.engine = "openvino"
-        self._compiled: dict[int, CompiledFeatures] = {}
+        self._compiled: dict[Hashable, CompiledFeatures] = {}
         self._compiling = threading.Lock()
 
     def stream(
@@ -134,7 +134,7 @@ class FeatureExtraction:
         sources: Iterable[ImageSource],
         views: ViewChoice,
         names: Sequence[str] | None = None,
-        cells: CellProjection | None = None,
+        cells: Describer | None = None,
     ) -> Iterator[ImageFeatures | Failure]:
         """Compute the features of each image, in the order of the input.
 
@@ -156,7 +156,7 @@ class FeatureExtraction:
         sources: Iterable[ImageSource],
         views: ViewChoice,
         names: Sequence[str] | None = None,
-        cells: CellProjection | None = None,
+        cells: Describer | None = None,
         *,
         side_by_side: bool = True,
     ) -> Iterator[list[ImageFeatures | Failure]]:
@@ -204,7 +204,7 @@ class FeatureExtraction:
         *,
         names: Sequence[str] | None = None,
         visit: Callable[[ImageFeatures], None] = lambda image: None,
-        cells: CellProjection | None = None,
+        cells: Describer | None = None,
     ) -> FeatureBank:
         """Compute the features of many images and keep them.
 
@@ -242,6 +242,20 @@ class FeatureExtraction:
         """Turn uint8 (size, size, 3) pixels into (1, 3, size, size) float32 in [0, 1] on the device."""
         # A copy, since the array may be read-only; NHWC bytes seen as NCHW are channels_last already.
         return torch.tensor(pixels, device=self.device)[None].permute(0, 3, 1, 2).float() / 255
+
+    @torch.no_grad()
+    def describe(self, pixels: NDArray[np.uint8], describer: Describer) -> Any:  # noqa: ANN401 - the describer's cells
+        """Describe the cells of a resized image by torch, in a pass of the network of their own.
+
+        Args:
+            pixels: uint8 (size, size, 3).
+            describer: Of the cells.
+
+        Returns:
+            The cells, on the device.
+        """
+        [cells] = describer.describe(self.extractor.forward_stages(self.as_tensor(pixels)), self.size)
+        return cells
 
     @torch.no_grad()
     def extract(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
@@ -289,9 +303,9 @@ class FeatureExtraction:
             features, _ = network([*views])
         return features.unflatten(0, (len(turned), -1))
 
-    def _compile(self, cells: CellProjection | None) -> CompiledFeatures | None:
+    def _compile(self, cells: Describer | None) -> CompiledFeatures | None:
         """The compiled network, which is made when it is first wanted; None where torch is the engine."""
-        key = 0 if cells is None else cells.dimensions
+        key = None if cells is None else cells.key
         with self._compiling:
             if self.engine == "openvino" and key not in self._compiled:
                 try:
@@ -300,7 +314,7 @@ class FeatureExtraction:
                         self.size,
                         self.stages,
                         deviation=self.deviation,
-                        cells=cells,
+                        describer=cells,
                         fingerprint=self._fingerprint,
                     )
                 except (ImportError, OSError, RuntimeError) as error:
@@ -314,8 +328,8 @@ class FeatureExtraction:
 
     @torch.no_grad()
     def extract_with_cells(
-        self, images: Sequence[NDArray[np.uint8]], cells: CellProjection, *, compiled: bool = True
-    ) -> tuple[Tensor, list[CellGrids]]:
+        self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool = True
+    ) -> tuple[Tensor, list[Cells]]:
         """Compute the features of resized images as they are, and describe their cells, in one pass of the network.
 
         Args:
@@ -351,7 +365,7 @@ class FeatureExtraction:
         views: ViewChoice,
         index: int = 0,
         name: str | None = None,
-        cells: CellProjection | None = None,
+        cells: Describer | None = None,
         *,
         compute: bool = True,
     ) -> PreparedImage | Failure:
@@ -374,7 +388,7 @@ class FeatureExtraction:
         chosen = views(index) if callable(views) else views
         pixels = resize(cropped, self.size)
         key = "" if self._cache is None else self._cache.key(pixels, self._description(chosen, cells))
-        found = None if self._cache is None else self._cache.get(key)
+        found = None if self._cache is None else self._cache.get(key, None if cells is None else cells.cells)
         prepared = PreparedImage(index, name, image.shape[1], image.shape[0], chosen, pixels, key=key, found=found)
         if found is not None or self.device.type != "cpu":
             return prepared
@@ -387,7 +401,7 @@ class FeatureExtraction:
     def finish(
         self,
         images: Sequence[PreparedImage | Failure],
-        cells: CellProjection | None = None,
+        cells: Describer | None = None,
         *,
         several: bool = False,
     ) -> list[ImageFeatures | Failure]:
@@ -413,10 +427,8 @@ class FeatureExtraction:
             )
         return results
 
-    def _compute(
-        self, batch: Sequence[PreparedImage], cells: CellProjection | None, *, compiled: bool
-    ) -> list[CachedImage]:
-        grids: Sequence[CellGrids | None] = [None] * len(batch)
+    def _compute(self, batch: Sequence[PreparedImage], cells: Describer | None, *, compiled: bool) -> list[CachedImage]:
+        grids: Sequence[Cells | None] = [None] * len(batch)
         pixels = [image.pixels for image in batch]
         parts, first = [], 0
         if cells is not None and self.scales == 1 and all(image.views[0] == View() for image in batch):
@@ -438,15 +450,13 @@ class FeatureExtraction:
                 self._cache.put(image.key, found)
         return computed
 
-    def _describe_cells(
-        self, images: Sequence[NDArray[np.uint8]], cells: CellProjection, *, compiled: bool
-    ) -> list[CellGrids]:
+    def _describe_cells(self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool) -> list[Cells]:
         network = self._compile(cells) if compiled else None
         if network is None:
-            return [cells(self.as_tensor(image))[0] for image in images]
+            return [self.describe(image, cells) for image in images]
         return network(images)[1]
 
-    def _description(self, views: Sequence[View], cells: CellProjection | None) -> str:
+    def _description(self, views: Sequence[View], cells: Describer | None) -> str:
         """All that features depend on beside the pixels."""
         parts = (
             self._fingerprint,
@@ -457,7 +467,7 @@ class FeatureExtraction:
             str(self.dtype),
             self.device.type,
             tuple(views),
-            None if cells is None else cells.dimensions,
+            None if cells is None else cells.key,
         )
         return repr(parts)
 

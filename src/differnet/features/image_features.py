@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.features.cache import CachedImage
-from differnet.features.cells import CellGrids
+from differnet.features.describer import Cells
 from differnet.images.failure import Failure
 from differnet.views import View
 
@@ -37,7 +37,7 @@ class ImageFeatures:
     height: int
     features: Tensor
     pixels: NDArray[np.uint8]
-    cells: CellGrids | None = None
+    cells: Cells | None = None
 
 
 @dataclass(frozen=True)

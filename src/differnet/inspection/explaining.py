@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from differnet.errors import SettingsError
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection
-from differnet.localization.localizer import HEAT_METHODS, HeatMethod, display_scale
+from differnet.localization.localizer import display_scale
 from differnet.localization.regions import find_regions
 
 __all__ = ["explain_stream"]
 
 
 def explain_stream(
-    inspection: Inspection, images: Iterable[ImageSource], method: HeatMethod | None = None
+    inspection: Inspection, images: Iterable[ImageSource], method: str | None = None
 ) -> Iterator[Explanation | Failure]:
     """Explain images one after the other, as they come; see `DifferNet.explain_stream`.
 
@@ -31,14 +30,11 @@ def explain_stream(
     model, localizer = inspection.model, inspection.localizer
     own = model.settings.localization.method
     chosen = own if method is None else method
-    if chosen not in HEAT_METHODS:
-        raise SettingsError(f"There is no map by '{chosen}'; choose one of {', '.join(HEAT_METHODS)}.")
+    quick, described = localizer.method(chosen).quick, localizer.needs_cells(chosen)
     fixed = None
     if chosen == own and len(model.peaks) and model.calibration is not None:
         fixed = display_scale(model.peaks.double().numpy(), model.calibration.false_reject_rate)
-    for image, clock, flow_score in inspection.features(
-        images, described=chosen == "neighbours", side_by_side=chosen != "gradient"
-    ):
+    for image, clock, flow_score in inspection.features(images, described=described, side_by_side=quick):
         if isinstance(image, Failure):
             yield image
             continue

@@ -81,7 +81,7 @@ class Inspection:
         self.localizer = localizer or Localizer(
             extraction,
             self._views,
-            settings.localization.dimensions,
+            settings.localization,
             flow=model.flow,
             local=model.local,
             region=model.region,
@@ -99,7 +99,7 @@ class Inspection:
     def prepare(self, image: ImageSource) -> Prepared | Failure:
         """Do for an image what is done for each by itself, see `DifferNet.prepare`."""
         started = time.perf_counter()
-        cells = None if self._scale is None else self.localizer.projection
+        cells = None if self._scale is None else self.localizer.describer
         prepared = self._extraction.prepare(image, self._way().first, cells=cells)
         if isinstance(prepared, Failure):
             return prepared
@@ -114,7 +114,7 @@ class Inspection:
         way, started = self._way(), time.perf_counter()
         group = self._extraction.finish(
             [each if isinstance(each, Failure) else each.image for each in images],
-            None if self._scale is None else self.localizer.projection,
+            None if self._scale is None else self.localizer.describer,
         )
         before = [0.0 if isinstance(each, Failure) else each.seconds for each in images]
         anomalies = [None if isinstance(each, Failure) else each.anomaly for each in images]
@@ -140,7 +140,7 @@ class Inspection:
             side_by_side: See `FeatureExtraction.stream_groups`.
         """
         started = time.perf_counter()
-        cells = self.localizer.projection if described else None
+        cells = self.localizer.describer if described else None
         chosen = views or self._views
         for group in self._extraction.stream_groups(images, chosen, cells=cells, side_by_side=side_by_side):
             yield from self._scored(group, started, [0.0] * len(group), scored=scored)
@@ -233,10 +233,9 @@ class Inspection:
         """The local anomaly of an image's cells, for models whose score counts it."""
         if self._scale is None:
             return None
-        cells = image.cells
-        if cells is None:  # a map by gradient was asked for; the verdict is the model's all the same
-            cells = self.localizer.projection(self._extraction.as_tensor(image.pixels))[0]
-        return self.localizer.anomaly(cells)
+        if image.cells is None:  # a map by another method was asked for; the verdict is the model's all the same
+            return self.localizer.anomaly_of(image.pixels)
+        return self.localizer.anomaly(image.cells)
 
 
 def _milliseconds_since(start: float) -> float:

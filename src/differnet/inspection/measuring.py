@@ -48,7 +48,7 @@ def measure_images(
     scores: list[float] = []
     peaks: list[float] = []
     failures: list[Failure] = []
-    inspected = inspection.features(sources, described=method == "neighbours")
+    inspected = inspection.features(sources, described=localizer.needs_cells(method))
     for done, (image, _, flow_score) in enumerate(inspected, start=1):
         if isinstance(image, Failure):
             failures.append(image)

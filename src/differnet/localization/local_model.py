@@ -1,208 +1,75 @@
-"""Local likelihood: how far each cell of an image is from the cells of good images."""
+"""What a method of localization learns of the cells of good images, and how it collects them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from differnet.features.cells import CellGrids
-
-__all__ = ["COARSE_LIMIT", "CellCollector", "GoodCells", "LocalModel"]
-
-# Candidates for each kept cell, and cells whose distance to the others tells what is usual.
-_CANDIDATES = 4
-_USUAL_CELLS = 8192
-_CHUNK = 8192
-_EPS = 1e-6
-COARSE_LIMIT = 2.0
-"""A coarse window is wide: what it adds is cut off here, in standard deviations, or it would blur a fine signal."""
+__all__ = ["CellCollector", "LocalModel"]
 
 
-@dataclass(frozen=True)
-class GoodCells:
-    """Cells kept as the model of good parts, with what distance from them is usual.
+class LocalModel(ABC):
+    """A model of good cells: it tells how anomalous each cell of an image is.
 
-    Attributes:
-        cells: (n, k) float16.
-        mean: Mean distance of a good cell to the nearest of them that is not of its own image.
-        deviation: Standard deviation of that distance.
-        images: (n,) int64, place of the image that each came from; empty when that is not known any more.
+    For every implementation:
+
+    - its method's ``restore(model.state())`` gives the same anomaly to the last bit;
+    - `to` changes where the anomaly is computed, not what it is;
+    - what `compile` gives agrees with `anomaly` to rounding;
+    - `anomaly` consists of operations that ``torch.export`` takes, for a method whose maps can be exported.
     """
 
-    cells: Tensor
-    mean: float
-    deviation: float
-    images: Tensor
-
-    def standardised_distance(self, queries: Tensor, without_image: int | None = None) -> Tensor:
-        """How many standard deviations the nearest cell is farther than usual.
-
-        Args:
-            queries: (m, k) float32.
-            without_image: Leave out the cells of this image, unless there are no others, as where all images are equal.
-
-        Returns:
-            (m,) float32.
-        """
-        others = self.cells if without_image is None else self.cells[self.images != without_image]
-        cells = others if len(others) else self.cells
-        return (_nearest(queries, cells.float()) - self.mean) / self.deviation
-
-
-class LocalModel:
-    """Maps the local anomaly of an image: a nearest-neighbour model of good cells at two window sizes.
-
-    The fine windows find small defects and their outline; the coarse ones those that are strange only as a whole.
-    Distances of either are counted in standard deviations of those of good images and added, the coarse one cut off.
-
-    Args:
-        fine: Good cells of the small windows.
-        coarse: Good cells of the large windows.
-    """
-
-    def __init__(self, fine: GoodCells, coarse: GoodCells) -> None:
-        self.fine = fine
-        self.coarse = coarse
-
-    def anomaly(self, grids: CellGrids, without_image: int | None = None) -> Tensor:
+    @abstractmethod
+    def anomaly(self, cells: Any) -> Tensor:  # noqa: ANN401 - what the method's describer makes
         """Compute the local anomaly of an image.
 
         Args:
-            grids: Cells of the image.
-            without_image: Place of the image among those fitted, to compare it with all others only.
+            cells: Of the image, on the model's device.
 
         Returns:
-            (g, g) float32, about 0 for good cells, higher is more anomalous, unbounded.
+            (g, g) float32, one value a cell, higher is more anomalous, unbounded.
         """
-        side = grids.fine.shape[0]
-        fine = self.fine.standardised_distance(grids.fine.flatten(0, 1), without_image).unflatten(0, (side, side))
-        small = grids.coarse.shape[0]
-        coarse = self.coarse.standardised_distance(grids.coarse.flatten(0, 1), without_image)
-        spread = functional.interpolate(
-            coarse.view(1, 1, small, small), size=(side, side), mode="bilinear", align_corners=False
-        )[0, 0]
-        return fine + spread.clamp(max=COARSE_LIMIT)
 
+    @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """The model as tensors."""
-        return {
-            f"{name}.{part}": tensor
-            for name, good in (("fine", self.fine), ("coarse", self.coarse))
-            for part, tensor in (
-                ("cells", good.cells),
-                ("usual", torch.tensor([good.mean, good.deviation], dtype=torch.float64)),
-            )
-        }
+        """The model as named tensors, as they stand in the model file; a score depends on no other part of it."""
 
-    @classmethod
-    def from_state(cls, state: dict[str, Tensor], dimensions: int) -> LocalModel:
-        """The reverse of `state`.
-
-        Raises:
-            KeyError: If a tensor is missing.
-            ValueError: If a tensor is not of the expected shape, dtype or range.
-        """
-        levels = []
-        for name in ("fine", "coarse"):
-            cells, usual = state[f"{name}.cells"], state[f"{name}.usual"]
-            shaped = cells.dim() == 2 and cells.shape[1] == dimensions and len(cells) > 0
-            if not (shaped and cells.dtype == torch.float16 and cells.isfinite().all()):
-                raise ValueError(f"{name}.cells")
-            if usual.dtype != torch.float64 or usual.shape != (2,) or not (usual.isfinite().all() and usual[1] > 0):
-                raise ValueError(f"{name}.usual")
-            levels.append(GoodCells(cells, usual[0].item(), usual[1].item(), torch.empty(0, dtype=torch.int64)))
-        return cls(*levels)
-
+    @abstractmethod
     def to(self, device: torch.device) -> LocalModel:
         """The model on a device."""
-        return LocalModel(
-            *(
-                GoodCells(good.cells.to(device), good.mean, good.deviation, good.images.to(device))
-                for good in (self.fine, self.coarse)
-            )
-        )
+
+    def compile(self, cells: Any) -> Callable[[Any], Tensor] | None:  # noqa: ANN401 - as above
+        """What OpenVINO computes `anomaly` by; None for a model that it has no graph of.
+
+        Args:
+            cells: Of any image, for their shapes.
+
+        Raises:
+            ImportError: If OpenVINO is not there.
+            RuntimeError: If it cannot work on this machine.
+        """
+        return None
 
 
-class CellCollector:
-    """Keeps a share of every training image's cells, so that memory does not grow with the number of images.
+class CellCollector(Protocol):
+    """Takes the cells of good images, one after the other, and fits a local model to them.
 
-    Args:
-        images: Number of images to come.
-        cells: Number of cells that the model will keep of each window size.
-        seed: Of the choice.
+    - Cells added in another order, or twice the same, give the same model only where a method says so; the same cells
+      in the same order always do.
+    - ``fit(without)`` is what `fit` gives where those images were never added, and may be called many times.
+    - Its memory must not grow with the number of images beyond what the model needs.
     """
 
-    def __init__(self, images: int, cells: int, seed: int) -> None:
-        self._of_each = -(-_CANDIDATES * cells // max(images, 1))
-        self._cells = cells
-        self._seed = seed
-        self._fine: list[Tensor] = []
-        self._coarse: list[Tensor] = []
-        self._places: list[int] = []
-
-    def add(self, place: int, grids: CellGrids) -> None:
-        """Take cells of an image, given its place among the images."""
-        random = np.random.default_rng([self._seed, 2, place])
-        for kept, grid in ((self._fine, grids.fine), (self._coarse, grids.coarse)):
-            flat = grid.flatten(0, 1)
-            chosen = random.permutation(len(flat))[: self._of_each]
-            kept.append(flat[torch.from_numpy(np.sort(chosen)).to(flat.device)].cpu())
-        self._places.append(place)
+    def add(self, place: int, cells: Any) -> None:  # noqa: ANN401 - as above
+        """Take the cells of an image, given its place among the images."""
 
     def fit(self, without: Collection[int] = ()) -> LocalModel:
-        """Choose the cells of the model and measure what distance from them is usual.
+        """Fit the model.
 
         Args:
             without: Places of images to leave out, as if they had never been added; not all.
         """
-        return LocalModel(self._fit(self._fine, without), self._fit(self._coarse, without))
-
-    def _fit(self, of_images: Sequence[Tensor], without: Collection[int]) -> GoodCells:
-        kept_images = [
-            (flat, place) for flat, place in zip(of_images, self._places, strict=True) if place not in without
-        ]
-        cells = torch.cat([flat for flat, _ in kept_images])
-        places = torch.cat([torch.full((len(flat),), place) for flat, place in kept_images])
-        chosen = _spread_out(cells, self._cells)
-        # In the precision in which they are stored.
-        kept, kept_places = cells[chosen].half(), places[chosen]
-        random = np.random.default_rng([self._seed, 3])
-        sample = torch.from_numpy(random.permutation(len(cells))[:_USUAL_CELLS])
-        distances = []
-        for place in places[sample].unique().tolist():
-            queries = cells[sample[places[sample] == place]]
-            distances.append(_nearest(queries, kept[kept_places != place].float()))
-        usual = torch.cat(distances)
-        usual = usual[usual.isfinite()]
-        return GoodCells(kept, usual.mean().item(), max(usual.std().item(), _EPS), kept_places)
-
-
-def _spread_out(cells: Tensor, count: int) -> Tensor:
-    """Choose cells greedily, each the farthest from those chosen (k-centre; PatchCore's coreset, Roth et al. 2022)."""
-    if len(cells) <= count:
-        return torch.arange(len(cells))
-    squares = cells.square().sum(1)
-    chosen = torch.empty(count, dtype=torch.int64)
-    nearest = torch.full((len(cells),), float("inf"))
-    place = int((cells - cells.mean(0)).square().sum(1).argmin())
-    for i in range(count):
-        chosen[i] = place
-        nearest = torch.minimum(nearest, torch.addmv(squares + squares[place], cells, cells[place], alpha=-2))
-        place = int(nearest.argmax())
-    return chosen
-
-
-def _nearest(queries: Tensor, cells: Tensor) -> Tensor:
-    """Distance of each query (m, k) to the nearest of the cells (n, k); infinite where there are none."""
-    if not len(cells):
-        return queries.new_full((len(queries),), float("inf"))
-    squares = cells.square().sum(1)
-    parts = [
-        torch.addmm(squares, part, cells.T, alpha=-2).amin(1) + part.square().sum(1) for part in queries.split(_CHUNK)
-    ]
-    return torch.cat(parts).clamp_min(0).sqrt()

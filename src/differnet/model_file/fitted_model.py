@@ -41,7 +41,7 @@ class FittedModel:
     Attributes:
         manifest: Settings, how the model came about, its threshold's record: all but the tensors.
         flow: The density of good images' features, for inference only.
-        local: The cells of good parts; None for models that map by gradient.
+        local: The model of good cells; None for methods of localization without one.
         scale: Joins the scores of flow and cells; None where the flow's alone counts.
         scores: (n,) float32 scores of good images that the flow which gave them was not trained on.
         peaks: (n,) float32 hottest raw map value of each of these images; empty if that was not measured.

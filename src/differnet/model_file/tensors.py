@@ -15,6 +15,7 @@ from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.flow.build import build_flows
 from differnet.images import RegionOfInterest
 from differnet.localization.local_model import LocalModel
+from differnet.localization.registry import build_method
 from differnet.model_file.manifest import Manifest
 from differnet.scoring import CommonScale
 
@@ -37,7 +38,7 @@ class Parts:
         scores: (n,) float32, of the held-out good images; empty if there are none.
         peaks: (n,) float32, the hottest of their maps; empty if there are none.
         calibration: The threshold; None if there is none.
-        local: The good cells; None for models without.
+        local: The model of good cells; None for methods without.
         scale: Of the joined score; None for models that score by the flow alone.
         region: Region of interest; None for whole images.
     """
@@ -124,10 +125,8 @@ def _read_local(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[
     local = {
         name.removeprefix(_LOCAL_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(_LOCAL_PREFIX)
     }
-    if not local and manifest.settings.localization.method != "neighbours":
-        return None
     try:
-        return LocalModel.from_state(local, manifest.settings.localization.dimensions)
+        return build_method(manifest.settings.localization).restore(local)
     except (KeyError, ValueError) as error:
         raise ModelFileError(
             f"{path}: the tensor '{_LOCAL_PREFIX}{error.args[0]}' is missing or not as expected; train again."

@@ -20,7 +20,6 @@ from differnet.evaluation.evaluate import Evaluation, ScoredImage
 from differnet.images import load_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
-from differnet.localization.localizer import HeatMethod
 from differnet.localization.overlay import DISPLAY_TOP, blend_heat
 from differnet.report.content import number
 from differnet.training.progress import Progress
@@ -145,7 +144,7 @@ def choose_images(evaluation: Evaluation, calibrated: bool) -> list[Choice]:
 
 
 def draw_gallery(
-    model: DifferNet, choices: Sequence[Choice], folder: str, method: HeatMethod | None, listener: Progress
+    model: DifferNet, choices: Sequence[Choice], folder: str, method: str | None, listener: Progress
 ) -> list[Gallery]:
     """Compute the heat maps and draw the cards.
 

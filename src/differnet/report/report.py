@@ -20,7 +20,6 @@ from differnet.detector import DifferNet
 from differnet.errors import DatasetError, MissingExtraError, NotFittedError, OutputError
 from differnet.evaluation.evaluate import Evaluation
 from differnet.evaluation.rates import ErrorRates
-from differnet.localization.localizer import HeatMethod
 from differnet.model_file.manifest import Manifest
 from differnet.report.content import (
     counted,
@@ -74,7 +73,7 @@ def write_report(
     *,
     title: str,
     credit: str = "",
-    method: HeatMethod | None = None,
+    method: str | None = None,
     listener: Progress | None = None,
 ) -> None:
     """Write one HTML file about a model and how it did, with everything in it.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from differnet.errors import SettingsError
 from differnet.frozen_record import FrozenRecord
+from differnet.settings.localization_methods import LOCALIZATION_METHODS
 
 __all__ = [
     "CalibrationSettings",
@@ -154,16 +156,24 @@ class ScoringSettings(FrozenRecord):
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
 
 
+def _known_method(name: str) -> str:
+    if name in LOCALIZATION_METHODS:
+        return name
+    *others, last = (f"'{known}'" for known in LOCALIZATION_METHODS)
+    raise PydanticCustomError("literal_error", f"Input should be {', '.join(others)} or {last}")
+
+
 class LocalizationSettings(FrozenRecord):
     """How heat maps are made; see `differnet.localization`.
 
     Attributes:
-        method: ``neighbours``, the distance to the nearest good cells, or ``gradient``, the paper's.
+        method: ``neighbours``, the distance to the nearest good cells, or ``gradient``, the paper's; one of
+            `LOCALIZATION_METHODS`.
         cells: Good cells that the model keeps, of each of two window sizes.
         dimensions: Of the projection in which cells are compared.
     """
 
-    method: Literal["neighbours", "gradient"] = "neighbours"
+    method: Annotated[str, AfterValidator(_known_method)] = "neighbours"
     cells: int = Field(2000, ge=50, le=100_000)
     dimensions: int = Field(256, ge=16, le=4096)
 
@@ -224,10 +234,11 @@ class Settings(FrozenRecord):
                 f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
             )
         if self.scoring.local:
-            if self.localization.method != "neighbours":
+            if not LOCALIZATION_METHODS[self.localization.method].scores_images:
+                learning = (name for name, entry in LOCALIZATION_METHODS.items() if entry.scores_images)
                 raise ValueError(
-                    "the local score needs the cells of good parts: set localization.method=neighbours, or "
-                    "scoring.local=false"
+                    f"the local score needs the cells of good parts: set localization.method={' or '.join(learning)}, "
+                    "or scoring.local=false"
                 )
             if self.training.held_out == 0.0 and self.calibration.method != "cross-fitted":
                 raise ValueError(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from differnet.errors import OutputError
-from differnet.features.cells import CellGrids
+from differnet.features.describer import Cells
 
 __all__ = ["CellSpool"]
 
@@ -24,7 +24,8 @@ class CellSpool:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="differnet-cells-")  # noqa: SIM115 - closed by __exit__
-        self._shapes: list[tuple[int, ...]] = []
+        self._kind: type[Cells] | None = None
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._count = 0
 
     def __enter__(self) -> CellSpool:
@@ -40,16 +41,16 @@ class CellSpool:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, grids: CellGrids) -> None:
+    def add(self, cells: Cells) -> None:
         """Append the cells of an image; all images have as many.
 
         Raises:
             OutputError: If the temporary folder is full.
         """
-        parts = [grid.half().cpu().numpy() for grid in (grids.fine, grids.coarse)]
-        self._shapes = [part.shape for part in parts]
+        parts = {name: tensor.half().cpu().numpy() for name, tensor in cells.tensors().items()}
+        self._kind, self._shapes = type(cells), {name: part.shape for name, part in parts.items()}
         try:
-            for part in parts:
+            for part in parts.values():
                 self._file.write(part.tobytes())
             self._file.flush()
         except OSError as error:
@@ -59,13 +60,17 @@ class CellSpool:
             ) from None
         self._count += 1
 
-    def __getitem__(self, place: int) -> CellGrids:
-        """The cells of the image that was added as number `place`, counted from 0; float32, on the CPU."""
-        sizes = [int(np.prod(shape)) for shape in self._shapes]
-        self._file.seek(place * 2 * sum(sizes))
-        fine, coarse = (self._read(size, shape) for size, shape in zip(sizes, self._shapes, strict=True))
-        return CellGrids(fine, coarse)
+    def __getitem__(self, place: int) -> Cells:
+        """The cells of the image that was added as number `place`, counted from 0; float32, on the CPU.
 
-    def _read(self, size: int, shape: tuple[int, ...]) -> Tensor:
-        values = np.frombuffer(self._file.read(2 * size), np.float16)
+        Raises:
+            IndexError: If there are not so many.
+        """
+        if self._kind is None or not 0 <= place < self._count:
+            raise IndexError(f"{place} of {self._count}")
+        self._file.seek(place * 2 * sum(int(np.prod(shape)) for shape in self._shapes.values()))
+        return self._kind(**{name: self._read(shape) for name, shape in self._shapes.items()})
+
+    def _read(self, shape: tuple[int, ...]) -> Tensor:
+        values = np.frombuffer(self._file.read(2 * int(np.prod(shape))), np.float16)
         return torch.from_numpy(values.reshape(shape).astype(np.float32))

@@ -26,7 +26,7 @@ class Fitted:
         result: How its training went; of an ensemble, the last one's.
         images: Number of images that it was trained on.
         held_out_images: Number of images held out of that.
-        local: Cells of good parts; None for models that map by gradient.
+        local: The model of good cells; None for methods of localization without one.
         scale: Joins the scores of flow and cells; None where the flow's alone counts.
         scores: float32 (n,) scores of good images by a flow that was not trained on them.
         peaks: float32 (n,) hottest raw map values of those images; empty for models that map by gradient.

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from differnet.features import FeatureExtraction, ImageFeatures
-from differnet.features.cells import CellGrids, CellProjection
-from differnet.localization.local_model import CellCollector, LocalModel
+from differnet.features.describer import Cells
+from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import Localizer
+from differnet.localization.registry import build_method
 from differnet.scoring import CommonScale, local_score
 from differnet.settings import Settings
 from differnet.views import fixed_views
@@ -31,13 +32,13 @@ class Measurement(NamedTuple):
     peak: float
 
 
-LocalMeasure: TypeAlias = Callable[[CellGrids], Measurement]
+LocalMeasure: TypeAlias = Callable[[Cells], Measurement]
 
 
 class LocalFitting:
     """Takes the cells of good images, makes local models of them, and measures other images by these.
 
-    For settings that map by gradient there are no cells: `cells` is None, and so is what `fit` gives.
+    For methods of localization that learn nothing `cells` is None, and so is what `fit` gives.
 
     Args:
         settings: All settings.
@@ -50,12 +51,9 @@ class LocalFitting:
 
     def __init__(self, settings: Settings, extraction: FeatureExtraction, images: int) -> None:
         self._settings, self._extraction = settings, extraction
-        chosen = settings.localization
-        self.cells: CellProjection | None = None
-        self._collector: CellCollector | None = None
-        if chosen.method == "neighbours":
-            self.cells = CellProjection(extraction.extractor, chosen.dimensions)
-            self._collector = CellCollector(images, chosen.cells, settings.seed)
+        method = build_method(settings.localization)
+        self.cells = method.describer(extraction.extractor)
+        self._collector = method.collector(images, settings.seed)
 
     def collect(self, image: ImageFeatures) -> None:
         """Take the cells of an image."""
@@ -75,15 +73,15 @@ class LocalFitting:
         localizer = Localizer(
             self._extraction,
             fixed_views(self._settings.views),
-            self._settings.localization.dimensions,
+            self._settings.localization,
             local=local.to(self._extraction.device),
             region=self._extraction.region,
         )
 
-        def measure(cells: CellGrids) -> Measurement:
+        def measure(cells: Cells) -> Measurement:
             anomaly = localizer.anomaly(cells.to(self._extraction.device))
             score = local_score(anomaly, self._settings.scoring.hottest)
-            return Measurement(score, localizer.peak(localizer.smooth(anomaly)))
+            return Measurement(score, localizer.peak(localizer.map_of_cells(anomaly)))
 
         return measure
 

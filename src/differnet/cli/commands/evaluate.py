@@ -43,7 +43,7 @@ def evaluate(
     check_not_input([csv], [model, *(image.path for image in images)])
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:
-        evaluation = evaluate_images(detector, images, listener, maps=maps, method=map_method)  # type: ignore[arg-type]
+        evaluation = evaluate_images(detector, images, listener, maps=maps, method=map_method)
     if csv:
         write_scores(evaluation, csv)
     if as_json:

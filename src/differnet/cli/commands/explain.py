@@ -55,7 +55,7 @@ def explain(
     failures: list[Failure] = []
     warned = False
     with progress() as listener:
-        results = detector.explain_stream(found.paths, map_method)  # type: ignore[arg-type]
+        results = detector.explain_stream(found.paths, map_method)
         for done, (path, result) in enumerate(zip(found.paths, results, strict=True), start=1):
             listener.images("heat maps", done, len(found.paths))
             if isinstance(result, Failure):

@@ -40,13 +40,13 @@ def report(
     images = read_test_images(product)
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:
-        evaluation = evaluate(detector, images, listener, maps=maps, method=map_method)  # type: ignore[arg-type]
+        evaluation = evaluate(detector, images, listener, maps=maps, method=map_method)
         write_report(
             detector,
             evaluation,
             output,
             title=title or product.resolve().name,
-            method=map_method,  # type: ignore[arg-type]
+            method=map_method,
             listener=listener,
         )
     if as_json:

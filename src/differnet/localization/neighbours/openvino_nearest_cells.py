@@ -10,14 +10,14 @@ from torch import Tensor
 
 from differnet.compute.openvino_graph import CompiledGraph, interpolate
 from differnet.compute.openvino_runtime import import_openvino
-from differnet.features.cells import CellGrids
-from differnet.localization.local_model import COARSE_LIMIT, GoodCells, LocalModel
+from differnet.localization.neighbours.cells import CellGrids
+from differnet.localization.neighbours.nearest_cells import COARSE_LIMIT, GoodCells, NearestCells
 
-__all__ = ["CompiledLocalModel"]
+__all__ = ["CompiledNearestCells"]
 
 
-class CompiledLocalModel:
-    """Computes on a CPU in float32 what `LocalModel.anomaly` does with an image of its own.
+class CompiledNearestCells:
+    """Computes on a CPU in float32 what `NearestCells.anomaly` does with an image of its own.
 
     May be called from several threads at a time, see `CompiledGraph`.
 
@@ -30,7 +30,7 @@ class CompiledLocalModel:
         RuntimeError: If it cannot work on this machine.
     """
 
-    def __init__(self, local: LocalModel, grids: CellGrids) -> None:
+    def __init__(self, local: NearestCells, grids: CellGrids) -> None:
         openvino = import_openvino()
         ops = openvino.opset13
         cells = [ops.parameter([1, *level.shape], np.float32) for level in (grids.fine, grids.coarse)]
@@ -43,7 +43,7 @@ class CompiledLocalModel:
         self._graph = CompiledGraph(openvino.Model([result], cells))
 
     def anomaly(self, grids: CellGrids) -> Tensor:
-        """Compute the local anomaly of an image, (g, g) float32, see `LocalModel.anomaly`."""
+        """Compute the local anomaly of an image, (g, g) float32, see `NearestCells.anomaly`."""
         [anomaly] = self._graph([(grids.fine.numpy(), grids.coarse.numpy())])
         return torch.from_numpy(anomaly[0])
 

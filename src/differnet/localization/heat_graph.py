@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from differnet.images import RegionOfInterest
 
-__all__ = ["HeatMap"]
+__all__ = ["HeatGraph"]
 
 
-class HeatMap(nn.Module):
-    """What `Localizer.smooth` and `Localizer.heat` do for a map by ``neighbours``.
+class HeatGraph(nn.Module):
+    """What `CellMethod.interpolate` and `Localizer.heat` do for a map of cells.
 
     Args:
         cells: Number of cells along a side, g.

@@ -10,11 +10,12 @@ import torch
 
 from differnet.extractors import build_extractor, find_weights
 from differnet.features import Engine, FeatureExtraction
-from differnet.features.cells import CellGrids
-from differnet.localization import localizer as localizer_module
-from differnet.localization.local_model import CellCollector, LocalModel
 from differnet.localization.localizer import Localizer
-from differnet.localization.openvino_local_model import CompiledLocalModel
+from differnet.localization.neighbours import openvino_nearest_cells
+from differnet.localization.neighbours.cells import CellGrids
+from differnet.localization.neighbours.nearest_cells import NearestCells, NearestCellsCollector
+from differnet.localization.neighbours.openvino_nearest_cells import CompiledNearestCells
+from differnet.settings import LocalizationSettings
 from differnet.views import View
 
 
@@ -27,8 +28,8 @@ def grids_of(images: int, side: int, small: int) -> list[CellGrids]:
     ]
 
 
-def local_of(grids: list[CellGrids]) -> LocalModel:
-    collector = CellCollector(len(grids), 60, seed=0)
+def local_of(grids: list[CellGrids]) -> NearestCells:
+    collector = NearestCellsCollector(len(grids), 60, seed=0)
     for place, grid in enumerate(grids):
         collector.add(place, grid)
     return collector.fit()
@@ -38,17 +39,17 @@ def local_of(grids: list[CellGrids]) -> LocalModel:
 def test_the_anomaly_is_that_of_torch(side: int, small: int) -> None:
     grids = grids_of(12, side, small)
     local, others = local_of(grids[:8]), grids[8:]
-    compiled = CompiledLocalModel(local, grids[0])
+    compiled = CompiledNearestCells(local, grids[0])
     for grid in others:
         found = compiled.anomaly(grid)
         assert found.shape == (side, side)
         assert torch.allclose(found, local.anomaly(grid), rtol=1e-3, atol=1e-3)
 
 
-def localizer_by(engine: Engine, local: LocalModel) -> Localizer:
+def localizer_by(engine: Engine, local: NearestCells) -> Localizer:
     network = build_extractor("efficientnet-lite0", find_weights("efficientnet-lite0"))
     extraction = FeatureExtraction(network, size=96, scales=1, engine=engine)
-    return Localizer(extraction, (View(),), 16, local=local)
+    return Localizer(extraction, (View(),), LocalizationSettings(dimensions=16), local=local)
 
 
 def test_a_localizer_compiles_after_some_images_and_only_where_that_is_the_engine(
@@ -56,22 +57,20 @@ def test_a_localizer_compiles_after_some_images_and_only_where_that_is_the_engin
 ) -> None:
     grids = grids_of(8, 6, 2)
     local, grids = local_of(grids[:4]), grids[4:]
-    asked: list[int | None] = []
-    by_torch = LocalModel.anomaly
+    asked: list[CellGrids] = []
+    by_torch = NearestCells.anomaly
 
-    def count(self: LocalModel, cells: CellGrids, without_image: int | None = None) -> torch.Tensor:
-        asked.append(without_image)
-        return by_torch(self, cells, without_image)
+    def count(self: NearestCells, cells: CellGrids) -> torch.Tensor:
+        asked.append(cells)
+        return by_torch(self, cells)
 
-    monkeypatch.setattr(LocalModel, "anomaly", count)
+    monkeypatch.setattr(NearestCells, "anomaly", count)
     found = {}
     for engine, expected in (("openvino", 15), ("torch", 40)):
         localizer = localizer_by(engine, local)  # type: ignore[arg-type]
         asked.clear()
         found[engine] = [localizer.anomaly(grids[i % 4]) for i in range(40)]
         assert len(asked) == expected
-        localizer.anomaly(grids[0], without_image=0)
-        assert asked[-1] == 0
     for ours, theirs in zip(*found.values(), strict=True):
         assert np.abs(ours.numpy() - theirs.numpy()).max() < 1e-3
 
@@ -79,10 +78,10 @@ def test_a_localizer_compiles_after_some_images_and_only_where_that_is_the_engin
 def test_torch_goes_on_where_openvino_does_not_work(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> CompiledLocalModel:
+    def fail(*_: object) -> CompiledNearestCells:
         raise RuntimeError("no such processor")
 
-    monkeypatch.setattr(localizer_module, "CompiledLocalModel", fail)
+    monkeypatch.setattr(openvino_nearest_cells, "CompiledNearestCells", fail)
     grids = grids_of(3, 6, 2)
     local = local_of(grids)
     localizer = localizer_by("openvino", local)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from differnet.extractors import EXTRACTORS, Extractor
-from differnet.features.cells import CellProjection
+from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from tests.conftest import plate
 
 NEUTRAL = torch.tensor(EXTRACTORS["alexnet"].mean).view(1, 3, 1, 1)
@@ -34,11 +34,15 @@ def pixels(seed: int = 0, size: int = 128, defect: str | None = None) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
 
 
+def described(network: Extractor, images: Tensor, dimensions: int = 48) -> list[CellGrids]:
+    return CellProjection(network, dimensions).describe(network.forward_stages(images), images.shape[-1])
+
+
 @pytest.mark.parametrize("name", EXTRACTORS)
 @pytest.mark.parametrize("size", [64, 128, 176])
 def test_grids_have_a_cell_for_every_position_and_every_third_window(name: str, size: int) -> None:
     network = extractor(name)
-    [first, second] = CellProjection(network, 48)(torch.rand(2, 3, size, size))
+    [first, second] = described(network, torch.rand(2, 3, size, size))
     sides = [maps.shape[-1] for maps in network.forward_stages(torch.rand(1, 3, size, size))]
     side = min(sides, key=lambda of_stage: abs(of_stage - size / 16))
     assert abs(side - size / 16) <= 1
@@ -64,26 +68,25 @@ def test_the_stages_are_the_declared_ones_and_end_in_what_is_scored(name: str) -
 
 
 def test_images_of_a_batch_do_not_influence_each_other() -> None:
-    project = CellProjection(extractor(), 48)
-    one, other = pixels(0), pixels(1)
-    together = project(torch.cat([one, other]))
-    for of_batch, alone in zip(together, (project(one)[0], project(other)[0]), strict=True):
+    network, one, other = extractor(), pixels(0), pixels(1)
+    together = described(network, torch.cat([one, other]))
+    for of_batch, alone in zip(together, (*described(network, one), *described(network, other)), strict=True):
         assert torch.allclose(of_batch.fine, alone.fine, atol=1e-5)
         assert torch.allclose(of_batch.coarse, alone.coarse, atol=1e-5)
 
 
 def test_a_constant_scaling_of_the_contrast_does_not_change_the_cells_of_a_network_without_biases() -> None:
-    project, image = CellProjection(without_biases(extractor()), 48), pixels()
-    [cells], [dull] = project(image), project(NEUTRAL + 0.5 * (image - NEUTRAL))
+    network, image = without_biases(extractor()), pixels()
+    [cells], [dull] = described(network, image), described(network, NEUTRAL + 0.5 * (image - NEUTRAL))
     assert torch.allclose(cells.fine, dull.fine, atol=1e-3)
     assert torch.allclose(cells.coarse, dull.coarse, atol=1e-3)
 
 
 def test_a_constant_scaling_of_the_contrast_barely_changes_the_cells_of_a_real_network() -> None:
     network = extractor()
-    project, image = CellProjection(network, 48), pixels()
+    image = pixels()
     dull = NEUTRAL + 0.8 * (image - NEUTRAL)
-    [cells], [of_dull], [of_noise] = project(image), project(dull), project(torch.rand(1, 3, 128, 128))
+    [cells], [of_dull], [of_noise] = (described(network, of) for of in (image, dull, torch.rand(1, 3, 128, 128)))
     change = (cells.fine - of_dull.fine).norm() / cells.fine.norm()
     assert change < 0.1
     assert change < 0.3 * (cells.fine - of_noise.fine).norm() / cells.fine.norm()
@@ -93,11 +96,10 @@ def test_a_constant_scaling_of_the_contrast_barely_changes_the_cells_of_a_real_n
 
 
 def test_cells_change_where_the_image_does() -> None:
-    project = CellProjection(extractor(), 48)
-    image = pixels()
+    network, image = extractor(), pixels()
     spoilt = image.clone()
     spoilt[:, :, 96:, 96:] = torch.rand(1, 3, 32, 32)
-    distance = (project(image)[0].fine - project(spoilt)[0].fine).norm(dim=-1)
+    distance = (described(network, image)[0].fine - described(network, spoilt)[0].fine).norm(dim=-1)
     row, column = divmod(int(distance.argmax()), distance.shape[1])
     assert min(row, column) >= distance.shape[0] // 2
     assert distance[0, 0] < 0.05 * distance.max()
@@ -106,7 +108,7 @@ def test_cells_change_where_the_image_does() -> None:
 def test_the_projection_is_the_same_in_every_model_and_needs_no_random_state() -> None:
     network, image = extractor(), pixels()
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
-    [first], [again] = CellProjection(network, 48)(image), CellProjection(network, 48)(image)
+    [first], [again] = described(network, image), described(network, image)
     assert torch.equal(first.fine, again.fine)
     assert torch.equal(first.coarse, again.coarse)
     assert torch.equal(torch.random.get_rng_state(), before[0])
@@ -115,7 +117,7 @@ def test_the_projection_is_the_same_in_every_model_and_needs_no_random_state() -
 
 def test_the_projection_keeps_distances() -> None:
     network = extractor()
-    few, many = (CellProjection(network, dimensions)(pixels())[0].fine.flatten(0, 1) for dimensions in (256, 4096))
+    few, many = (described(network, pixels(), dimensions)[0].fine.flatten(0, 1) for dimensions in (256, 4096))
     ratio = torch.pdist(few) / torch.pdist(many)
     assert 0.95 < ratio.median() < 1.05
     assert ((ratio > 0.7) & (ratio < 1.3)).float().mean() > 0.99

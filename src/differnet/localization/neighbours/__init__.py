@@ -1,0 +1,1 @@
+"""Localization by the distance to the nearest cells of good images."""
