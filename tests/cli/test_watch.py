@@ -18,8 +18,8 @@ import pytest
 
 from differnet import DifferNet
 from tests.cli.test_commands import DIFFERNET, run
+from tests.watching.receiver import receiver
 from tests.watching.test_live import until
-from tests.watching.test_webhook import receiver
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
 

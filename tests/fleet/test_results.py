@@ -13,7 +13,7 @@ import pytest
 from differnet.errors import OutputError
 from differnet.fleet import results as module
 from differnet.fleet.results import RESULT_COLUMNS, Done, Results, hash_of
-from differnet.fleet.tables import arrow_table
+from differnet.sinks.tables import arrow_table
 from tests.fleet.conftest import names, result_rows
 
 MODEL = "0123456789ab"
@@ -25,10 +25,15 @@ def rows_of(product: str, paths: Sequence[str], model: str | None = MODEL, thres
     ]
 
 
+def add(results: Results, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        results.write_row(row)
+
+
 def test_rows_lie_in_a_folder_for_each_product_and_a_new_run_knows_them(tmp_path: Path) -> None:
     odd = "50 %/nut=ß"
     with Results(tmp_path / "out") as results:
-        results.add(rows_of("bolt", ["a", "b"]) + rows_of(odd, ["a"]))
+        add(results, rows_of("bolt", ["a", "b"]) + rows_of(odd, ["a"]))
     assert names(result_rows(tmp_path / "out")) == [(odd, "a"), ("bolt", "a"), ("bolt", "b")]
     done = Results(tmp_path / "out").done({"bolt": MODEL, odd: MODEL})
     assert len(done) == 3
@@ -44,17 +49,17 @@ def test_nothing_is_done_in_a_new_folder(tmp_path: Path) -> None:
 
 def test_files_are_written_when_there_is_enough_or_after_a_while(tmp_path: Path) -> None:
     results = Results(tmp_path, rows=3, seconds=1000.0)
-    results.add(rows_of("bolt", ["a", "b"]) + rows_of("nut", ["a"]))
+    add(results, rows_of("bolt", ["a", "b"]) + rows_of("nut", ["a"]))
     assert not list(tmp_path.rglob("*.parquet"))
-    results.add(rows_of("bolt", ["c"]))
+    add(results, rows_of("bolt", ["c"]))
     assert names(result_rows(tmp_path)) == [("bolt", "a"), ("bolt", "b"), ("bolt", "c")]
-    results.flush()
+    results.close()
     assert len(result_rows(tmp_path)) == 4
 
     impatient = Results(tmp_path / "other", rows=1000, seconds=0.05)
-    impatient.add(rows_of("bolt", ["a"]))
+    add(impatient, rows_of("bolt", ["a"]))
     time.sleep(0.06)
-    impatient.add(rows_of("nut", ["a"]))
+    add(impatient, rows_of("nut", ["a"]))
     assert names(result_rows(tmp_path / "other")) == [("bolt", "a")]
 
 
@@ -66,7 +71,7 @@ def test_tables_of_workers_are_kept_as_rows_are(tmp_path: Path) -> None:
         results.add_table(arrow_table(columns, rows_of("bolt", ["c"])))
         assert len(list(tmp_path.rglob("*.parquet"))) == 1
         results.add_table(arrow_table(columns, []))
-        results.add(rows_of("nut", ["b"]))
+        add(results, rows_of("nut", ["b"]))
     rows = result_rows(tmp_path)
     assert names(rows) == [("bolt", "a"), ("bolt", "b"), ("bolt", "c"), ("nut", "a"), ("nut", "b")]
     assert {(row["model_id"], row["score"], row["error"]) for row in rows} == {(MODEL, 1.0, None)}
@@ -74,7 +79,7 @@ def test_tables_of_workers_are_kept_as_rows_are(tmp_path: Path) -> None:
 
 def test_a_run_that_ends_badly_keeps_what_it_scored(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), Results(tmp_path) as results:
-        results.add(rows_of("bolt", ["a"]))
+        add(results, rows_of("bolt", ["a"]))
         raise RuntimeError
     assert names(result_rows(tmp_path)) == [("bolt", "a")]
 
@@ -87,7 +92,7 @@ def test_what_a_killed_run_left_unfinished_is_no_result(tmp_path: Path) -> None:
 
 def test_verdicts_of_another_model_or_threshold_are_not_mixed(tmp_path: Path) -> None:
     with Results(tmp_path) as results:
-        results.add(rows_of("bolt", ["a"]))
+        add(results, rows_of("bolt", ["a"]))
     with pytest.raises(OutputError, match="holds verdicts of the model 0123456789ab, not of ba9876543210"):
         Results(tmp_path).done({"bolt": "ba9876543210"})
     with pytest.raises(OutputError, match="not of any that is given for 'bolt'"):
@@ -101,14 +106,14 @@ def test_verdicts_of_another_model_or_threshold_are_not_mixed(tmp_path: Path) ->
 def test_rows_without_a_model_do_not_stand_in_the_way(tmp_path: Path) -> None:
     with Results(tmp_path) as results:
         [row] = rows_of("bolt", ["a"], model=None, threshold=None)
-        results.add([row | {"error": "There is no model of 'bolt'; train it."}])
+        add(results, [row | {"error": "There is no model of 'bolt'; train it."}])
     assert ("bolt", "a") in Results(tmp_path).done({"bolt": MODEL}, {"bolt": 2.0})
 
 
 def test_a_run_goes_on_from_csv_where_pyarrow_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "table_suffix", lambda: ".csv")
     with Results(tmp_path) as results:
-        results.add(rows_of("bolt", ["a", "b, \n"]))
+        add(results, rows_of("bolt", ["a", "b, \n"]))
     [file] = tmp_path.rglob("part-*")
     assert file.suffix == ".csv"
     done = Results(tmp_path).done({"bolt": MODEL}, {"bolt": 2.0})

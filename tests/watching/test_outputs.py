@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 
 from differnet.errors import OutputError
 from differnet.watching import Journal, OutputFile, Photograph, Stamp
-from differnet.watching.outputs import COLUMNS, RowFormat, as_json
+from differnet.watching.outputs import COLUMNS
 
 
-def write(root: Path, rows: int, form: RowFormat = "csv") -> bytes:
+def write(root: Path, rows: int, form: str = "csv") -> bytes:
     """Write rows through a journal; returns the file's content."""
     with Journal(root / "journal") as journal:
         output = OutputFile(root / "out", form, journal)
@@ -31,7 +30,7 @@ def add(journal: Journal, output: OutputFile, name: str) -> None:
     output.append(line)
 
 
-def reopen(root: Path, form: RowFormat = "csv") -> int:
+def reopen(root: Path, form: str = "csv") -> int:
     with Journal(root / "journal") as journal:
         output = OutputFile(root / "out", form, journal)
         output.close()
@@ -39,7 +38,7 @@ def reopen(root: Path, form: RowFormat = "csv") -> int:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_cut_off_anywhere_it_becomes_whole_again(tmp_path: Path, form: RowFormat) -> None:
+def test_cut_off_anywhere_it_becomes_whole_again(tmp_path: Path, form: str) -> None:
     whole = write(tmp_path, 4, form)
     for length in range(len(whole) + 1):
         (tmp_path / "out").write_bytes(whole[:length])
@@ -149,12 +148,3 @@ def test_names_with_commas_quotes_and_line_ends(tmp_path: Path) -> None:
     assert [row["path"] for row in rows] == [*names[:3], "caf\\udce9.png"]
     assert tuple(rows[0]) == COLUMNS
     assert reopen(tmp_path) == 0
-
-
-def test_infinite_values_are_valid_json() -> None:
-    assert json.loads(as_json({"a": math.inf, "b": math.nan, "c": 1.5, "d": None})) == {
-        "a": None,
-        "b": None,
-        "c": 1.5,
-        "d": None,
-    }

@@ -15,11 +15,11 @@ from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, WeightsError
 from differnet.extractors import Weights
 from differnet.fleet.products import Product
-from differnet.fleet.tables import Columns
 from differnet.images import RegionOfInterest, data_fingerprint, read_good_images, read_region, region_fingerprint
 from differnet.model_file.manifest import Manifest
 from differnet.settings import Settings, preset
 from differnet.settings.recipe import Recipe, read_recipe
+from differnet.sinks.rows import Columns, columns_of
 from differnet.training.progress import Progress
 
 __all__ = ["TRAINING_COLUMNS", "TrainingJob", "TrainingRow", "train_product"]
@@ -88,21 +88,7 @@ class TrainingRow:
     peak_mb: float | None = None
 
 
-TRAINING_COLUMNS: Columns = {
-    "product": str,
-    "status": str,
-    "reason": str,
-    "model_id": str,
-    "images": int,
-    "skipped_images": int,
-    "epochs": int,
-    "held_out_loss": float,
-    "calibration_images": int,
-    "false_reject_rate": float,
-    "threshold": float,
-    "seconds": float,
-    "peak_mb": float,
-}
+TRAINING_COLUMNS: Columns = columns_of(TrainingRow)
 """The fields of `TrainingRow` as columns of a table."""
 
 

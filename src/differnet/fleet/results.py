@@ -6,9 +6,8 @@ import hashlib
 import math
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -16,24 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differnet.errors import OutputError
-from differnet.fleet.tables import Columns, read_columns, table_suffix, write_arrow, write_table
+from differnet.sinks import Sink
+from differnet.sinks.rows import COLUMNS, Columns
+from differnet.sinks.tables import read_columns, table_suffix, write_arrow, write_table
 
 __all__ = ["RESULT_COLUMNS", "Done", "Results", "hash_of"]
 
-RESULT_COLUMNS: Columns = {
-    "path": str,
-    "score": float,
-    "threshold": float,
-    "margin": float,
-    "p_value": float,
-    "decision": str,
-    "width": int,
-    "height": int,
-    "model_id": str,
-    "milliseconds": float,
-    "views": int,
-    "error": str,
-}
+RESULT_COLUMNS: Columns = COLUMNS
 """The fields of a verdict, and why there is none; the product is told by the folder."""
 
 _PARTITION = "product="
@@ -87,7 +75,7 @@ def hash_of(product: str, path: str) -> bytes:
     return hashlib.blake2b(key, digest_size=_HASH_BYTES).digest()
 
 
-class Results:
+class Results(Sink):
     """A folder of tables ``product=NAME/part-*.parquet`` (CSV without pyarrow).
 
     Rows are kept until there are enough of a product for a file, or until they have waited 20 seconds. A file appears
@@ -143,11 +131,10 @@ class Results:
                 hashes += hash_of(product, path)
         return Done.of(bytes(hashes))
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take rows with the columns of `RESULT_COLUMNS` and ``product``."""
-        for row in rows:
-            self._waiting.setdefault(row["product"], []).append(row)
-            self._note(row["product"], 1)
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """Take a row with the columns of `RESULT_COLUMNS` and ``product``."""
+        self._waiting.setdefault(row["product"], []).append(row)
+        self._note(row["product"], 1)
         self._write_those_due()
 
     def add_table(self, table: Any) -> None:  # noqa: ANN401 - pyarrow's table
@@ -160,19 +147,10 @@ class Results:
             self._note(product, part.num_rows)
         self._write_those_due()
 
-    def flush(self) -> None:
-        """Write what still waits."""
+    def close(self) -> None:
+        """Write what still waits: whatever ended the run, what was scored need not be scored again."""
         for product in list(self._counts):
             self._write(product)
-
-    def __enter__(self) -> Results:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Whatever ended the run, what was scored need not be scored again.
-        self.flush()
 
     def _note(self, product: str, rows: int) -> None:
         self._counts[product] = self._counts.get(product, 0) + rows

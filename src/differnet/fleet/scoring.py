@@ -23,7 +23,7 @@ from differnet.fleet.image_scoring import ModelShelf, by_product, score_images
 from differnet.fleet.models import FleetModels
 from differnet.fleet.ray_cluster import Resources, check_resources, streaming, use_threads
 from differnet.fleet.results import RESULT_COLUMNS, Done, Results
-from differnet.fleet.tables import arrow_table
+from differnet.sinks.tables import arrow_table
 from differnet.training.progress import Progress
 
 __all__ = ["ScoringSummary", "score_archive", "score_archive_on_ray"]
@@ -120,7 +120,7 @@ def score_archive(
     remaining = by_product(_remaining(archive, done, models.only, summary), size)
     with results:
         for row in score_images(shelf, remaining, models.only, all_views=all_views):
-            results.add([row])
+            results.write_row(row)
             summary.count(row)
             progress.images("scores", summary.rows, archive.total)
     return summary

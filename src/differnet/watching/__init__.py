@@ -5,8 +5,8 @@ from differnet.watching.journal import Journal
 from differnet.watching.outputs import OutputFile
 from differnet.watching.photograph import Photograph, Stamp, is_image_name
 from differnet.watching.recorder import Recorder
+from differnet.watching.sender import Sender
 from differnet.watching.watcher import FolderWatch
-from differnet.watching.webhook import WebhookSender
 
 __all__ = [
     "CurrentModel",
@@ -15,7 +15,7 @@ __all__ = [
     "OutputFile",
     "Photograph",
     "Recorder",
+    "Sender",
     "Stamp",
-    "WebhookSender",
     "is_image_name",
 ]

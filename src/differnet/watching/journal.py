@@ -14,7 +14,7 @@ from typing import Any
 from differnet.errors import OutputError
 from differnet.watching.photograph import Photograph, Stamp
 
-__all__ = ["Delivery", "Journal", "Recorded"]
+__all__ = ["Journal", "QueuedDelivery", "Recorded"]
 
 _APPLICATION = 0x44694E77  # "DiNw"
 _VERSION = 1
@@ -46,7 +46,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class QueuedDelivery:
     """A verdict that has yet to be delivered.
 
     Attributes:
@@ -197,7 +197,7 @@ class Journal:
         """Make all deliveries due now; times of an earlier process mean nothing in this one."""
         self._write("UPDATE deliveries SET next_try = 0 WHERE refused IS NULL", ())
 
-    def next_delivery(self, now: float) -> tuple[Delivery | None, float]:
+    def next_delivery(self, now: float) -> tuple[QueuedDelivery | None, float]:
         """Give the delivery that has been due longest at a time, or None, and when the first one is due."""
         query = (
             "SELECT id, key, body, attempts, next_try FROM deliveries "
@@ -207,18 +207,18 @@ class Journal:
         if found is None:
             return None, float("inf")
         due = float(found[4])
-        return (Delivery(*found[:4]) if due <= now else None), due
+        return (QueuedDelivery(*found[:4]) if due <= now else None), due
 
-    def delivered(self, delivery: Delivery) -> None:
+    def delivered(self, delivery: QueuedDelivery) -> None:
         """Forget a delivery that has arrived."""
         self._write("DELETE FROM deliveries WHERE id = ?", (delivery.id,))
 
-    def postpone(self, delivery: Delivery, next_try: float) -> None:
+    def postpone(self, delivery: QueuedDelivery, next_try: float) -> None:
         """Remember a failure, and when to try again."""
         query = "UPDATE deliveries SET attempts = attempts + 1, next_try = ? WHERE id = ?"
         self._write(query, (next_try, delivery.id))
 
-    def refuse(self, delivery: Delivery, reason: str) -> None:
+    def refuse(self, delivery: QueuedDelivery, reason: str) -> None:
         """Remember that the receiver does not want a delivery, which is kept but not tried again."""
         query = "UPDATE deliveries SET attempts = attempts + 1, refused = ? WHERE id = ?"
         self._write(query, (reason, delivery.id))

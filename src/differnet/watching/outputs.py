@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from differnet.errors import OutputError
-from differnet.inspection.verdict import Verdict
+from differnet.sinks.lines import LINE_FORMATS, write_all
+from differnet.sinks.rows import COLUMNS as RESULT_COLUMNS
 from differnet.watching.journal import Journal
 
-__all__ = ["COLUMNS", "OutputFile", "RowFormat", "as_json"]
+__all__ = ["COLUMNS", "OutputFile"]
 
-RowFormat = Literal["csv", "jsonl"]
-
-COLUMNS = (*Verdict.columns(), "error", "inspected_at")
+COLUMNS = (*RESULT_COLUMNS, "inspected_at")
 """The fields of a row."""
 
 _CHECKED_LINES = 4096
@@ -34,7 +31,7 @@ class OutputFile:
 
     Args:
         path: The file.
-        form: ``csv`` or ``jsonl``.
+        form: One of the `LINE_FORMATS`: ``csv`` or ``jsonl``.
         journal: The journal.
 
     Attributes:
@@ -45,9 +42,9 @@ class OutputFile:
         OutputError: If the file cannot be written, has content that the journal knows nothing of, or was changed.
     """
 
-    def __init__(self, path: Path, form: RowFormat, journal: Journal) -> None:
+    def __init__(self, path: Path, form: str, journal: Journal) -> None:
         self.path = path
-        self._form = form
+        self._form = LINE_FORMATS.find(form)
         if path.exists() and not path.is_file():
             raise OutputError(f"{path}: is not an ordinary file; a watched folder's rows go into a file.")
         self._stream = _open(path)
@@ -65,9 +62,7 @@ class OutputFile:
 
     def line(self, row: Mapping[str, Any]) -> bytes:
         """Write a row as a line, in the columns with which the file was begun."""
-        if self._form == "csv":
-            return _csv_line([row.get(column) for column in self._columns])
-        return as_json(row) + b"\n"
+        return self._form.line(self._columns, row)
 
     def append(self, line: bytes) -> None:
         """Append a line that is in the journal.
@@ -76,9 +71,7 @@ class OutputFile:
             OutputError: If that fails; the next start makes up for it.
         """
         try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[self._stream.write(rest) or 0 :]
+            write_all(self._stream, line)
         except OSError as error:
             raise OutputError(
                 f"{self.path}: cannot be written ({error.strerror}); make space and start again, nothing is lost."
@@ -94,13 +87,15 @@ class OutputFile:
                     f"{self.path}: is there already, and the journal {journal.path} knows nothing of it; choose "
                     f"another name, or move the file away."
                 )
-            about = json.dumps({"form": self._form, "columns": COLUMNS})
-            self.number = journal.add_output(name, about, _csv_line(COLUMNS) if self._form == "csv" else b"")
+            about = json.dumps({"form": self._form.name, "columns": COLUMNS})
+            self.number = journal.add_output(name, about, self._form.head(COLUMNS))
             self._columns: Sequence[str] = COLUMNS
             return True
         about = json.loads(known[1])
-        if about["form"] != self._form:
-            raise OutputError(f"{self.path}: was begun as {about['form']}, not as {self._form}; choose another name.")
+        if about["form"] != self._form.name:
+            raise OutputError(
+                f"{self.path}: was begun as {about['form']}, not as {self._form.name}; choose another name."
+            )
         self.number, self._columns = known[0], about["columns"]
         return False
 
@@ -133,19 +128,6 @@ class OutputFile:
             f"{self.path}: {how}; another program changed it. Move it away: it is then restored as it was. Or choose "
             f"another name."
         )
-
-
-def as_json(row: Mapping[str, Any]) -> bytes:
-    """Write a row as JSON; infinite values, which JSON does not have, become null."""
-    values = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
-    return json.dumps(values, allow_nan=False).encode()
-
-
-def _csv_line(values: Sequence[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    # File names that are not valid text are written with escapes, as the other commands do.
-    return text.getvalue().encode("utf-8", errors="backslashreplace")
 
 
 def _name(path: Path, journal: Journal) -> str:

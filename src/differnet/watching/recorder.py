@@ -9,8 +9,10 @@ from typing import Any
 
 from differnet.images.failure import Failure
 from differnet.inspection.verdict import Verdict
+from differnet.sinks.lines import as_json
+from differnet.sinks.rows import row_of
 from differnet.watching.journal import Journal
-from differnet.watching.outputs import COLUMNS, OutputFile, as_json
+from differnet.watching.outputs import OutputFile
 from differnet.watching.photograph import Photograph
 
 __all__ = ["Recorder"]
@@ -51,15 +53,13 @@ class Recorder:
             OutputError: If it cannot be written.
         """
         path = str(self._folder / photograph.relative)
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
-        if isinstance(result, Verdict):
-            row |= result.to_dict()
-        else:
+        about: dict[str, Any] = {"path": path}
+        if isinstance(result, Failure):
             # The model was given bytes, which have no name.
             failure = Failure(path, result.reason.removeprefix(_UNNAMED))
-            row |= {"model_id": model_id, "error": str(failure)}
+            about |= {"model_id": model_id, "error": str(failure)}
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        row |= {"path": path, "inspected_at": now}
+        row = row_of(result, **about, inspected_at=now)
         lines = {output.number: output.line(row) for output in self._outputs}
         body = None if self._queued is None else as_json(row)
         self._journal.record(photograph, photograph.key(model_id), now, lines, body)

@@ -10,8 +10,8 @@ import typer
 
 from differnet.cli.console import print_json, say
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.outputs import check_writable, open_output
 from differnet.cli.progress import progress
-from differnet.cli.sinks import check_writable, open_output
 
 __all__ = ["bench"]
 

@@ -10,8 +10,8 @@ import typer
 from differnet.cli.console import fail_if_skipped, print_json, say, warn
 from differnet.cli.describe import calibration_sentence, calibration_summary
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
-from differnet.cli.sinks import check_not_input, check_writable
 
 __all__ = ["calibrate"]
 

@@ -12,8 +12,8 @@ from differnet.cli.commands.evaluate import write_scores
 from differnet.cli.console import fail_if_skipped, print_json, say
 from differnet.cli.describe import calibration_sentence
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.outputs import open_output
 from differnet.cli.progress import progress
-from differnet.cli.sinks import open_output
 
 __all__ = ["demo"]
 

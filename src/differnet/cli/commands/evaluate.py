@@ -10,8 +10,8 @@ import typer
 
 from differnet.cli.console import fail_if_skipped, print_json
 from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, MapsOption, WeightsOption
+from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
-from differnet.cli.sinks import check_not_input, check_writable, csv_sink
 
 if TYPE_CHECKING:
     from differnet.evaluation import Evaluation
@@ -56,11 +56,12 @@ def evaluate(
 def write_scores(evaluation: Evaluation, path: str) -> None:
     """Write the score of every image as CSV."""
     from differnet.inspection.verdict import Verdict  # noqa: PLC0415
+    from differnet.sinks import CsvSink  # noqa: PLC0415
 
     path_column, *others = Verdict.columns()
-    with csv_sink(path, [path_column, "kind", *others]) as sink:
+    with CsvSink(path, columns=[path_column, "kind", *others]) as sink:
         for entry in evaluation.scored:
-            sink({"kind": entry.image.kind, **entry.verdict.to_dict()})
+            sink.write(entry.verdict, kind=entry.image.kind)
 
 
 def _print_table(evaluation: Evaluation) -> None:

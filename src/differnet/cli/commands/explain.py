@@ -9,8 +9,8 @@ import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say, warn
 from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, WeightsOption
+from differnet.cli.outputs import check_not_input
 from differnet.cli.progress import progress
-from differnet.cli.sinks import check_not_input
 
 if TYPE_CHECKING:
     from differnet.images.failure import Failure

@@ -57,9 +57,9 @@ def train(
         require_ray()  # told at once: what follows takes seconds to import
     from differnet.fleet.product_training import TRAINING_COLUMNS  # noqa: PLC0415
     from differnet.fleet.products import find_products  # noqa: PLC0415
-    from differnet.fleet.tables import table_suffix, write_table  # noqa: PLC0415
     from differnet.fleet.training import jobs_of, train_fleet, train_fleet_on_ray  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
+    from differnet.sinks.tables import table_suffix, write_table  # noqa: PLC0415
 
     changes = parse_assignments(settings or [])
     find_preset(preset).with_overrides(changes)  # a wrong name is one error, not one per product
@@ -123,7 +123,7 @@ def score(
     from differnet.fleet.models import find_models  # noqa: PLC0415
     from differnet.fleet.results import Results  # noqa: PLC0415
     from differnet.fleet.scoring import score_archive, score_archive_on_ray  # noqa: PLC0415
-    from differnet.fleet.tables import has_parquet  # noqa: PLC0415
+    from differnet.sinks.tables import has_parquet  # noqa: PLC0415
 
     if views not in ("sequential", "all"):
         raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")

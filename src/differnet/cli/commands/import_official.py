@@ -9,7 +9,7 @@ import typer
 
 from differnet.cli.console import print_json, say
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
-from differnet.cli.sinks import check_writable
+from differnet.cli.outputs import check_writable
 
 __all__ = ["import_official"]
 

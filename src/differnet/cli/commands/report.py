@@ -9,8 +9,8 @@ import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say
 from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, MapsOption, WeightsOption
+from differnet.cli.outputs import check_writable
 from differnet.cli.progress import progress
-from differnet.cli.sinks import check_writable
 
 __all__ = ["report"]
 

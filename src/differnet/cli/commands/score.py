@@ -11,11 +11,13 @@ import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.outputs import check_not_input
 from differnet.cli.progress import progress
-from differnet.cli.sinks import Sink, check_not_input, csv_sink, jsonl_sink
 
 if TYPE_CHECKING:
     from differnet.images.failure import Failure
+    from differnet.inspection.verdict import Verdict
+    from differnet.sinks import Sink
 
 __all__ = ["score"]
 
@@ -41,6 +43,7 @@ def score(
     from differnet.images import collect_images  # noqa: PLC0415
     from differnet.images.failure import Failure  # noqa: PLC0415
     from differnet.inspection.verdict import Verdict  # noqa: PLC0415
+    from differnet.sinks import CsvSink, JsonLinesSink  # noqa: PLC0415
 
     if views not in ("sequential", "all"):
         raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
@@ -58,13 +61,9 @@ def score(
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if csv:
-            sinks.append(stack.enter_context(csv_sink(csv, Verdict.columns())))
+            sinks.append(stack.enter_context(CsvSink(csv, columns=Verdict.columns())))
         if jsonl:
-            sinks.append(stack.enter_context(jsonl_sink(jsonl)))
-        if as_json:
-            sinks.append(lambda row: rows.append(dict(row)))
-        if not sinks:
-            sinks.append(_print_line)
+            sinks.append(stack.enter_context(JsonLinesSink(jsonl, columns=Verdict.columns())))
         listener = stack.enter_context(progress())
         for done, result in enumerate(detector.inspect_stream(found.paths, all_views=views == "all"), start=1):
             listener.images("scores", done, len(found.paths))
@@ -72,14 +71,18 @@ def score(
                 failures.append(result)
                 continue
             for sink in sinks:
-                sink(result.to_dict())
+                sink.write(result)
+            if as_json:
+                rows.append(result.to_dict())
+            elif not sinks:
+                _print_line(result)
     if as_json:
         skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})
     fail_if_skipped(failures)
 
 
-def _print_line(row: Any) -> None:  # noqa: ANN401 - a row of any values
-    decision = f"\t{row['decision']}" if row["decision"] else ""
-    sys.stdout.write(f"{row['score']:.6g}{decision}\t{row['path']}\n")
+def _print_line(verdict: Verdict) -> None:
+    decision = f"\t{verdict.decision}" if verdict.decision else ""
+    sys.stdout.write(f"{verdict.score:.6g}{decision}\t{verdict.source}\n")
     sys.stdout.flush()

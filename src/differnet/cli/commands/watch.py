@@ -8,18 +8,18 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, say, warn
 from differnet.cli.options import DeviceOption, WeightsOption
-from differnet.cli.sinks import check_writable
-from differnet.errors import DatasetError, DifferNetError, OutputError
+from differnet.cli.outputs import check_writable
+from differnet.errors import DatasetError, DifferNetError, OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from differnet.watching import FolderWatch, Journal, WebhookSender
-    from differnet.watching.outputs import RowFormat
+    from differnet.sinks import DeliveringSink
+    from differnet.watching import FolderWatch, Journal, Sender
 
 __all__ = ["watch"]
 
@@ -56,7 +56,7 @@ def watch(
     weights: WeightsOption = None,
 ) -> None:
     """Inspect the images of a folder as they come, each exactly once, across restarts."""
-    from differnet.watching import CurrentModel, FolderWatch, Journal, OutputFile, Recorder, WebhookSender  # noqa: PLC0415
+    from differnet.watching import CurrentModel, FolderWatch, Journal, OutputFile, Recorder, Sender  # noqa: PLC0415
 
     files = [path for path in (csv, jsonl) if path is not None]
     _check_usage(files, webhook, journal, views)
@@ -64,7 +64,7 @@ def watch(
         raise DatasetError(f"{folder}: no such folder; check the path.")
     for path in files:
         check_writable(path)
-    forms: tuple[tuple[Path | None, RowFormat], ...] = ((csv, "csv"), (jsonl, "jsonl"))
+    forms: tuple[tuple[Path | None, str], ...] = ((csv, "csv"), (jsonl, "jsonl"))
     with ExitStack() as stack:
         stopper = stack.enter_context(_Stopper())
         book = stack.enter_context(Journal(journal or _usual_journal(files, folder, webhook)))
@@ -75,8 +75,7 @@ def watch(
                 say(f"{output.path}: {output.restored} line(s) restored from the journal.")
         sender = None
         if webhook:
-            token = os.environ.get(_TOKEN)
-            sender = WebhookSender(webhook, book, say=say, warn=warn, crashed=stopper.abort, token=token)
+            sender = Sender(stack.enter_context(_deliverer(webhook)), book, say=say, warn=warn, crashed=stopper.abort)
         current = CurrentModel(
             model, device=device, weights=weights, all_views=views == "all", settle=settle, say=say, warn=warn
         )
@@ -98,9 +97,7 @@ def watch(
         _finish(watcher, book, sender, once, stopper.received)
 
 
-def _finish(
-    watcher: FolderWatch, journal: Journal, sender: WebhookSender | None, once: bool, received: list[int]
-) -> None:
+def _finish(watcher: FolderWatch, journal: Journal, sender: Sender | None, once: bool, received: list[int]) -> None:
     """Tell what was done, and choose the exit code."""
     say(f"{watcher.inspected} image(s) inspected, {watcher.failed} could not be.")
     undelivered = journal.undelivered()
@@ -127,6 +124,18 @@ def _check_usage(files: list[Path], webhook: str | None, journal: Path | None, v
     named = [*files, *([] if journal is None else [journal])]
     if len({path.absolute() for path in named}) < len(named):
         raise typer.BadParameter("--csv, --jsonl and --journal need files of their own.")
+
+
+def _deliverer(address: str) -> DeliveringSink:
+    """The sink for an address: a webhook, unless another is registered for its scheme."""
+    from differnet.sinks import SINKS, DeliveringSink, WebhookSink  # noqa: PLC0415
+
+    scheme = address.partition("://")[0].lower()
+    kind: Any = next((kind for kind in SINKS.values() if scheme in kind.schemes), WebhookSink)
+    sink = kind(address, token=os.environ.get(_TOKEN))
+    if not isinstance(sink, DeliveringSink):
+        raise SettingsError(f"{scheme}://: does not say whether a verdict has arrived; watch needs a sink that does.")
+    return sink
 
 
 class _Stopper:

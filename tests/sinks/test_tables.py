@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from differnet.errors import OutputError
-from differnet.fleet.tables import arrow_table, read_columns, write_table
+from differnet.sinks.tables import arrow_table, read_columns, write_table
 
 COLUMNS = {"path": str, "score": float, "views": int}
 ODD = os.fsdecode(b'caf\xe9, "one"\n.png')  # not UTF-8, and with all that CSV must quote

@@ -1,28 +1,18 @@
-"""Where scores go, a line per image as they come: CSV, JSON Lines, text."""
+"""What the commands write beside results: checked before long work begins, and opened."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO
 
 from differnet.errors import OutputError
 
-__all__ = ["Sink", "check_not_input", "check_writable", "csv_sink", "jsonl_sink", "open_output"]
+__all__ = ["check_not_input", "check_writable", "open_output"]
 
 STDOUT = "-"
-
-
-class Sink(Protocol):
-    """Takes one row at a time."""
-
-    def __call__(self, row: Mapping[str, Any]) -> None:
-        """Write a row; it is flushed, so that a reader sees it at once."""
-        ...
 
 
 def check_writable(path: Path) -> None:
@@ -79,29 +69,3 @@ def open_output(path: str) -> Iterator[IO[str]]:
             raise
         reason = f"cannot be written ({error.strerror})"
         raise OutputError(f"{path}: {reason}; choose a writable folder with space.") from None
-
-
-@contextmanager
-def csv_sink(path: str, columns: Sequence[str]) -> Iterator[Sink]:
-    """Write rows as CSV with a header."""
-    with open_output(path) as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-
-        def write(row: Mapping[str, Any]) -> None:
-            writer.writerow(row)
-            stream.flush()
-
-        yield write
-
-
-@contextmanager
-def jsonl_sink(path: str) -> Iterator[Sink]:
-    """Write rows as JSON Lines."""
-    with open_output(path) as stream:
-
-        def write(row: Mapping[str, Any]) -> None:
-            stream.write(json.dumps(row) + "\n")
-            stream.flush()
-
-        yield write

@@ -1,4 +1,4 @@
-"""Tables of rows: Parquet where pyarrow is installed (extra ``cluster``), else CSV with the same columns."""
+"""Tables that are written whole: Parquet where pyarrow is installed (extra ``cluster``), else CSV."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from differnet.errors import OutputError
 from differnet.files import written_whole
+from differnet.sinks.lines import LINE_FORMATS
+from differnet.sinks.rows import Columns
 
-__all__ = ["Columns", "arrow_table", "has_parquet", "read_columns", "table_suffix", "write_arrow", "write_table"]
-
-Columns = Mapping[str, type]
-"""Names of columns and what their values are: str, int or float; each may be None too."""
+__all__ = ["arrow_table", "has_parquet", "read_columns", "table_suffix", "write_arrow", "write_table"]
 
 
 def has_parquet() -> bool:
@@ -43,10 +42,10 @@ def write_table(path: Path, columns: Columns, rows: Sequence[Mapping[str, Any]])
         if path.suffix == ".parquet":
             _write_parquet(part, [arrow_table(columns, rows)])
             return
-        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
-            writer = csv.DictWriter(stream, list(columns), extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        lines = LINE_FORMATS["csv"]
+        with part.open("wb") as stream:
+            stream.write(lines.head(columns))
+            stream.writelines(lines.line(columns, row) for row in rows)
 
     _replace(path, write)
 

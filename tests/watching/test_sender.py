@@ -5,69 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from differnet.errors import SettingsError
-from differnet.watching import Journal, Photograph, Stamp, WebhookSender
-
-
-class Receiver(ThreadingHTTPServer):
-    """Answers with what `answers` says of a request, and keeps what came."""
-
-    def __init__(self, answers: Callable[[int, dict[str, Any]], int | None], port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.answers = answers
-        self.retry_after = "0"
-        self.requests: list[tuple[dict[str, str], dict[str, Any], int | None]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/secret-path?token=secret"
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    def names(self, status: int | None = 200) -> list[str]:
-        return [body["path"] for _, body, answer in self.requests if answer == status]
-
-    def keys(self, name: str) -> set[str]:
-        return {headers["idempotency-key"] for headers, body, _ in self.requests if body["path"] == name}
-
-    def handle_error(self, *_: object) -> None:
-        """Connections cut on purpose are no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answer = self.server.answers(len(self.server.requests), body)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.requests.append((headers, body, answer))
-        if answer is None:  # no answer at all
-            self.connection.close()
-            return
-        self.send_response(answer)
-        self.send_header("Location", self.server.url)
-        self.send_header("Retry-After", self.server.retry_after)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def receiver(answers: Callable[[int, dict[str, Any]], int | None], port: int = 0) -> Iterator[Receiver]:
-    server = Receiver(answers, port)
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+from differnet.sinks import WebhookSink
+from differnet.watching import Journal, Photograph, Sender, Stamp
+from tests.watching.receiver import receiver
 
 
 @pytest.fixture
@@ -90,11 +36,15 @@ def send(
     first_wait: float = 0.01,
     timeout: float = 10.0,
     token: str = "",
-) -> tuple[WebhookSender, list[str]]:
+) -> tuple[Sender, list[str]]:
     """Deliver what there is; returns what was told."""
     told: list[str] = []
-    sender = WebhookSender(
-        url, journal, say=told.append, warn=told.append, token=token, timeout=timeout, first_wait=first_wait
+    sender = Sender(
+        WebhookSink(url, token=token, timeout=timeout),
+        journal,
+        say=told.append,
+        warn=told.append,
+        first_wait=first_wait,
     )
     sender.start()
     sender.drain(patience)
@@ -194,15 +144,6 @@ def test_retry_after_is_kept_to(journal: Journal) -> None:
         server.retry_after = "1"
         send(journal, server.url)
     assert times[1] - times[0] >= 1.0
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["example.com", "ftp://example.com", "http://", "http://a:b@c/", "http://x:99999/", "http://a b/", "file:///x"],
-)
-def test_addresses_that_are_none(journal: Journal, url: str) -> None:
-    with pytest.raises(SettingsError, match=r"The webhook"):
-        WebhookSender(url, journal)
 
 
 def test_the_key_names_the_content_and_the_model() -> None:

@@ -1,0 +1,99 @@
+"""What a sink is that delivers over a network, where an attempt may fail and be repeated."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from differnet.errors import OutputError
+from differnet.sinks.lines import as_json
+from differnet.sinks.rows import COLUMNS
+from differnet.sinks.sink import Sink
+
+__all__ = ["Answer", "DeliveringSink", "Delivery"]
+
+_LONGEST_PAUSE = 60.0
+"""Seconds between two attempts at most, unless the receiver asks for more."""
+
+
+class Delivery(Enum):
+    """What became of an attempt."""
+
+    ARRIVED = "arrived"
+    REFUSED = "refused"
+    """The receiver does not want it, now or later."""
+    FAILED = "failed"
+    """It may arrive another time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver said.
+
+    Attributes:
+        delivery: What became of the attempt.
+        reason: The answer in words.
+        wait: Seconds for which the receiver asks to be left alone.
+    """
+
+    delivery: Delivery
+    reason: str
+    wait: float = 0.0
+
+
+class DeliveringSink(Sink):
+    """A sink that is made of attempts: `write` repeats them, later each time, until the result has arrived.
+
+    A result arrives at least once; it arrives twice if the answer to the first was lost, with the same key.
+    ``differnet watch`` takes such sinks: it keeps the queue in its journal, and asks for one attempt at a time, so
+    that results arrive at least once across restarts too. It gives the constructor the address and ``token``, a secret
+    or None.
+
+    Args:
+        receiver: What the receiver is called in messages; must not give away what is secret of its address.
+        columns: What is delivered of a result.
+        patience: Seconds for which a result is tried before `write` gives up.
+        first_wait: Seconds before the second attempt, doubled with every further one.
+
+    Attributes:
+        receiver: See there.
+    """
+
+    def __init__(
+        self, receiver: str, *, columns: Iterable[str] = COLUMNS, patience: float = 60.0, first_wait: float = 1.0
+    ) -> None:
+        self.receiver = receiver
+        self.columns = tuple(columns)
+        self._patience = patience
+        self._first_wait = first_wait
+
+    @abstractmethod
+    def deliver(self, body: bytes, key: str) -> Answer:
+        """Try once; returns within the sink's time limit, and raises nothing.
+
+        Args:
+            body: A JSON object.
+            key: Tells deliveries apart; the same for each attempt at one, so that the receiver can drop doubles.
+        """
+
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """Deliver a row.
+
+        Raises:
+            OutputError: If the receiver refuses it, or cannot take it for longer than the patience.
+        """
+        body, key = as_json({column: row.get(column) for column in self.columns}), uuid.uuid4().hex
+        end, wait = time.monotonic() + self._patience, self._first_wait
+        while (answer := self.deliver(body, key)).delivery is not Delivery.ARRIVED:
+            if answer.delivery is Delivery.REFUSED:
+                raise OutputError(f"{self.receiver} refused a verdict for good ({answer.reason}); check the address.")
+            pause = max(wait, answer.wait)
+            if time.monotonic() + pause > end:
+                raise OutputError(f"{self.receiver} cannot take verdicts ({answer.reason}); try again later.")
+            time.sleep(pause)
+            wait = min(2.0 * wait, _LONGEST_PAUSE)
