@@ -12,7 +12,7 @@ from differnet.inspection.verdict import Verdict
 from differnet.server.inspecting.jobs import Job, Recorded
 from differnet.server.inspecting.media_types import media_type
 from differnet.server.problems import Problem
-from differnet.server.storage.database import now
+from differnet.server.storage.database import VERDICT_COLUMNS, now
 from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Entry, Records
 
@@ -102,17 +102,8 @@ def _entry(job: Job, verdict: Verdict) -> Entry:
         "created": time,
         "hour": int(time.timestamp()) // 3600,
         "model": job.model,
-        "model_id": verdict.model_id,
         "filename": job.upload.filename,
         "sha256": job.sha256,
-        "score": verdict.score,
-        "threshold": verdict.threshold,
-        "margin": verdict.margin,
-        "p_value": verdict.p_value,
-        "decision": verdict.decision,
-        "width": verdict.width,
-        "height": verdict.height,
-        "milliseconds": verdict.milliseconds,
-        "views": verdict.views,
+        **{name: getattr(verdict, name) for name in VERDICT_COLUMNS},
     }
     return Entry(row, len(job.upload.content), media_type(job.upload.content) or "application/octet-stream")

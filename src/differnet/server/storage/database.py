@@ -22,9 +22,10 @@ from sqlalchemy.exc import (
 )
 
 from differnet.errors import MissingExtraError, SettingsError
+from differnet.inspection.verdict import Verdict
 from differnet.server.problems import Problem
 
-__all__ = ["Database", "UtcDateTime", "images", "inspections", "keys", "metadata", "now", "reviews"]
+__all__ = ["VERDICT_COLUMNS", "Database", "UtcDateTime", "images", "inspections", "keys", "metadata", "now", "reviews"]
 
 
 def now() -> datetime:
@@ -64,6 +65,9 @@ images = sa.Table(
     sa.Column("last_used", UtcDateTime, nullable=False, index=True),
     sa.Column("removed_at", UtcDateTime),
 )
+
+VERDICT_COLUMNS = Verdict.columns()[1:]
+"""The columns of ``inspections`` that hold the verdict: all its fields but the path, under their names."""
 
 inspections = sa.Table(
     "inspections",

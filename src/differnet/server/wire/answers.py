@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from differnet.detector import DifferNet
 from differnet.server.inspecting.model_repository import Place
+from differnet.server.storage.database import VERDICT_COLUMNS
 from differnet.server.wire.schemas import ModelCard
 
 __all__ = ["calibration_card", "inspection_json", "model_card"]
@@ -29,15 +30,7 @@ def inspection_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "model_id": row["model_id"],
         "filename": row["filename"],
         "path": row["filename"] or row["id"],
-        "score": row["score"],
-        "threshold": row["threshold"],
-        "margin": row["margin"],
-        "p_value": row["p_value"],
-        "decision": row["decision"],
-        "width": row["width"],
-        "height": row["height"],
-        "milliseconds": row["milliseconds"],
-        "views": row["views"],
+        **{name: row[name] for name in VERDICT_COLUMNS},
         "review": row.get("review"),
         "reviewed_at": None if reviewed_at is None else _time(reviewed_at),
         "note": row.get("note"),
