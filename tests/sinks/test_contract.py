@@ -17,7 +17,18 @@ from differnet import Failure, Verdict
 from differnet.calibration import calibrate
 from differnet.errors import MissingExtraError, OutputError, SettingsError
 from differnet.inspection.verdict import give_verdict
-from differnet.sinks import SINKS, CsvSink, ParquetSink, Sink, WebhookSink, find_sink, open_sink
+from differnet.sinks import (
+    SINKS,
+    Answer,
+    CsvSink,
+    DeliveringSink,
+    Delivery,
+    ParquetSink,
+    Sink,
+    WebhookSink,
+    find_sink,
+    open_sink,
+)
 from differnet.sinks.rows import COLUMNS, columns_of, row_of
 from tests.watching.receiver import Receiver, receiver
 
@@ -42,12 +53,30 @@ class ShelfSink(Sink):
         self._shelf.append({column: row.get(column) for column in self.columns})
 
 
+class PrinterSink(DeliveringSink):
+    """Delivers to a printer that fails every other time."""
+
+    name = "printer"
+    schemes = ("printer",)
+    attempts: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+
+    def __init__(self, destination: str, **options: Any) -> None:  # noqa: ANN401 - of DeliveringSink
+        super().__init__("printer", **options)
+
+    def deliver(self, body: bytes, key: str) -> Answer:
+        self.attempts.append((key, json.loads(body)))
+        return Answer(Delivery.FAILED if len(self.attempts) % 2 else Delivery.ARRIVED, "whirr")
+
+
 @pytest.fixture(autouse=True)
-def shelf() -> Iterator[None]:
-    SINKS.register(ShelfSink)
+def toys() -> Iterator[None]:
+    for kind in (ShelfSink, PrinterSink):
+        SINKS.register(kind)
     yield
-    del SINKS["shelf"]
+    for kind in (ShelfSink, PrinterSink):
+        del SINKS[kind.name]
     ShelfSink.shelves.clear()
+    PrinterSink.attempts.clear()
 
 
 Rows = Callable[[], list[dict[str, Any]]]
@@ -59,6 +88,8 @@ def destination(kind: str, folder: Path) -> Iterator[tuple[str, Rows]]:
     if kind == "webhook":
         with receiver(lambda index, body: 500 if index == 1 else 200) as server:
             yield server.url, lambda: [body for _, body, answer in server.requests if answer == 200]
+    elif kind == "printer":
+        yield "printer://hall-3", lambda: [*dict(PrinterSink.attempts).values()]
     elif kind == "shelf":
         yield "shelf://top", lambda: ShelfSink.shelves["shelf://top"]
     else:
@@ -80,10 +111,10 @@ def _csv_rows(file: Path) -> list[dict[str, Any]]:
 
 
 def options(kind: str) -> dict[str, Any]:
-    return {"first_wait": 0.01} if kind == "webhook" else {}
+    return {"first_wait": 0.01} if kind in {"webhook", "printer"} else {}
 
 
-KINDS = ["csv", "jsonl", "parquet", "webhook", "shelf"]
+KINDS = ["csv", "jsonl", "parquet", "webhook", "shelf", "printer"]
 
 
 def test_all_kinds_are_tested() -> None:
@@ -113,7 +144,7 @@ def test_what_was_written_is_there_whatever_ends_it(kind: str, tmp_path: Path) -
         assert rows() == [row_of(VERDICT)]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "webhook"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "webhook", "printer"])
 def test_columns_can_be_chosen_and_without_error_failures_are_left_out(kind: str, tmp_path: Path) -> None:
     with destination(kind, tmp_path) as (where, rows):
         columns = {"camera": str, "path": str, "score": float}

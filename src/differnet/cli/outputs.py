@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from differnet.errors import OutputError
 
-__all__ = ["check_not_input", "check_writable", "open_output"]
+if TYPE_CHECKING:
+    from differnet.sinks import Sink
+
+__all__ = ["STDOUT", "TOKEN", "check_not_input", "check_writable", "open_destination", "open_output"]
 
 STDOUT = "-"
+TOKEN = "DIFFERNET_WEBHOOK_TOKEN"  # noqa: S105 - a name
+"""The environment variable with the secret for addresses."""
 
 
 def check_writable(path: Path) -> None:
@@ -48,6 +54,20 @@ def check_not_input(outputs: Iterable[str | Path | None], inputs: Iterable[Path]
     for file in inputs if targets else ():
         if file.resolve() in targets:
             raise OutputError(f"{file}: would be written over; choose another output.")
+
+
+def open_destination(destination: str) -> Sink:
+    """Open a sink for results, an address with the user's secret.
+
+    Raises:
+        SettingsError: If nothing takes such a destination, or it is none.
+        OutputError: If it cannot be written.
+        MissingExtraError: If a package that this takes is not installed.
+    """
+    from differnet.sinks import DeliveringSink, find_sink, open_sink  # noqa: PLC0415
+
+    delivers = issubclass(find_sink(destination), DeliveringSink)
+    return open_sink(destination, **({"token": os.environ.get(TOKEN)} if delivers else {}))
 
 
 @contextmanager

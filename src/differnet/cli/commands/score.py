@@ -11,7 +11,7 @@ import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
-from differnet.cli.outputs import check_not_input
+from differnet.cli.outputs import check_not_input, open_destination
 from differnet.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def score(
     ],
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write CSV, '-' for stdout.")] = None,
     jsonl: Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON Lines, '-' for stdout.")] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DESTINATION",
+            help="Write verdicts, and why there is none, to *.csv, *.jsonl, *.parquet or a web address. Repeatable.",
+        ),
+    ] = None,
     views: Annotated[
         str,
         typer.Option(help="sequential: no more views than settle the decision; all: the full score."),
@@ -49,10 +56,11 @@ def score(
         raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
     if as_json and "-" in (csv, jsonl):
         raise typer.BadParameter("--json has stdout for itself; write CSV or JSON Lines to a file.")
-    if csv and jsonl and Path(csv).absolute() == Path(jsonl).absolute():
-        raise typer.BadParameter("--csv and --jsonl need files of their own.")
+    named = [output for output in (csv, jsonl, *(to or [])) if output]
+    if len({Path(output).absolute() for output in named}) < len(named):
+        raise typer.BadParameter("--csv, --jsonl and --to need files of their own.")
     found = collect_images(images)
-    check_not_input([csv, jsonl], [model, *found.paths])
+    check_not_input(named, [model, *found.paths])
     if found.passed_over:
         say(f"{found.passed_over}.")
     detector = DifferNet.load(model, device=device, weights=weights)
@@ -64,15 +72,15 @@ def score(
             sinks.append(stack.enter_context(CsvSink(csv, columns=Verdict.columns())))
         if jsonl:
             sinks.append(stack.enter_context(JsonLinesSink(jsonl, columns=Verdict.columns())))
+        sinks += [stack.enter_context(open_destination(destination)) for destination in to or []]
         listener = stack.enter_context(progress())
         for done, result in enumerate(detector.inspect_stream(found.paths, all_views=views == "all"), start=1):
             listener.images("scores", done, len(found.paths))
-            if isinstance(result, Failure):
-                failures.append(result)
-                continue
             for sink in sinks:
                 sink.write(result)
-            if as_json:
+            if isinstance(result, Failure):
+                failures.append(result)
+            elif as_json:
                 rows.append(result.to_dict())
             elif not sinks:
                 _print_line(result)

@@ -14,7 +14,7 @@ import typer
 
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, say, warn
 from differnet.cli.options import DeviceOption, WeightsOption
-from differnet.cli.outputs import check_writable
+from differnet.cli.outputs import STDOUT, TOKEN, check_writable
 from differnet.errors import DatasetError, DifferNetError, OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
-_TOKEN = "DIFFERNET_WEBHOOK_TOKEN"  # noqa: S105 - a name
 _PATIENCE = 60.0
 _EXIT_TERMINATED = 128 + 15
 
@@ -35,7 +34,7 @@ def watch(
     jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Append rows as JSON Lines.")] = None,
     webhook: Annotated[
         str | None,
-        typer.Option(metavar="URL", help=f"Post every verdict as JSON; {_TOKEN} is sent as a bearer token."),
+        typer.Option(metavar="URL", help=f"Post every verdict as JSON; {TOKEN} is sent as a bearer token."),
     ] = None,
     journal: Annotated[
         Path | None,
@@ -119,7 +118,7 @@ def _check_usage(files: list[Path], webhook: str | None, journal: Path | None, v
         raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
     if not files and not webhook:
         raise typer.BadParameter("say where verdicts go: --csv FILE, --jsonl FILE or --webhook URL.")
-    if any(str(path) == "-" for path in files):
+    if any(str(path) == STDOUT for path in files):
         raise typer.BadParameter("stdout forgets; watch writes to a file, so that no row is lost or written twice.")
     named = [*files, *([] if journal is None else [journal])]
     if len({path.absolute() for path in named}) < len(named):
@@ -132,7 +131,7 @@ def _deliverer(address: str) -> DeliveringSink:
 
     scheme = address.partition("://")[0].lower()
     kind: Any = next((kind for kind in SINKS.values() if scheme in kind.schemes), WebhookSink)
-    sink = kind(address, token=os.environ.get(_TOKEN))
+    sink = kind(address, token=os.environ.get(TOKEN))
     if not isinstance(sink, DeliveringSink):
         raise SettingsError(f"{scheme}://: does not say whether a verdict has arrived; watch needs a sink that does.")
     return sink
