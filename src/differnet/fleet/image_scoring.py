@@ -17,6 +17,7 @@ from differnet.fleet.archive import ArchiveImage, is_remote, portions
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 from differnet.model_file.bundle import read_manifest
+from differnet.sinks.rows import row_of
 
 __all__ = ["ModelContent", "ModelShelf", "by_product", "score_images"]
 
@@ -138,12 +139,12 @@ def _score_by(
         if isinstance(result, Failure):
             yield _failed(image, product, result.reason, model_id)
         else:
-            yield result.to_dict() | {"path": image.path, "product": product, "error": None}
+            yield row_of(result, path=image.path, product=product)
     yield from (row for _, row in unread)
 
 
 def _failed(image: ArchiveImage, product: str, reason: str, model_id: str = "") -> dict[str, Any]:
-    return {"path": image.path, "product": product, "model_id": model_id or None, "error": reason}
+    return row_of(Failure(image.path, reason), product=product, model_id=model_id or None)
 
 
 def _read_ahead(images: Iterable[ArchiveImage]) -> Iterator[tuple[ArchiveImage, ImageSource | Failure]]:
