@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from differnet.sinks import WebhookSink
+from differnet.sinks import Answer, DeliveringSink, Delivery, WebhookSink
 from differnet.watching import Journal, Photograph, Sender, Stamp
 from tests.watching.receiver import receiver
 
@@ -144,6 +144,31 @@ def test_retry_after_is_kept_to(journal: Journal) -> None:
         server.retry_after = "1"
         send(journal, server.url)
     assert times[1] - times[0] >= 1.0
+
+
+class Pigeons(DeliveringSink):
+    """Every other one is lost."""
+
+    def __init__(self) -> None:
+        super().__init__("pigeons")
+        self.sent: list[tuple[str, str]] = []
+
+    def deliver(self, body: bytes, key: str) -> Answer:
+        self.sent.append((json.loads(body)["path"], key))
+        return Answer(Delivery.FAILED if len(self.sent) % 2 else Delivery.ARRIVED, "lost")
+
+
+def test_any_sink_that_makes_attempts_delivers_what_the_journal_has(journal: Journal) -> None:
+    put(journal, "a", "b", "c")
+    told: list[str] = []
+    pigeons = Pigeons()
+    sender = Sender(pigeons, journal, say=told.append, warn=told.append, first_wait=0.01)
+    sender.start()
+    sender.drain(10.0)
+    sender.close()
+    assert (sender.delivered, journal.undelivered()) == (3, 0)
+    assert len(set(pigeons.sent)) == 3
+    assert "pigeons cannot take verdicts (lost)" in told[0]
 
 
 def test_the_key_names_the_content_and_the_model() -> None:

@@ -51,8 +51,8 @@ class DeliveringSink(Sink):
 
     A result arrives at least once; it arrives twice if the answer to the first was lost, with the same key.
     ``differnet watch`` takes such sinks: it keeps the queue in its journal, and asks for one attempt at a time, so
-    that results arrive at least once across restarts too. It gives the constructor the address and ``token``, a secret
-    or None.
+    that results arrive at least once across restarts too. The commands give the constructor the address and ``token``,
+    a secret or None.
 
     Args:
         receiver: What the receiver is called in messages; must not give away what is secret of its address.

@@ -131,9 +131,9 @@ def _deliverer(address: str) -> DeliveringSink:
 
     scheme = address.partition("://")[0].lower()
     kind: Any = next((kind for kind in SINKS.values() if scheme in kind.schemes), WebhookSink)
-    sink = kind(address, token=os.environ.get(TOKEN))
-    if not isinstance(sink, DeliveringSink):
-        raise SettingsError(f"{scheme}://: does not say whether a verdict has arrived; watch needs a sink that does.")
+    if not issubclass(kind, DeliveringSink):
+        raise SettingsError(f"{scheme}://: does not say whether a verdict has arrived; give a web address.")
+    sink: DeliveringSink = kind(address, token=os.environ.get(TOKEN))
     return sink
 
 
