@@ -43,6 +43,7 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # PRODUCT=folder measures on its images instead of the demo's; BENCH='--quick' and the like are passed on.
 bench: install-dev
