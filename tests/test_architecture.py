@@ -77,6 +77,16 @@ def test_no_file_is_too_long_to_be_read_at_once() -> None:
     assert long - LONG_FILES.keys() == set(), "part them by subject"
 
 
+def test_the_drawing_in_the_docs_is_the_one_that_is_checked() -> None:
+    contract = (
+        (PROJECT / "pyproject.toml").read_text(encoding="utf-8").partition("\nlayers = [\n")[2].partition("\n]")[0]
+    )
+    checked = [set(re.findall(r"[a-z_]+", line)) for line in contract.splitlines()][1:]  # but for __main__
+    drawing = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
+    rooms = set().union(*checked)
+    assert [set(re.findall(r"[a-z_]+", line)) & rooms for line in drawing.strip().splitlines()] == checked
+
+
 def test_the_drawing_in_the_docs_names_every_room() -> None:
     drawing = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = sorted(path.parent.name for path in ROOMS.glob("*/__init__.py"))
@@ -88,8 +98,8 @@ def test_the_drawing_in_the_docs_names_every_room() -> None:
 def test_files_that_the_docs_name_exist() -> None:
     for page in [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]:
         text = page.read_text(encoding="utf-8")
-        for name in re.findall(r"`((?:src|tests|benchmarks|docs|runtime)/[\w./-]+)`", text):
-            assert (PROJECT / name).exists(), f"{page.name} names {name}"
+        for name in re.findall(r"`((?:src|tests|benchmarks|docs|runtime|differnet)/[\w./-]+)`", text):
+            assert (PROJECT / name).exists() or (PROJECT / "src" / name).exists(), f"{page.name} names {name}"
         for name in re.findall(r"`(differnet(?:\.[a-z_]+)+)", text):
             place = PROJECT / "src" / name.replace(".", "/")
             assert place.is_dir() or place.with_suffix(".py").is_file() or name == "differnet.cli", (
