@@ -32,7 +32,7 @@ import torch
 import differnet
 from differnet import DifferNet, Settings
 from differnet.evaluation.image_metrics import image_auroc
-from differnet.features import ImageFeatures
+from differnet.features import Sample
 from differnet.flow.whitening import Whitening
 from differnet.images import read_good_images, read_test_images
 from differnet.images.solar_cells import TRAINING_CELLS, choose_cells, find_dataset
@@ -113,14 +113,14 @@ def measure(split: Split, settings: Settings, cache: Path) -> Iterator[dict[str,
     projection, views = CellProjection(extraction.extractor, chosen.dimensions), fixed_views(settings.views)
     collector, vectors = NearestCellsCollector(len(split.train), chosen.cells, settings.seed), []
     for image in extraction.stream(split.train, views, cells=projection):
-        if isinstance(image, ImageFeatures) and isinstance(image.cells, CellGrids):
+        if isinstance(image, Sample) and isinstance(image.cells, CellGrids):
             collector.add(image.index, image.cells)
             vectors.append(image.features)
     local, gaussian = collector.fit(), Whitening(extraction.features)
     gaussian.fit(torch.cat(vectors))
     distances, hottest = [], []
     for image in extraction.stream(test, views, cells=projection):
-        if isinstance(image, ImageFeatures) and isinstance(image.cells, CellGrids):
+        if isinstance(image, Sample) and isinstance(image.cells, CellGrids):
             distances.append(gaussian(image.features)[0].square().mean(1).median().item())
             hottest.append(local_score(local.anomaly(image.cells), settings.scoring.hottest))
     yield row("gaussian", distances)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from differnet.calibration import Calibration
     from differnet.detector import DifferNet
+    from differnet.features import Sample
     from differnet.images import RegionOfInterest
     from differnet.images.failure import Failure
     from differnet.inspection.explanation import Explanation
-    from differnet.inspection.inspection import Prepared
     from differnet.inspection.verdict import Verdict
     from differnet.localization.regions import Region
     from differnet.settings import Settings
@@ -22,9 +22,9 @@ __all__ = [
     "Explanation",
     "Failure",
     "Listener",
-    "Prepared",
     "Region",
     "RegionOfInterest",
+    "Sample",
     "Settings",
     "Verdict",
 ]
@@ -35,9 +35,9 @@ _HOMES = {
     "Explanation": "differnet.inspection.explanation",
     "Failure": "differnet.images.failure",
     "Listener": "differnet.training.progress",
-    "Prepared": "differnet.inspection.inspection",
     "Region": "differnet.localization.regions",
     "RegionOfInterest": "differnet.images",
+    "Sample": "differnet.features",
     "Settings": "differnet.settings",
     "Verdict": "differnet.inspection.verdict",
 }

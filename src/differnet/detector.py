@@ -23,7 +23,7 @@ from differnet.errors import (
     WeightsError,
 )
 from differnet.extractors import Weights, build_extractor, find_weights
-from differnet.features import Engine, FeatureExtraction
+from differnet.features import Engine, FeatureExtraction, Sample
 from differnet.features.cache import FeatureCache
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.flow.build import build_flow
@@ -31,7 +31,7 @@ from differnet.images import ImageSource, RegionOfInterest, read_good_images
 from differnet.images.failure import Failure
 from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
-from differnet.inspection.inspection import Inspection, Prepared
+from differnet.inspection.inspection import Inspection
 from differnet.inspection.measuring import measure_images
 from differnet.inspection.verdict import Verdict
 from differnet.localization.localizer import Localizer
@@ -318,7 +318,7 @@ class DifferNet:
         """
         return self.inspection.stream(images, all_views=all_views)
 
-    def prepare(self, image: ImageSource) -> Prepared | Failure:
+    def prepare(self, image: ImageSource) -> Sample | Failure:
         """Do for an image what is done for each by itself, for `inspect_prepared`.
 
         With these two, programs where images come from many sides at any time do what `inspect_stream` does for a
@@ -333,7 +333,7 @@ class DifferNet:
         """
         return self.inspection.prepare(image)
 
-    def inspect_prepared(self, images: Sequence[Prepared | Failure]) -> list[Verdict | Failure]:
+    def inspect_prepared(self, images: Sequence[Sample | Failure]) -> list[Verdict | Failure]:
         """Give the verdicts on prepared images, quickest for several at once.
 
         Args:
@@ -361,13 +361,14 @@ class DifferNet:
         return _usable(next(iter(self.explain_stream([image], method)))).heat
 
     def explain_stream(
-        self, images: Iterable[ImageSource], method: str | None = None
+        self, images: Iterable[ImageSource], method: str | None = None, *, with_images: bool = False
     ) -> Iterator[Explanation | Failure]:
         """Explain images one after the other, as they come.
 
         Args:
             images: Paths and arrays; consumed as needed.
             method: As for `explain`.
+            with_images: Whether the explanations are to hold the images themselves, to draw maps over.
 
         Returns:
             In the order of the input, verdict, heat map and regions of an image, or why there are none.
@@ -375,7 +376,7 @@ class DifferNet:
         Raises:
             SettingsError: If there is no such method.
         """
-        return explain_stream(self.inspection, images, method)
+        return explain_stream(self.inspection, images, method, with_images=with_images)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.model_file.bundle`.

@@ -13,7 +13,7 @@ from differnet.bench.results import Ceilings, Product
 from differnet.bench.scaling import Variants, scale_extractor_size, scale_image_size, scale_views
 from differnet.bench.stages import measure_stages, seconds_per_image
 from differnet.errors import ImageError
-from differnet.features import FeatureExtraction
+from differnet.features import FeatureNetwork
 from differnet.flow.build import build_flow
 from differnet.images import RegionOfInterest, read_test_images
 
@@ -59,7 +59,7 @@ def test_stages_are_all_there_and_their_figures_agree(fitted: DifferNet, images:
 def test_the_operations_of_the_extractor_are_those_of_its_convolutions(fitted: DifferNet, images: list[Path]) -> None:
     extract = measure_stages(fitted, images, CEILINGS, 1).stages[3]
     expected = 0
-    extraction: FeatureExtraction = fitted.extraction
+    extraction: FeatureNetwork = fitted.extraction.network
 
     def count(module: torch.nn.Module, _: object, output: torch.Tensor) -> None:
         nonlocal expected

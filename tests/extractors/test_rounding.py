@@ -47,7 +47,7 @@ def test_a_model_computes_in_what_it_was_trained_in(
     images = sorted(product.glob("test/*/*.png"))
     scores = {}
     for fast in (True, False):
-        monkeypatch.setattr("differnet.features.extraction.has_fast_bfloat16", lambda device, fast=fast: fast)
+        monkeypatch.setattr("differnet.features.network.has_fast_bfloat16", lambda device, fast=fast: fast)
         if fast:
             DifferNet(settings, device="cpu").fit(product).save(tmp_path / "m.safetensors")
         # The setting would be read as float32 on a processor without bfloat16; what counts is what was trained in.

@@ -11,7 +11,7 @@ import torch
 from differnet import DifferNet, Settings
 from differnet.errors import OutputError
 from differnet.extractors import build_extractor, find_weights
-from differnet.features import FeatureExtraction, ImageFeatures
+from differnet.features import FeatureExtraction, Sample
 from differnet.features.cache import CachedImage, FeatureCache
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.views import View
@@ -24,7 +24,7 @@ def extraction(cache: Path | None, size: int = 64) -> FeatureExtraction:
     return FeatureExtraction(network, size=size, scales=1, cache=kept, fingerprint="of the weights")
 
 
-def passes(of: FeatureExtraction, images: list[np.ndarray], **options: object) -> tuple[int, list[ImageFeatures]]:
+def passes(of: FeatureExtraction, images: list[np.ndarray], **options: object) -> tuple[int, list[Sample]]:
     """How many images went through the network, and the results."""
     count = 0
 
@@ -35,7 +35,7 @@ def passes(of: FeatureExtraction, images: list[np.ndarray], **options: object) -
     convolution = next(layer for layer in of.extractor.modules() if isinstance(layer, torch.nn.Conv2d))
     handle = convolution.register_forward_hook(hook)
     views = options.pop("views", [View()])
-    results = [result for result in of.stream(images, views, **options) if isinstance(result, ImageFeatures)]  # type: ignore[arg-type]
+    results = [result for result in of.stream(images, views, **options) if isinstance(result, Sample)]  # type: ignore[arg-type]
     handle.remove()
     return count, results
 
@@ -54,7 +54,7 @@ def test_what_was_seen_before_does_not_pass_the_network_again(images: list[np.nd
     assert torch.equal(again[2].features, first[0].features)
     assert [result.index for result in again] == [0, 1, 2]
     [alone] = extraction(None).stream([images[2]], [View()])
-    assert isinstance(alone, ImageFeatures)
+    assert isinstance(alone, Sample)
     assert torch.allclose(again[1].features, alone.features, atol=1e-5)
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from differnet.extractors import build_extractor, find_weights
-from differnet.features import FeatureExtraction, ImageFeatures
+from differnet.features import FeatureExtraction, Sample
 from differnet.features.pooling import pool_scales
 from differnet.images import read_image
 from differnet.images.failure import Failure
@@ -33,15 +33,15 @@ def images() -> list[NDArray[np.uint8]]:
     return [plate(rng, size=size) for size in (96, 128, 60, 200, 96)]
 
 
-def features_of(results: list[ImageFeatures | Failure]) -> torch.Tensor:
-    return torch.stack([result.features for result in results if isinstance(result, ImageFeatures)])
+def features_of(results: list[Sample | Failure]) -> torch.Tensor:
+    return torch.stack([result.features for result in results if isinstance(result, Sample)])
 
 
 def test_features_are_the_pooled_maps_of_every_view(
     extraction: FeatureExtraction, images: list[NDArray[np.uint8]]
 ) -> None:
     [result] = extraction.stream([images[0]], [View()])
-    assert isinstance(result, ImageFeatures)
+    assert isinstance(result, Sample)
     pixels = torch.from_numpy(resize(images[0], 128).copy()).permute(2, 0, 1).unsqueeze(0) / 255
     network = extraction.extractor
     expected = torch.cat([network(pixels).mean((2, 3)), network(pixels[:, :, ::2, ::2]).mean((2, 3))], 1)
@@ -62,7 +62,7 @@ def test_files_and_arrays_give_the_same_features_in_order(
     assert torch.equal(features_of(from_files), features_of(from_arrays))
     assert [result.source for result in from_files] == [str(file) for file in files]
     assert [result.source for result in from_arrays] == [f"array[{i}]" for i in range(5)]
-    sizes = [(result.width, result.height) for result in from_files if isinstance(result, ImageFeatures)]
+    sizes = [(result.width, result.height) for result in from_files if isinstance(result, Sample)]
     assert sizes == [(image.shape[1], image.shape[0]) for image in images]
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_image_is_reported_in_its_place_and_the_rest_goes_on(
     broken = tmp_path / "broken.png"
     broken.write_text("not an image")
     results = list(extraction.stream([images[0], broken, images[1]], VIEWS))
-    assert [type(result) for result in results] == [ImageFeatures, Failure, ImageFeatures]
+    assert [type(result) for result in results] == [Sample, Failure, Sample]
     assert results[1].source == str(broken)
     bank = extraction.bank([images[0], broken, images[1]], VIEWS)
     assert bank.features.shape == (2, 3, 512)
@@ -118,8 +118,8 @@ def test_the_batched_device_path_gives_the_same_features(
     """What a GPU runs: resized images and views go to the device and are turned there, here on the CPU."""
     views = [View(), View(degrees=90.0), View(degrees=180.0, mirrored=True)]
     resized = [resize(image, 128) for image in images[:2]]
-    on_device = extraction.extract_on_device(resized, [views] * 2)
-    assert torch.allclose(on_device, extraction.extract(resized, [views] * 2), rtol=1e-3, atol=1e-4)
+    on_device = extraction.network.extract_on_device(resized, [views] * 2)
+    assert torch.allclose(on_device, extraction.network.extract(resized, [views] * 2), rtol=1e-3, atol=1e-4)
 
 
 def test_pixel_gradients_flow_through_the_frozen_network(extraction: FeatureExtraction, official_image: Path) -> None:
@@ -162,8 +162,8 @@ def test_cells_come_with_the_features_in_one_pass_and_are_the_same() -> None:
         handle.remove()
     assert [result.source for result in beside] == [result.source for result in together]
     for result, alone in zip(together, extraction.stream(sources, [View()]), strict=True):
-        assert isinstance(result, ImageFeatures)
-        assert isinstance(alone, ImageFeatures)
+        assert isinstance(result, Sample)
+        assert isinstance(alone, Sample)
         assert torch.allclose(result.features, alone.features, rtol=1e-4, atol=1e-5)
         expected = extraction.describe(result.pixels, projection)
         assert isinstance(result.cells, CellGrids)
@@ -174,7 +174,7 @@ def test_cells_come_with_the_features_in_one_pass_and_are_the_same() -> None:
 def test_cells_of_turned_images_are_those_of_the_image_as_it_is(extraction: FeatureExtraction) -> None:
     image, projection = plate(np.random.default_rng(2), size=128), CellProjection(extraction.extractor, 32)
     [turned] = extraction.stream([image], VIEWS, cells=projection)
-    assert isinstance(turned, ImageFeatures)
+    assert isinstance(turned, Sample)
     assert isinstance(turned.cells, CellGrids)
     expected = extraction.describe(turned.pixels, projection)
     assert torch.allclose(turned.cells.fine, expected.fine, rtol=1e-4, atol=1e-5)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from differnet.errors import SettingsError
 from differnet.extractors import Extractor, build_extractor, find_weights
-from differnet.features import Engine, FeatureExtraction, ImageFeatures
-from differnet.features import extraction as features_module
+from differnet.features import Engine, FeatureExtraction, Sample
+from differnet.features import network as features_module
 from differnet.features.openvino_features import CompiledFeatures, compile_features
 from differnet.features.pooling import pool_scales
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
@@ -66,8 +66,8 @@ def test_features_and_cells_are_those_of_torch(network: Extractor) -> None:
             list(extraction_by(engine, network).stream(sources, views, cells=projection)) for engine in ENGINES
         )
         for a, b in zip(ours, theirs, strict=True):
-            assert isinstance(a, ImageFeatures)
-            assert isinstance(b, ImageFeatures)
+            assert isinstance(a, Sample)
+            assert isinstance(b, Sample)
             assert torch.allclose(a.features, b.features, rtol=1e-4, atol=1e-5)
             assert isinstance(a.cells, CellGrids)
             assert isinstance(b.cells, CellGrids)
@@ -120,7 +120,7 @@ def test_compiling_is_for_more_than_a_view_or_two(network: Extractor) -> None:
 def test_what_cannot_be_compiled_is_left_to_torch_or_refused(network: Extractor) -> None:
     alexnet = build_extractor("alexnet", find_weights("alexnet"))
     [result] = FeatureExtraction(alexnet, size=96, scales=1).stream(images_of(96, 1), ROTATIONS)
-    assert isinstance(result, ImageFeatures)
+    assert isinstance(result, Sample)
     assert result.features.isfinite().all()
     for able, scales, dtype in ((False, 1, torch.float32), (True, 2, torch.float32), (True, 1, torch.bfloat16)):
         extractor = build_extractor("efficientnet-lite0", find_weights("efficientnet-lite0")) if able else alexnet

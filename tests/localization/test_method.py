@@ -226,7 +226,7 @@ def test_cells_are_moved_by_name_and_do_not_depend_on_the_images_beside_them(
     describer = case.localizer.describer
     if describer is None:
         return
-    pixels = torch.cat([extraction.as_tensor(pixels_of(seed)) for seed in (50, 51)])
+    pixels = torch.cat([extraction.network.as_tensor(pixels_of(seed)) for seed in (50, 51)])
     together = describer.describe(extraction.extractor.forward_stages(pixels), SIZE)
     for seed, cells in zip((50, 51), together, strict=True):
         assert type(cells) is describer.cells

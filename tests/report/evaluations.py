@@ -40,7 +40,7 @@ class StubModel(DifferNet):
     method: str | None = None
 
     def explain_stream(
-        self, images: Iterable[ImageSource], method: str | None = None
+        self, images: Iterable[ImageSource], method: str | None = None, *, with_images: bool = False
     ) -> Iterator[Explanation | Failure]:
         self.method = method
         for path in images:
@@ -48,15 +48,15 @@ class StubModel(DifferNet):
             if not path.exists():
                 yield Failure(str(path), f"{path}: no such file; check the path.")
                 continue
-            height, width = load_image(path).shape[:2]
+            image = load_image(path)
+            height, width = image.shape[:2]
             heat = np.zeros((height, width), np.float32)
             heat[: height // 4, : width // 4] = 1.5
             verdict = give_verdict(
                 1.0, self.calibration, source=str(path), width=width, height=height, model_id=MODEL_ID, milliseconds=1.0
             )
-            yield Explanation(
-                verdict, heat, tuple(find_regions(heat)) if self.scale_is_fixed else (), self.scale_is_fixed
-            )
+            regions = tuple(find_regions(heat)) if self.scale_is_fixed else ()
+            yield Explanation(verdict, heat, regions, self.scale_is_fixed, image if with_images else None)
 
 
 def make_model(calibration: Calibration | None, source: Source = "held-out") -> StubModel:

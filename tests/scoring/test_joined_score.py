@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from differnet import DifferNet, Explanation, Settings, Verdict
 from differnet.errors import ModelFileError, SettingsError
-from differnet.features import ImageFeatures
+from differnet.features import Sample
 from differnet.scoring import local_score
 from differnet.settings import preset
 from differnet.views import View
@@ -45,7 +45,7 @@ def test_the_score_is_the_join_of_what_flow_and_cells_say(joined: DifferNet, ima
     network, localizer = joined.extraction, joined.inspection.localizer
     for path, score in zip(images, joined.score(images), strict=True):
         [image] = network.stream([path], (View(),))
-        assert isinstance(image, ImageFeatures)
+        assert isinstance(image, Sample)
         with torch.no_grad():
             flow = joined.flow.energy(image.features).item()
         local = local_score(localizer.anomaly_of(image.pixels), 0.05)

@@ -117,7 +117,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     Raises:
         ImageError: If an image cannot be read.
     """
-    extraction, settings, flow = model.extraction, model.settings, model.flow
+    extraction, settings, flow = model.extraction.network, model.settings, model.flow
     views = fixed_views(settings.views)
     clock = _Clock(model.device, repetitions)
 
@@ -198,7 +198,7 @@ def _measure_cells(
     model: DifferNet, describer: Describer, clock: _Clock, resized: Sequence[NDArray[np.uint8]], *, at_once: bool
 ) -> list[Cells]:
     """Describing the cells of images, where that is not a part of another stage."""
-    extraction = model.extraction
+    extraction = model.extraction.network
     network = extraction.extractor
     images = _as_tensor(np.stack(resized), model.device)
     parts = images.split(VIEWS_PER_CALL[model.device.type])

@@ -52,7 +52,7 @@ class InspectionGraph(nn.Module):
                 f"localization.method={' or '.join(exportable_methods())}."
             )
         model = in_precision(model, "float32")
-        extraction = model.extraction
+        extraction = model.extraction.network
         size = model.settings.views.size
         self._extractor = extraction.extractor
         self.precision = precision

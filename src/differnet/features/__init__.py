@@ -1,7 +1,10 @@
 """From images through views and the network to feature vectors and cells."""
 
-from differnet.features.extraction import VIEWS_PER_CALL, VIEWS_PER_GROUP, Engine, FeatureExtraction, ViewChoice
-from differnet.features.image_features import FeatureBank, ImageFeatures, PreparedImage
+from differnet.features.bank import FeatureBank
+from differnet.features.extraction import FeatureExtraction, ViewChoice
+from differnet.features.network import VIEWS_PER_CALL, Engine, FeatureNetwork
+from differnet.features.sample import Sample
+from differnet.features.streaming import VIEWS_PER_GROUP
 
 __all__ = [
     "VIEWS_PER_CALL",
@@ -9,7 +12,7 @@ __all__ = [
     "Engine",
     "FeatureBank",
     "FeatureExtraction",
-    "ImageFeatures",
-    "PreparedImage",
+    "FeatureNetwork",
+    "Sample",
     "ViewChoice",
 ]

@@ -2,6 +2,7 @@
 
 from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
 from differnet.images.fingerprint import data_fingerprint, region_fingerprint
+from differnet.images.hashed_file import HashedFile
 from differnet.images.layouts import GOOD, LabelledImage, read_good_images, read_test_images
 from differnet.images.read import DEFAULT_MAX_PIXELS, MIN_SIDE, ImageSource, as_rgb, load_image, read_image
 from differnet.images.region_of_interest import RegionOfInterest, parse_box, read_region
@@ -12,6 +13,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MIN_SIDE",
     "Collection",
+    "HashedFile",
     "ImageSource",
     "LabelledImage",
     "RegionOfInterest",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from differnet.images.hashed_file import HashedFile
 from differnet.images.read import ImageSource
 from differnet.images.region_of_interest import RegionOfInterest
 
@@ -15,9 +16,15 @@ __all__ = ["data_fingerprint", "region_fingerprint"]
 
 
 def data_fingerprint(sources: Iterable[ImageSource]) -> str:
-    """SHA-256 over the contents of all images, whatever their names and order, but for files that cannot be read."""
+    """SHA-256 over the contents of all images, whatever their names and order, but for files that cannot be read.
+
+    Of a `HashedFile` that was read before, its hash is taken.
+    """
     digests = []
     for source in sources:
+        if isinstance(source, HashedFile) and source.sha256 is not None:
+            digests.append(source.sha256)
+            continue
         if isinstance(source, np.ndarray):
             content = str((source.shape, source.dtype)).encode() + source.tobytes()
         elif isinstance(source, bytes):

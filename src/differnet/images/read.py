@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from differnet.errors import ImageError
+from differnet.images.hashed_file import HashedFile
 
 __all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "ImageSource", "as_rgb", "load_image", "read_image"]
 
@@ -61,7 +62,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     pages, the first is read. The pixel count is checked before anything is decoded.
 
     Args:
-        path: PNG, JPEG, BMP, TIFF or WebP file; the content decides, not the name.
+        path: PNG, JPEG, BMP, TIFF or WebP file; the content decides, not the name. A `HashedFile` is read whole.
         max_pixels: Refuse images with more pixels than this.
 
     Returns:
@@ -75,7 +76,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         mode = file.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe may never end
             raise ImageError(f"{file}: is not an ordinary file; give the file of an image.")
-        return _decode(file, str(file), max_pixels)
+        return _decode(path if isinstance(path, HashedFile) else file, str(file), max_pixels)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file; check the path.") from None
     except IsADirectoryError:
@@ -127,10 +128,10 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     return np.ascontiguousarray(array)
 
 
-def _decode(file: Path | io.BytesIO, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(file: Path | HashedFile | io.BytesIO, name: str, max_pixels: int) -> NDArray[np.uint8]:
     """Decode a file; errors of its path are left to the caller."""
     try:
-        with _open_header(file) as image:
+        with _open_header(io.BytesIO(file.read_bytes()) if isinstance(file, HashedFile) else file) as image:
             _check_size(image.width, image.height, max_pixels, name=name)
             return _to_rgb(image)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):

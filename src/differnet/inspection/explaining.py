@@ -15,7 +15,7 @@ __all__ = ["explain_stream"]
 
 
 def explain_stream(
-    inspection: Inspection, images: Iterable[ImageSource], method: str | None = None
+    inspection: Inspection, images: Iterable[ImageSource], method: str | None = None, *, with_images: bool = False
 ) -> Iterator[Explanation | Failure]:
     """Explain images one after the other, as they come; see `DifferNet.explain_stream`.
 
@@ -23,6 +23,7 @@ def explain_stream(
         inspection: Gives the verdicts.
         images: Paths and arrays; consumed as needed.
         method: Of the map; None for the model's own.
+        with_images: Whether the explanations are to hold the images themselves.
 
     Raises:
         SettingsError: If there is no such method.
@@ -34,15 +35,15 @@ def explain_stream(
     fixed = None
     if chosen == own and len(model.peaks) and model.calibration is not None:
         fixed = display_scale(model.peaks.double().numpy(), model.calibration.false_reject_rate)
-    for image, clock, flow_score in inspection.features(images, described=described, side_by_side=quick):
-        if isinstance(image, Failure):
-            yield image
+    for sample in inspection.samples(images, described=described, side_by_side=quick, with_images=with_images):
+        if isinstance(sample, Failure):
+            yield sample
             continue
-        anomaly = None if image.cells is None else localizer.anomaly(image.cells)
-        raw = localizer.raw_map(image.pixels, chosen, anomaly)
+        if sample.cells is not None:
+            sample.anomaly = localizer.anomaly(sample.cells)
+        raw = localizer.raw_map(sample.pixels, chosen, sample.anomaly)
         scale = localizer.peak(raw) if fixed is None else fixed
-        heat = localizer.heat(raw, chosen, scale, image.width, image.height)
-        smallest = localizer.smallest_region(chosen, image.width, image.height)
+        heat = localizer.heat(raw, chosen, scale, sample.width, sample.height)
+        smallest = localizer.smallest_region(chosen, sample.width, sample.height)
         regions = () if fixed is None else tuple(find_regions(heat, min_area=smallest))
-        verdict = inspection.verdict(image, clock(), anomaly, flow_score)
-        yield Explanation(verdict, heat, regions, fixed is not None)
+        yield Explanation(inspection.verdict(sample), heat, regions, fixed is not None, sample.image)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from differnet.errors import SettingsError
 from differnet.inspection.verdict import Verdict
 from differnet.localization.regions import Region
 
@@ -25,12 +26,25 @@ class Explanation:
         regions: Connected regions hotter than 1 and not smaller than what the map resolves (a cell, for
             ``neighbours``), hottest first; none unless the scale is fixed.
         scale_is_fixed: Whether the scale was learnt from good images.
+        image: uint8 (height, width, 3), the image itself; None unless it was asked for, see `original`.
     """
 
     verdict: Verdict
     heat: NDArray[np.float32]
     regions: tuple[Region, ...]
     scale_is_fixed: bool
+    image: NDArray[np.uint8] | None = None
+
+    @property
+    def original(self) -> NDArray[np.uint8]:
+        """The image itself, uint8 (height, width, 3).
+
+        Raises:
+            SettingsError: If it was not asked for.
+        """
+        if self.image is None:
+            raise SettingsError("The explanation holds no image; ask for it: explain_stream(..., with_images=True).")
+        return self.image
 
     def to_dict(self) -> dict[str, Any]:
         """Verdict and regions as JSON values."""

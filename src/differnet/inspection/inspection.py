@@ -4,54 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from differnet.features import FeatureExtraction, ImageFeatures, PreparedImage
+from differnet.features import FeatureExtraction, Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 from differnet.inspection.verdict import Verdict, give_verdict
 from differnet.localization.localizer import Localizer
 from differnet.model_file.fitted_model import FittedModel
-from differnet.scoring import local_score, score_features
+from differnet.scoring import aggregate, local_score, score_features
 from differnet.scoring.sequential import SequentialTest, spread_out
 from differnet.views import View, fixed_views
 
-__all__ = ["Inspected", "Inspection", "Prepared"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What `Inspection.prepare` does for an image.
-
-    Attributes:
-        image: Read, resized, and on a CPU through the network.
-        anomaly: Its local anomaly, where the score counts it and that is known.
-        seconds: That it took.
-    """
-
-    image: PreparedImage
-    anomaly: Tensor | None
-    seconds: float
-
-
-class Inspected(NamedTuple):
-    """An image on its way to its verdict.
-
-    Attributes:
-        image: Its features, or why there are none.
-        clock: Tells the milliseconds that it took so far, with its share of what several took together.
-        flow_score: What the flow says of its views, (1,) float32; None if it was not asked.
-    """
-
-    image: ImageFeatures | Failure
-    clock: Callable[[], float]
-    flow_score: Tensor | None
+__all__ = ["Inspection"]
 
 
 class _Way(NamedTuple):
@@ -91,37 +60,31 @@ class Inspection:
         """Give the verdicts on images in their order, see `DifferNet.inspect_stream`."""
         way = self._way(all_views)
         at_once = way.sequential is None
-        for inspected in self.features(
+        for sample in self.samples(
             images, way.first, described=self._scale is not None, scored=at_once, side_by_side=at_once
         ):
-            yield self._judge(inspected, way)
+            yield self._judge(sample, way)
 
-    def prepare(self, image: ImageSource) -> Prepared | Failure:
+    def prepare(self, image: ImageSource) -> Sample | Failure:
         """Do for an image what is done for each by itself, see `DifferNet.prepare`."""
         started = time.perf_counter()
         cells = None if self._scale is None else self.localizer.describer
-        prepared = self._extraction.prepare(image, self._way().first, cells=cells)
-        if isinstance(prepared, Failure):
-            return prepared
-        known = None if prepared.found is None else prepared.found.cells
-        anomaly = None if known is None else self.localizer.anomaly(known)
-        return Prepared(prepared, anomaly, time.perf_counter() - started)
+        sample = self._extraction.prepare(image, self._way().first, cells=cells)
+        if isinstance(sample, Sample):
+            if sample.cells is not None:
+                sample.anomaly = self.localizer.anomaly(sample.cells)
+            sample.clock.seconds = time.perf_counter() - started
+        return sample
 
-    def judge_prepared(self, images: Sequence[Prepared | Failure]) -> list[Verdict | Failure]:
+    def judge_prepared(self, samples: Sequence[Sample | Failure]) -> list[Verdict | Failure]:
         """Give the verdicts on prepared images, see `DifferNet.inspect_prepared`."""
-        if not images:
+        if not samples:
             return []
         way, started = self._way(), time.perf_counter()
-        group = self._extraction.finish(
-            [each if isinstance(each, Failure) else each.image for each in images],
-            None if self._scale is None else self.localizer.describer,
-        )
-        before = [0.0 if isinstance(each, Failure) else each.seconds for each in images]
-        anomalies = [None if isinstance(each, Failure) else each.anomaly for each in images]
-        scored = self._scored(group, started, before, scored=way.sequential is None)
-        return [self._judge(inspected, way, anomaly) for inspected, anomaly in zip(scored, anomalies, strict=True)]
+        group = self._extraction.finish(samples, None if self._scale is None else self.localizer.describer)
+        return [self._judge(sample, way) for sample in self._score_group(group, started, way.sequential is None)]
 
-    def features(
+    def samples(
         self,
         images: Iterable[ImageSource],
         views: Sequence[View] = (),
@@ -129,7 +92,8 @@ class Inspection:
         described: bool,
         scored: bool = True,
         side_by_side: bool = True,
-    ) -> Iterator[Inspected]:
+        with_images: bool = False,
+    ) -> Iterator[Sample | Failure]:
         """Compute the features of images, in their order.
 
         Args:
@@ -138,49 +102,39 @@ class Inspection:
             described: Whether their cells are wanted too.
             scored: Whether the flow is asked at once; it reads its weights from memory once for several images.
             side_by_side: See `FeatureExtraction.stream_groups`.
+            with_images: Whether the originals are kept.
         """
         started = time.perf_counter()
         cells = self.localizer.describer if described else None
-        chosen = views or self._views
-        for group in self._extraction.stream_groups(images, chosen, cells=cells, side_by_side=side_by_side):
-            yield from self._scored(group, started, [0.0] * len(group), scored=scored)
+        for group in self._extraction.stream_groups(
+            images, views or self._views, cells=cells, side_by_side=side_by_side, with_images=with_images
+        ):
+            yield from self._score_group(group, started, scored)
             started = time.perf_counter()
 
-    def verdict(
-        self,
-        image: ImageFeatures,
-        milliseconds: float,
-        anomaly: Tensor | None = None,
-        flow_score: Tensor | None = None,
-    ) -> Verdict:
-        """Give the verdict on an image by the views that it has.
-
-        Args:
-            image: Its features.
-            milliseconds: That it took.
-            anomaly: Its local anomaly, if that is known.
-            flow_score: What the flow says of it, if that is known.
-        """
+    def verdict(self, sample: Sample) -> Verdict:
+        """Give the verdict on an image by the views that it has."""
         return give_verdict(
-            self.score(image, anomaly, flow_score),
+            self.score(sample),
             self._calibration,
-            source=image.source,
-            width=image.width,
-            height=image.height,
+            source=sample.source,
+            width=sample.width,
+            height=sample.height,
             model_id=self._model_id,
-            milliseconds=milliseconds,
-            views=len(image.features),
+            milliseconds=sample.clock.milliseconds,
+            views=len(sample.features),
         )
 
-    def score(self, image: ImageFeatures, anomaly: Tensor | None = None, flow_score: Tensor | None = None) -> float:
-        """Score an image by the views that it has; the arguments are those of `verdict`."""
-        score = flow_score
-        if score is None:
-            score = score_features(self._flow, image.features.unsqueeze(0), self._scoring.aggregation)
-        anomaly = self._anomaly(image) if anomaly is None else anomaly
+    def score(self, sample: Sample) -> float:
+        """Score an image by the views that it has."""
+        if sample.flow_score is None:
+            self._evaluate(sample)
+            sample.flow_score = aggregate(sample.energies.unsqueeze(0), self._scoring.aggregation)
+        anomaly = self._anomaly(sample)
         if self._scale is None or anomaly is None:
-            return score.item()
-        return self._scale.join(score, torch.tensor([local_score(anomaly, self._scoring.hottest)])).item()
+            return sample.flow_score.item()
+        local = torch.tensor([local_score(anomaly, self._scoring.hottest)])
+        return self._scale.join(sample.flow_score, local).item()
 
     def _way(self, all_views: bool = False) -> _Way:
         views, chosen = self._views, self._scoring
@@ -190,53 +144,61 @@ class Inspection:
         views = tuple(spread_out(views))
         return _Way(views, views[: sequential.group], sequential)
 
-    def _scored(
-        self, group: Sequence[ImageFeatures | Failure], started: float, before: Sequence[float], *, scored: bool
-    ) -> Iterator[Inspected]:
-        features = [image.features for image in group if isinstance(image, ImageFeatures)]
-        scores: Iterator[Tensor] = iter(())
-        if features and scored:
-            scores = iter(score_features(self._flow, torch.stack(features), self._scoring.aggregation).split(1))
+    def _score_group(
+        self, group: Sequence[Sample | Failure], started: float, scored: bool
+    ) -> Iterator[Sample | Failure]:
+        """Ask the flow about images together, and have each one's clock run from when it is handed on."""
+        asked = [sample for sample in group if isinstance(sample, Sample) and scored and sample.flow_score is None]
+        if asked:
+            features = torch.stack([sample.features for sample in asked])
+            scores = score_features(self._flow, features, self._scoring.aggregation)
+            for each, score in zip(asked, scores.split(1), strict=True):
+                each.flow_score = score
         share = (time.perf_counter() - started) / len(group)
-        for image, seconds in zip(group, before, strict=True):
-            clock = partial(_milliseconds_since, time.perf_counter() - share - seconds)
-            yield Inspected(image, clock, None if isinstance(image, Failure) else next(scores, None))
+        for sample in group:
+            if isinstance(sample, Sample):
+                sample.clock.start(share)
+            yield sample
 
-    def _judge(self, inspected: Inspected, way: _Way, anomaly: Tensor | None = None) -> Verdict | Failure:
-        image, clock, flow_score = inspected
-        if isinstance(image, Failure):
-            return image
-        if way.sequential is None:
-            return self.verdict(image, clock(), anomaly, flow_score)
-        anomaly = self._anomaly(image) if anomaly is None else anomaly
-        settled = self._take_views(image, anomaly, way.sequential, way.views)
-        return self.verdict(settled, clock(), anomaly)
+    def _judge(self, sample: Sample | Failure, way: _Way) -> Verdict | Failure:
+        if isinstance(sample, Failure):
+            return sample
+        if way.sequential is not None:
+            self._take_views(sample, way.sequential, way.views)
+        verdict = self.verdict(sample)
+        sample.clock.stop()
+        return verdict
 
-    def _take_views(
-        self, image: ImageFeatures, anomaly: Tensor | None, sequential: SequentialTest, views: Sequence[View]
-    ) -> ImageFeatures:
+    def _take_views(self, sample: Sample, sequential: SequentialTest, views: Sequence[View]) -> None:
         """Add groups of views to an image's first ones until the decision is settled."""
         cuts = [] if self._calibration is None else self._calibration.cuts
+        anomaly = self._anomaly(sample)
         if self._scale is not None and anomaly is not None:
             local = local_score(anomaly, self._scoring.hottest)
             cuts = [self._scale.flow_cut(cut, local) for cut in cuts]
-        features = image.features
         while True:
-            with torch.no_grad():
-                scores = self._flow.energy(features.to(self._extraction.device)).cpu()
-            if all(sequential.settled(scores, cut) for cut in cuts if cut > -math.inf):
-                return replace(image, features=features)
-            group = views[len(features) : len(features) + sequential.group]
-            features = torch.cat([features, self._extraction.extract([image.pixels], [group])[0]])
+            self._evaluate(sample)
+            if all(sequential.settled(sample.energies, cut) for cut in cuts if cut > -math.inf):
+                return
+            taken = len(sample.features)
+            group = views[taken : taken + sequential.group]
+            new = self._extraction.network.extract([sample.pixels], [group])[0]
+            sample.features = torch.cat([sample.features, new])
 
-    def _anomaly(self, image: ImageFeatures) -> Tensor | None:
+    def _evaluate(self, sample: Sample) -> None:
+        """Ask the flow about those of an image's views that it was not asked about yet."""
+        new = sample.features[len(sample.energies) :]
+        if len(new):
+            with torch.no_grad():
+                energies = self._flow.energy(new.to(self._extraction.network.device)).cpu()
+            sample.energies = torch.cat([sample.energies, energies])
+
+    def _anomaly(self, sample: Sample) -> Tensor | None:
         """The local anomaly of an image's cells, for models whose score counts it."""
         if self._scale is None:
             return None
-        if image.cells is None:  # a map by another method was asked for; the verdict is the model's all the same
-            return self.localizer.anomaly_of(image.pixels)
-        return self.localizer.anomaly(image.cells)
-
-
-def _milliseconds_since(start: float) -> float:
-    return round(1000 * (time.perf_counter() - start), 3)
+        if sample.anomaly is None:
+            # Without cells a map by another method was asked for; the verdict is the model's all the same.
+            localizer, cells = self.localizer, sample.cells
+            sample.anomaly = localizer.anomaly_of(sample.pixels) if cells is None else localizer.anomaly(cells)
+        return sample.anomaly

@@ -48,14 +48,15 @@ def measure_images(
     scores: list[float] = []
     peaks: list[float] = []
     failures: list[Failure] = []
-    inspected = inspection.features(sources, described=localizer.needs_cells(method))
-    for done, (image, _, flow_score) in enumerate(inspected, start=1):
-        if isinstance(image, Failure):
-            failures.append(image)
+    samples = inspection.samples(sources, described=localizer.needs_cells(method))
+    for done, sample in enumerate(samples, start=1):
+        if isinstance(sample, Failure):
+            failures.append(sample)
         else:
-            anomaly = None if image.cells is None else localizer.anomaly(image.cells)
-            scores.append(inspection.score(image, anomaly, flow_score))
-            peaks.append(localizer.peak(localizer.raw_map(image.pixels, method, anomaly)))
+            if sample.cells is not None:
+                sample.anomaly = localizer.anomaly(sample.cells)
+            scores.append(inspection.score(sample))
+            peaks.append(localizer.peak(localizer.raw_map(sample.pixels, method, sample.anomaly)))
         progress(done)
     if not scores:
         reason = failures[0].reason if failures else "there are none"

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from differnet.detector import DifferNet
-from differnet.errors import ImageError
 from differnet.evaluation.evaluate import Evaluation, ScoredImage
-from differnet.images import load_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.localization.overlay import DISPLAY_TOP, blend_heat
@@ -156,7 +154,7 @@ def draw_gallery(
         listener: Hears of the progress.
     """
     paths = [entry.image.path for choice in choices for entry in choice.entries]
-    explanations = model.explain_stream(paths, method)
+    explanations = model.explain_stream(paths, method, with_images=True)
     drawn = 0
     galleries = []
     for choice in choices:
@@ -199,10 +197,7 @@ def _draw_card(entry: ScoredImage, result: Explanation | Failure, folder: str) -
     )
     if isinstance(result, Failure):
         return replace(card, problem=result.reason)
-    try:
-        return replace(card, drawing=_draw(load_image(entry.image.path), result))
-    except ImageError as error:  # the file changed since it was scored
-        return replace(card, problem=str(error))
+    return replace(card, drawing=_draw(result.original, result))
 
 
 def _p_value(value: float | None) -> str:

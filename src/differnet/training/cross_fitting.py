@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from differnet.features import FeatureBank, FeatureExtraction, ImageFeatures
+from differnet.features import FeatureBank, FeatureExtraction, Sample
 from differnet.flow import FlowEnsemble, NormalizingFlow
 from differnet.images import ImageSource
 from differnet.scoring import score_features
@@ -50,7 +50,7 @@ class CrossFitting:
         with CellSpool() as spool:
             places: list[int] = []
 
-            def visit(image: ImageFeatures) -> None:
+            def visit(image: Sample) -> None:
                 cells.collect(image)
                 if image.cells is not None:
                     spool.add(image.cells)
@@ -81,7 +81,7 @@ class CrossFitting:
         )
 
     def _features(
-        self, sources: Sequence[ImageSource], cells: LocalFitting, visit: Callable[[ImageFeatures], None]
+        self, sources: Sequence[ImageSource], cells: LocalFitting, visit: Callable[[Sample], None]
     ) -> tuple[FeatureBank, Tensor, Tensor]:
         """All images' features: the bank, of it (N, V, d) those to train on and (N, W, d) those of the fixed views."""
         settings, fixed = self._settings, fixed_views(self._settings.views)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from differnet.calibration import calibrate, images_needed
 from differnet.features import FeatureExtraction
 from differnet.flow import FlowEnsemble
-from differnet.images import ImageSource, data_fingerprint, region_fingerprint
+from differnet.images import HashedFile, ImageSource, data_fingerprint, region_fingerprint
 from differnet.images.failure import Failure
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
@@ -65,6 +66,8 @@ def fit_model(
         DivergenceError: If training does not converge.
     """
     started = time.perf_counter()
+    # Hashed while they are read to learn from: the fingerprint of the data reads none again.
+    sources = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in sources]
     decision = None
     if settings.views.kind == "auto":
         decision = choose_views(extraction, sources, settings.views, settings.seed)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from differnet.errors import DatasetError
-from differnet.features import FeatureExtraction, ImageFeatures
+from differnet.features import FeatureExtraction, Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure, describe
 from differnet.scoring import score_features
@@ -122,6 +122,6 @@ class HeldOutFitting:
         return BankVectors(bank.features, batch_images=training.batch_images, seed=settings.seed)
 
 
-def _measure(measure: LocalMeasure | None, image: ImageFeatures, measured: list[Measurement]) -> None:
+def _measure(measure: LocalMeasure | None, image: Sample, measured: list[Measurement]) -> None:
     if measure is not None and image.cells is not None:
         measured.append(measure(image.cells))

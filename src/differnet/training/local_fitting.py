@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from differnet.features import FeatureExtraction, ImageFeatures
+from differnet.features import FeatureExtraction, Sample
 from differnet.features.describer import Cells
 from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import Localizer
@@ -55,7 +55,7 @@ class LocalFitting:
         self.cells = method.describer(extraction.extractor)
         self._collector = method.collector(images, settings.seed)
 
-    def collect(self, image: ImageFeatures) -> None:
+    def collect(self, image: Sample) -> None:
         """Take the cells of an image."""
         if self._collector is not None and image.cells is not None:
             self._collector.add(image.index, image.cells)

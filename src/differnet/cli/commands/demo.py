@@ -31,7 +31,7 @@ def demo(
     """Learn from 300 photographs of good solar cells and find the defective ones among 200 others."""
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.evaluation import evaluate  # noqa: PLC0415
-    from differnet.images import read_image, read_test_images  # noqa: PLC0415
+    from differnet.images import read_test_images  # noqa: PLC0415
     from differnet.images.failure import Failure  # noqa: PLC0415
     from differnet.images.solar_cells import choose_cells, find_dataset, write_product  # noqa: PLC0415
     from differnet.localization.overlay import save_overlay  # noqa: PLC0415
@@ -65,9 +65,9 @@ def demo(
         _CREDIT,
     )
     surest = max((entry for entry in evaluation.scored if entry.image.is_defective), key=lambda e: e.verdict.score)
-    for result in model.explain_stream([surest.image.path]):
+    for result in model.explain_stream([surest.image.path], with_images=True):
         if not isinstance(result, Failure):
-            save_overlay(out / "explained.png", read_image(surest.image.path), result.heat, result.regions)
+            save_overlay(out / "explained.png", result.original, result.heat, result.regions)
     with progress() as listener:
         write_report(
             model,

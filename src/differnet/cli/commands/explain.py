@@ -37,7 +37,7 @@ def explain(
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.errors import OutputError  # noqa: PLC0415
-    from differnet.images import collect_images, read_image  # noqa: PLC0415
+    from differnet.images import collect_images  # noqa: PLC0415
     from differnet.images.failure import Failure  # noqa: PLC0415
     from differnet.localization.overlay import save_overlay  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def explain(
     failures: list[Failure] = []
     warned = False
     with progress() as listener:
-        results = detector.explain_stream(found.paths, map_method)
+        results = detector.explain_stream(found.paths, map_method, with_images=True)
         for done, (path, result) in enumerate(zip(found.paths, results, strict=True), start=1):
             listener.images("heat maps", done, len(found.paths))
             if isinstance(result, Failure):
@@ -67,7 +67,7 @@ def explain(
                 )
                 warned = True
             picture = output / names[path]
-            save_overlay(picture, read_image(path), result.heat, result.regions, caption=_caption(result))
+            save_overlay(picture, result.original, result.heat, result.regions, caption=_caption(result))
             rows.append({**result.to_dict(), "picture": str(picture)})
             if not as_json:
                 typer.echo(f"{_caption(result)}\t{picture}")

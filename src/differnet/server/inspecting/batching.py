@@ -140,7 +140,7 @@ class Batcher:
         self._prepare(job)
         with self._change:
             self._coming -= 1
-            if job.served is not None and job.prepared is not None:
+            if job.served is not None and job.sample is not None:
                 self._ready.setdefault(job.served, deque()).append(job)
         while taken := self._take():
             self._judge(*taken)
@@ -152,7 +152,7 @@ class Batcher:
             job.served = self._shelf.get(job.model)
             pixels = self._decode(job)
             try:
-                job.prepared = job.served.model.prepare(pixels)
+                job.sample = job.served.model.prepare(pixels)
             finally:
                 with self._change:
                     self._decoded_bytes -= pixels.nbytes
@@ -165,8 +165,10 @@ class Batcher:
 
     def _decode(self, job: Job) -> NDArray[np.uint8]:
         content = job.upload.content
-        if media_type(content) is None:
+        kind = media_type(content)
+        if kind is None:
             raise Problem(415, "The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it.")
+        job.media_type = kind
         job.sha256 = hashlib.sha256(content).hexdigest()
         with self._change:
             # Decoded images are large: no more of them than the limit, but always one.
@@ -205,14 +207,14 @@ class Batcher:
             return
         self._metrics.batch_images.observe(len(running))
         try:
-            results = served.model.inspect_prepared([job.prepared for job in running if job.prepared is not None])
+            results = served.model.inspect_prepared([job.sample for job in running if job.sample is not None])
         except Exception:
             _log.exception("inspection failed", extra={"model": served.name, "images": len(running)})
             for job in running:
                 job.future.set_exception(_inspection_failed())
             return
         for job, result in zip(running, results, strict=True):
-            job.prepared = None
+            job.sample = None
             if isinstance(result, Failure):
                 job.future.set_exception(Problem(422, _capitalised(result.reason)))
             else:

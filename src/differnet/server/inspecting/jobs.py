@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from differnet.features import Sample
 from differnet.images.failure import Failure
-from differnet.inspection.inspection import Prepared
 from differnet.server.inspecting.model_repository import Served
 
 __all__ = ["Job", "Recorded", "Upload"]
@@ -39,15 +39,17 @@ class Job:
         upload: The file.
         future: Gets the recorded inspection, or the `Problem` that there is none for.
         sha256: Of the content, once computed.
+        media_type: Of the content, once it was looked at.
         submitted: When it came, in seconds of ``time.perf_counter``.
         served: The model that it was prepared for.
-        prepared: The image, until it is judged.
+        sample: The image on its way, until it is judged.
     """
 
     model: str
     upload: Upload
     future: Future[Recorded] = field(default_factory=Future)
     sha256: str = ""
+    media_type: str = ""
     submitted: float = field(default_factory=time.perf_counter)
     served: Served | None = None
-    prepared: Prepared | Failure | None = None
+    sample: Sample | Failure | None = None

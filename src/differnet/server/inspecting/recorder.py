@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from differnet.inspection.verdict import Verdict
 from differnet.server.inspecting.jobs import Job, Recorded
-from differnet.server.inspecting.media_types import media_type
 from differnet.server.problems import Problem
 from differnet.server.storage.database import VERDICT_COLUMNS, now
 from differnet.server.storage.files import FileStore
@@ -106,4 +105,4 @@ def _entry(job: Job, verdict: Verdict) -> Entry:
         "sha256": job.sha256,
         **{name: getattr(verdict, name) for name in VERDICT_COLUMNS},
     }
-    return Entry(row, len(job.upload.content), media_type(job.upload.content) or "application/octet-stream")
+    return Entry(row, len(job.upload.content), job.media_type)

@@ -1,0 +1,274 @@
+"""From pixels to features and cells: the extractor with pooling and description, run by torch or by OpenVINO."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Hashable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from differnet.compute.devices import has_fast_bfloat16
+from differnet.errors import SettingsError
+from differnet.extractors import Extractor
+from differnet.extractors.openvino_stages import can_compile
+from differnet.extractors.rounding import round_as_bfloat16
+from differnet.features.describer import Cells, Describer
+from differnet.features.openvino_features import CompiledFeatures, compile_features
+from differnet.features.pooling import pool_maps, pool_scales
+from differnet.views import View, apply_views, apply_views_batch
+
+__all__ = ["VIEWS_PER_CALL", "Engine", "FeatureNetwork"]
+
+_log = logging.getLogger(__name__)
+
+Engine: TypeAlias = Literal["auto", "torch", "openvino"]
+"""What runs the extractor on a CPU."""
+
+# Views per call of the network: more take more memory and no less time on two cores.
+VIEWS_PER_CALL = {"cpu": 4, "cuda": 64}
+_GPU_BATCH = 256
+
+
+class FeatureNetwork:
+    """Computes the features of resized images and describes their cells.
+
+    Args:
+        extractor: A frozen extractor; it is moved to the device.
+        size: Side of the images, in pixels.
+        scales: Number of image sizes.
+        device: Where the network runs; on a GPU the views are made there too, in one batched call.
+        dtype: float32 or bfloat16, what the network computes in; features are float32 in either case. Hardware without
+            bfloat16 computes in float32 and rounds, see `differnet.extractors.rounding`.
+        stages: See `pool_scales`.
+        deviation: See `pool_scales`.
+        fingerprint: Of the extractor's weights; networks with the same share what is compiled.
+        engine: As for `FeatureExtraction`.
+
+    Attributes:
+        features: d.
+        engine: What it is that runs the network.
+
+    Raises:
+        SettingsError: If OpenVINO is asked for, and is not installed or cannot do this.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        *,
+        size: int,
+        scales: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        stages: Sequence[int],
+        deviation: bool,
+        fingerprint: str,
+        engine: Engine,
+    ) -> None:
+        self.size, self.scales = size, scales
+        self.stages, self.deviation = tuple(stages), deviation
+        self.device, self.dtype = torch.device(device), dtype
+        self.fingerprint = fingerprint
+        extractor = extractor.to(self.device)
+        if dtype == torch.bfloat16 and not has_fast_bfloat16(self.device):
+            round_as_bfloat16(extractor)
+        else:
+            extractor.set_precision(dtype)
+        # channels_last is a third faster on a CPU, and what tensor cores want.
+        self.extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels = (*extractor.stage_channels, extractor.channels)
+        self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
+        self._batch = VIEWS_PER_CALL["cpu"] if self.device.type == "cpu" else _GPU_BATCH
+        self.engine: Literal["torch", "openvino"] = "torch"
+        able = self.device.type == "cpu" and dtype == torch.float32 and scales == 1 and can_compile(extractor)
+        if engine == "openvino" and not able:
+            raise SettingsError(
+                "OpenVINO cannot run this extractor: it must be installed (pip install 'differnet[fast]'), and it runs "
+                "efficientnet-lite0 at a single scale in float32 on a CPU; take engine='auto'."
+            )
+        if able and engine != "torch":
+            self.engine = "openvino"
+        self._compiled: dict[Hashable, CompiledFeatures] = {}
+        self._compiling = threading.Lock()
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All that features depend on beside pixels and views: what tells networks apart."""
+        return (
+            self.fingerprint,
+            type(self.extractor).__name__,
+            self.scales,
+            self.stages,
+            self.deviation,
+            str(self.dtype),
+            self.device.type,
+        )
+
+    def compute(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        views: Sequence[Sequence[View]],
+        cells: Describer | None,
+        *,
+        turned: Sequence[NDArray[np.uint8] | None],
+        compiled: bool,
+    ) -> tuple[Tensor, Sequence[Cells | None]]:
+        """Compute the features of images by all their views, and describe their cells, in as few passes as can be.
+
+        Args:
+            images: B arrays, uint8 (size, size, 3).
+            views: For each image its V views.
+            cells: Describes the cells; None for none.
+            turned: On a CPU, for each image its views, uint8 (V, size, size, 3); otherwise not used.
+            compiled: Whether compiling the network would pay.
+
+        Returns:
+            (B, V, d) float32 on the CPU, and the B images' cells on the device.
+        """
+        grids: Sequence[Cells | None] = [None] * len(images)
+        parts, first = [], 0
+        if cells is not None and self.scales == 1 and all(chosen[0] == View() for chosen in views):
+            # Often the only view, so that one pass of the network does for all.
+            features, grids = self.extract_with_cells(images, cells, compiled=compiled)
+            parts, first = [features], 1
+        elif cells is not None:
+            grids = self._describe_cells(images, cells, compiled=compiled)
+        if any(len(chosen) > first for chosen in views):
+            if self.device.type == "cpu":
+                rest = [each[first:] for each in turned if each is not None]
+                parts.append(self.extract_turned(rest, compiled=compiled))
+            else:
+                parts.append(self.extract_on_device(images, [chosen[first:] for chosen in views]))
+        return torch.cat(parts, dim=1), grids
+
+    def as_tensor(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Turn uint8 (size, size, 3) pixels into (1, 3, size, size) float32 in [0, 1] on the device."""
+        # A copy, since the array may be read-only; NHWC bytes seen as NCHW are channels_last already.
+        return torch.tensor(pixels, device=self.device)[None].permute(0, 3, 1, 2).float() / 255
+
+    @torch.no_grad()
+    def describe(self, pixels: NDArray[np.uint8], describer: Describer) -> Any:  # noqa: ANN401 - the describer's cells
+        """Describe the cells of a resized image by torch, in a pass of the network of their own.
+
+        Args:
+            pixels: uint8 (size, size, 3).
+            describer: Of the cells.
+
+        Returns:
+            The cells, on the device.
+        """
+        [cells] = describer.describe(self.extractor.forward_stages(self.as_tensor(pixels)), self.size)
+        return cells
+
+    @torch.no_grad()
+    def extract(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
+        """Compute the features of resized images.
+
+        Args:
+            images: B arrays, uint8 (size, size, 3).
+            views: For each image its V views.
+
+        Returns:
+            (B, V, d) float32 on the CPU.
+        """
+        if self.device.type == "cpu":
+            turned = [apply_views(image, chosen) for image, chosen in zip(images, views, strict=True)]
+            return self.extract_turned(turned, compiled=True)
+        return self.extract_on_device(images, views)
+
+    @torch.no_grad()
+    def extract_on_device(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
+        """Compute the same as `extract` in one batched call, the views too; what a GPU does."""
+        stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
+        pixels = stacked.permute(0, 3, 1, 2).float() / 255
+        turned = apply_views_batch(pixels, views)
+        parts = [self.pool(self.extractor, part) for part in turned.split(VIEWS_PER_CALL["cuda"])]
+        return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
+
+    @torch.no_grad()
+    def extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool) -> Tensor:
+        """Compute the features of views, on a CPU.
+
+        Args:
+            turned: B arrays, uint8 (V, size, size, 3), the views of each image.
+            compiled: Whether compiling the network would pay.
+
+        Returns:
+            (B, V, d) float32.
+        """
+        views: NDArray[np.uint8] = np.concatenate(turned)
+        network = self._compile(None) if compiled else None
+        if network is None:
+            # NHWC bytes seen as NCHW are channels_last already.
+            pixels = torch.from_numpy(views).permute(0, 3, 1, 2)
+            features = torch.cat([self.pool(self.extractor, part.float() / 255) for part in pixels.split(self._batch)])
+        else:
+            features, _ = network([*views])
+        return features.unflatten(0, (len(turned), -1))
+
+    def _compile(self, cells: Describer | None) -> CompiledFeatures | None:
+        """The compiled network, which is made when it is first wanted; None where torch is the engine."""
+        key = None if cells is None else cells.key
+        with self._compiling:
+            if self.engine == "openvino" and key not in self._compiled:
+                try:
+                    self._compiled[key] = compile_features(
+                        self.extractor,
+                        self.size,
+                        self.stages,
+                        deviation=self.deviation,
+                        describer=cells,
+                        fingerprint=self.fingerprint,
+                    )
+                except (ImportError, OSError, RuntimeError) as error:
+                    _log.warning("OpenVINO does not work here, torch is used (%s)", error)
+                    self.engine = "torch"
+            return self._compiled.get(key)
+
+    def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
+        """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
+        return pool_scales(extractor, pixels, self.scales, stages=self.stages, deviation=self.deviation)
+
+    @torch.no_grad()
+    def extract_with_cells(
+        self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool = True
+    ) -> tuple[Tensor, list[Cells]]:
+        """Compute the features of resized images as they are, and describe their cells, in one pass of the network.
+
+        Args:
+            images: B arrays, uint8 (size, size, 3).
+            cells: Describes the cells.
+            compiled: Whether compiling the network would pay.
+
+        Returns:
+            (B, 1, d) float32 on the CPU, and the B images' cells on the device.
+
+        Raises:
+            ValueError: If features are pooled from several scales, which takes several passes.
+        """
+        if self.scales != 1:
+            raise ValueError("features of several scales do not come from one pass")
+        network = self._compile(cells) if compiled else None
+        if network is not None:
+            features, grids = network(images)
+            return features.unsqueeze(1), grids
+        before_last = len(self.extractor.stage_channels)
+        last = max(-2, *self.stages)
+        parts, grids = [], []
+        for start in range(0, len(images), self._batch):
+            stacked = torch.from_numpy(np.stack(images[start : start + self._batch])).to(self.device)
+            maps = self.extractor.forward_stages(stacked.permute(0, 3, 1, 2).float() / 255, last)
+            parts.append(pool_maps([maps[self.extractor.place_of(stage)] for stage in self.stages], self.deviation))
+            grids += cells.describe(maps[:before_last], self.size)
+        return torch.cat(parts).cpu().unsqueeze(1), grids
+
+    def _describe_cells(self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool) -> list[Cells]:
+        network = self._compile(cells) if compiled else None
+        if network is None:
+            return [self.describe(image, cells) for image in images]
+        return network(images)[1]
