@@ -19,7 +19,6 @@ MOST_LINES = 450
 
 LONG_FILES: dict[str, str] = {
     "src/differnet/detector.py": "the public face: most of it is the documentation of its methods",
-    "src/differnet/features/extraction.py": "parts into network, streaming and bank",
 }
 """Files that may be longer, and why."""
 
