@@ -10,7 +10,7 @@ to learn from, drawn by the seed; all others that are surely good or surely defe
 from 16 images that the seed draws.
 
 Beside the default preset stand two baselines of the same features and cells: ``gaussian``, the squared Mahalanobis
-distance (the flow's first layer alone, fitted to all images), and ``neighbour``, the local score alone.
+distance (what ``flow.kind=gaussian`` gives, fitted to all images), and ``neighbour``, the local score alone.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import differnet
 from differnet import DifferNet, Settings
 from differnet.evaluation.image_metrics import image_auroc
 from differnet.features import Sample
-from differnet.flow.whitening import Whitening
+from differnet.flow import Gaussian
 from differnet.images import read_good_images, read_test_images
 from differnet.images.solar_cells import TRAINING_CELLS, choose_cells, find_dataset
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
@@ -116,12 +115,12 @@ def measure(split: Split, settings: Settings, cache: Path) -> Iterator[dict[str,
         if isinstance(image, Sample) and isinstance(image.cells, CellGrids):
             collector.add(image.index, image.cells)
             vectors.append(image.features)
-    local, gaussian = collector.fit(), Whitening(extraction.features)
-    gaussian.fit(torch.cat(vectors))
+    local, gaussian = collector.fit(), Gaussian(extraction.features)
+    gaussian.start(vectors)
     distances, hottest = [], []
     for image in extraction.stream(test, views, cells=projection):
         if isinstance(image, Sample) and isinstance(image.cells, CellGrids):
-            distances.append(gaussian(image.features)[0].square().mean(1).median().item())
+            distances.append(gaussian.energy(image.features).median().item())
             hottest.append(local_score(local.anomaly(image.cells), settings.scoring.hottest))
     yield row("gaussian", distances)
     yield row("neighbour", hottest)

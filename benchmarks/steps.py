@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from differnet import DifferNet
-from differnet.flow.build import build_flow
+from differnet.flow import build_density_model
 from differnet.images import ImageSource, collect_images
 from differnet.images.failure import Failure
 from differnet.settings import Settings, preset
@@ -60,7 +60,7 @@ def step_seconds(model: DifferNet, images: Sequence[ImageSource]) -> tuple[float
     settings = model.settings
     views, training = settings.views, settings.training
     chosen = images[: training.batch_images]
-    flow = build_flow(model.extraction.features, settings.flow)
+    flow = build_density_model(model.extraction.features, settings.flow)
     bank = model.extraction.bank(chosen, fixed_views(views)[: views.training_count])
     bank_vectors = BankVectors(bank.features, batch_images=training.batch_images, seed=0)
     one_epoch = training.model_copy(update={"epochs": 1, "keep": "last"})

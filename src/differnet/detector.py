@@ -25,8 +25,7 @@ from differnet.errors import (
 from differnet.extractors import Weights, build_extractor, find_weights
 from differnet.features import Engine, FeatureExtraction, Sample
 from differnet.features.cache import FeatureCache
-from differnet.flow import FlowEnsemble, NormalizingFlow
-from differnet.flow.build import build_flow
+from differnet.flow import DensityModel, build_density_model
 from differnet.images import ImageSource, RegionOfInterest, read_good_images
 from differnet.images.failure import Failure
 from differnet.inspection.explaining import explain_stream
@@ -144,8 +143,8 @@ class DifferNet:
         return torch.empty(0) if self._fitted is None else self._fitted.scores
 
     @property
-    def flow(self) -> NormalizingFlow | FlowEnsemble:
-        """The normalizing flow, or an ensemble of them.
+    def flow(self) -> DensityModel:
+        """The normalizing flow, an ensemble of them, or another density model.
 
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
@@ -437,7 +436,7 @@ class DifferNet:
             {"views.count": views, "flow.hidden": shape.hidden, "flow.blocks": shape.blocks}
         )
         model = cls(settings, device=device, weights=weights)
-        flow = build_flow(shape.features, settings.flow)
+        flow = build_density_model(shape.features, settings.flow)
         flow.load_state_dict(state, strict=False)
         if shape.features != model.extraction.features:
             raise ModelFileError(

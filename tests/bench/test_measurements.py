@@ -14,7 +14,7 @@ from differnet.bench.scaling import Variants, scale_extractor_size, scale_image_
 from differnet.bench.stages import measure_stages, seconds_per_image
 from differnet.errors import ImageError
 from differnet.features import FeatureNetwork
-from differnet.flow.build import build_flow
+from differnet.flow import build_density_model
 from differnet.images import RegionOfInterest, read_test_images
 
 # Of a made-up machine, so that shares can be computed by hand.
@@ -50,7 +50,7 @@ def test_stages_are_all_there_and_their_figures_agree(fitted: DifferNet, images:
             max(1e3 * stage.gflop, stage.megabytes) / stage.milliseconds, rel=1e-6
         )
     shape = fitted.extraction.features, fitted.settings.flow
-    weights = sum(p.numel() for p in build_flow(*shape).parameters())
+    weights = sum(p.numel() for p in build_density_model(*shape).parameters())
     # Two operations a weight, of each of 4 views; biases and a few other additions are not products.
     assert flow.gflop == pytest.approx(4 * 2 * weights / 1e9, rel=0.05)
     assert extract.gflop > flow.gflop

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
-from differnet.flow import FlowEnsemble, NormalizingFlow, negative_log_likelihood
+from differnet.flow import DensityEnsemble, NormalizingFlow, negative_log_likelihood
 from differnet.flow.whitening import Whitening
 from differnet.settings import TrainingSettings
 from differnet.training import train_flow
@@ -104,7 +104,7 @@ def test_training_of_a_whitened_flow_finds_what_a_gaussian_cannot_say() -> None:
 def test_an_ensemble_gives_the_mean_of_its_members() -> None:
     y, other = vectors(50), vectors(6, seed=4)
     members = [whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)]
-    ensemble = FlowEnsemble(members)
+    ensemble = DensityEnsemble(members)
     energies = torch.stack([member(other)[0].square().mean(1) for member in members])
     losses = torch.stack([negative_log_likelihood(*member(other)) for member in members])
     torch.testing.assert_close(ensemble.energy(other), energies.mean(0))
@@ -114,7 +114,7 @@ def test_an_ensemble_gives_the_mean_of_its_members() -> None:
 def test_an_ensemble_follows_its_members_wherever_they_go() -> None:
     y, other = vectors(50), vectors(6, seed=4)
     members = [whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)]
-    ensemble = FlowEnsemble(members)
+    ensemble = DensityEnsemble(members)
     names, before = list(ensemble.state_dict()), ensemble.energy(other)
     assert list(ensemble.state_dict()) == names
     torch.testing.assert_close(copy.deepcopy(ensemble).energy(other), before)
@@ -131,7 +131,7 @@ def test_an_ensemble_follows_its_members_wherever_they_go() -> None:
 def test_an_ensemble_without_whitening_gives_the_mean_too() -> None:
     members = [NormalizingFlow(FEATURES, blocks=2, hidden=8) for _ in range(3)]
     other = vectors(6, seed=4) / 100
-    ensemble = FlowEnsemble(members)
+    ensemble = DensityEnsemble(members)
     energies = torch.stack([member.energy(other) for member in members])
     losses = torch.stack([member.loss(other) for member in members])
     torch.testing.assert_close(ensemble.energy(other), energies.mean(0))
@@ -142,13 +142,13 @@ def test_gradients_of_an_ensemble_are_the_mean_of_its_members() -> None:
     y, other = vectors(50), vectors(6, seed=4).requires_grad_(True)
     members = [whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)]
     [expected] = torch.autograd.grad(torch.stack([member.loss(other) for member in members]).mean(0).sum(), other)
-    [found] = torch.autograd.grad(FlowEnsemble(members).loss(other).sum(), other)
+    [found] = torch.autograd.grad(DensityEnsemble(members).loss(other).sum(), other)
     torch.testing.assert_close(found, expected)
 
 
 def test_an_ensemble_keeps_no_tensor_twice() -> None:
     y = vectors(50)
-    ensemble = FlowEnsemble([whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)])
+    ensemble = DensityEnsemble([whitened_flow(y[i * 10 : i * 10 + 20], seed=i) for i in range(3)])
     ensemble.energy(y)
     storages = {tensor.untyped_storage().data_ptr() for tensor in ensemble.state_dict().values() if tensor.dim() == 2}
     of_one = sum(1 for tensor in ensemble.members[0].state_dict().values() if tensor.dim() == 2)

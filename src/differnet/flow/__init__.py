@@ -1,7 +1,22 @@
-"""The normalizing flow f_NF."""
+"""The density of good images' features: the normalizing flow f_NF, and what may stand in its place."""
 
+from differnet.flow.build import DENSITY_MODELS, build_density_model
 from differnet.flow.coupling import TWO_OVER_PI, CouplingBlock
-from differnet.flow.ensemble import FlowEnsemble
-from differnet.flow.normalizing_flow import NormalizingFlow, negative_log_likelihood
+from differnet.flow.density import DensityModel, InvertibleDensityModel, StoredPrecision, negative_log_likelihood
+from differnet.flow.ensemble import DensityEnsemble
+from differnet.flow.gaussian import Gaussian
+from differnet.flow.normalizing_flow import NormalizingFlow
 
-__all__ = ["TWO_OVER_PI", "CouplingBlock", "FlowEnsemble", "NormalizingFlow", "negative_log_likelihood"]
+__all__ = [
+    "DENSITY_MODELS",
+    "TWO_OVER_PI",
+    "CouplingBlock",
+    "DensityEnsemble",
+    "DensityModel",
+    "Gaussian",
+    "InvertibleDensityModel",
+    "NormalizingFlow",
+    "StoredPrecision",
+    "build_density_model",
+    "negative_log_likelihood",
+]

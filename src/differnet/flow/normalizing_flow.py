@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from differnet.errors import SettingsError
-from differnet.flow.coupling import TWO_OVER_PI, CouplingBlock
+from differnet.flow.coupling import OFFICIAL_CLAMP_FACTOR, TWO_OVER_PI, CouplingBlock
+from differnet.flow.density import InvertibleDensityModel
 from differnet.flow.whitening import Whitening
+from differnet.settings import FlowSettings
 
-__all__ = ["NormalizingFlow", "negative_log_likelihood"]
+__all__ = ["NormalizingFlow"]
 
 
-class NormalizingFlow(nn.Module):
+class NormalizingFlow(InvertibleDensityModel):
     """The density of feature vectors: an invertible map to a standard normal distribution.
 
     In the paper features go in as they are. With ``whiten`` the first layer is a `Whitening`, and the blocks start as
@@ -38,6 +42,9 @@ class NormalizingFlow(nn.Module):
         (torch.Size([4, 768]), torch.Size([4]))
     """
 
+    name = "real-nvp"
+    batches_members = True
+
     def __init__(
         self,
         features: int,
@@ -49,10 +56,9 @@ class NormalizingFlow(nn.Module):
         permutation_seed: int = 0,
         whiten: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(features)
         if features < 2 or blocks < 1 or hidden < 1 or not clamp > 0.0:
             raise SettingsError("A flow needs at least 2 features, 1 block, 1 hidden unit and a clamp above 0.")
-        self.features = features
         permutations = (np.random.RandomState(permutation_seed + k).permutation(features) for k in range(blocks))
         self.blocks = nn.ModuleList(
             CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation).long(), clamp_factor)
@@ -62,6 +68,32 @@ class NormalizingFlow(nn.Module):
         if whiten:
             for block in self.blocks:
                 cast("CouplingBlock", block).become_identity()
+
+    @classmethod
+    def from_settings(cls, features: int, settings: FlowSettings) -> Self:
+        """Make a flow with fresh weights."""
+        return cls(
+            features,
+            settings.blocks,
+            settings.hidden,
+            settings.clamp,
+            clamp_factor=OFFICIAL_CLAMP_FACTOR if settings.official_clamp_factor else TWO_OVER_PI,
+            whiten=settings.whiten,
+        )
+
+    @property
+    def starts_fitted(self) -> bool:
+        """With a whitening it starts as a Gaussian."""
+        return self.whitening is not None
+
+    def start(self, batches: Iterable[Tensor]) -> None:
+        """Fit the whitening, if there is one."""
+        if self.whitening is not None:
+            self.whitening.fit_batches(batches)
+
+    def disturb(self, y: Tensor) -> Tensor:
+        """Add the noise of the shrunk covariance, see `Whitening.disturb`."""
+        return y if self.whitening is None else self.whitening.disturb(y)
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Map features to the latent space.
@@ -85,39 +117,3 @@ class NormalizingFlow(nn.Module):
         for block in reversed([*self.blocks]):
             y = cast("CouplingBlock", block).inverse(y)
         return y if self.whitening is None else self.whitening.inverse(y)
-
-    def energy(self, y: Tensor) -> Tensor:
-        """The mean of z squared over the d latent values: (B, d) features -> (B,), what scores are made of."""
-        return self(y)[0].square().mean(dim=-1)
-
-    def loss(self, y: Tensor) -> Tensor:
-        """The `negative_log_likelihood` of (B, d) features, (B,)."""
-        return negative_log_likelihood(*self(y))
-
-    @torch.no_grad()
-    def round_matrices(self) -> None:
-        """Round all matrices to half precision, as they are stored; vectors and the whitening's variances stay."""
-        for tensor in self.state_dict().values():
-            if tensor.dim() == 2:
-                tensor.copy_(tensor.half())
-
-    @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (count, d) feature vectors from the learnt density, by the inverse."""
-        z = torch.randn(count, self.features, generator=generator)
-        return self.inverse(z.to(next(self.parameters())))
-
-
-def negative_log_likelihood(z: Tensor, log_det: Tensor) -> Tensor:
-    """The training loss per vector, ``||z||^2 / 2 - log |det dz/dy|`` divided by d (paper, equation 4).
-
-    Constant terms are left out, and the division by the number of features is the official code's.
-
-    Args:
-        z: (B, d) latent vectors.
-        log_det: (B,) log-determinants.
-
-    Returns:
-        (B,) losses.
-    """
-    return (0.5 * z.square().sum(dim=-1) - log_det) / z.shape[-1]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from differnet.errors import DatasetError
 
 __all__ = ["Whitening"]
 
@@ -65,6 +69,17 @@ class Whitening(nn.Module):
         }
         for name, tensor in fitted.items():
             getattr(self, name).copy_(tensor)
+
+    def fit_batches(self, batches: Iterable[Tensor]) -> None:
+        """Learn from batches of (B, d) features of good images, on whichever device.
+
+        Raises:
+            DatasetError: If there are none.
+        """
+        every = [*batches]
+        if not every:
+            raise DatasetError("None of the training images can be read; give images of good parts.")
+        self.fit(torch.cat(every).to(self.mean.device))
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, d) features to (B, d) whitened ones and the (B,) log-determinants of the Jacobian."""

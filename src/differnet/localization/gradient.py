@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from differnet.extractors import Extractor
 from differnet.features.pooling import pool_scales
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityModel
 from differnet.views import View, apply_views
 
 __all__ = ["flow_gradient_map", "gradient_map"]
@@ -25,7 +25,7 @@ _CUBIC, _LINEAR, _NEAREST = 3, 1, 0
 
 def gradient_map(
     extractor: Extractor,
-    flow: NormalizingFlow | FlowEnsemble,
+    flow: DensityModel,
     image: NDArray[np.uint8],
     views: Sequence[View],
     scales: int,
@@ -70,7 +70,7 @@ def gradient_map(
     network = _in_float32(extractor)
     std = torch.tensor(extractor.std).view(1, 3, 1, 1)
     mean = _ViewMean(image.shape[0], coverage)
-    for some, pixels in _batches(image, views, views_per_batch, _device(flow)):
+    for some, pixels in _batches(image, views, views_per_batch, flow.device):
         with torch.enable_grad():
             pixels.requires_grad_(True)
             features = pool_scales(network, pixels, scales, stages=stages, deviation=deviation)
@@ -88,7 +88,7 @@ def gradient_map(
 
 def flow_gradient_map(
     extractor: Extractor,
-    flow: NormalizingFlow | FlowEnsemble,
+    flow: DensityModel,
     image: NDArray[np.uint8],
     views: Sequence[View],
     scales: int,
@@ -125,14 +125,14 @@ def flow_gradient_map(
     _check(image, views)
     size = image.shape[0]
     mean = _ViewMean(size, coverage)
-    for some, pixels in _batches(image, views, views_per_batch, _device(flow)):
+    for some, pixels in _batches(image, views, views_per_batch, flow.device):
         weighed = _weighed_maps(extractor, flow, pixels, scales) / len(views)
         for of_view, view in zip(weighed.cpu().numpy(), some, strict=True):
             mean.add(_turn_back(of_view, view, _LINEAR), view)
     return mean.value()
 
 
-def _weighed_maps(extractor: Extractor, flow: NormalizingFlow | FlowEnsemble, pixels: Tensor, scales: int) -> Tensor:
+def _weighed_maps(extractor: Extractor, flow: DensityModel, pixels: Tensor, scales: int) -> Tensor:
     """The mean over scales of the feature maps' absolute sums, weighed by the loss's gradient: (B, size, size)."""
     size = pixels.shape[-1]
     with torch.no_grad():
@@ -200,10 +200,6 @@ def _in_float32(extractor: Extractor) -> Extractor:
     if all(parameter.dtype == torch.float32 for parameter in extractor.parameters()):
         return extractor
     return copy.deepcopy(extractor).set_precision(torch.float32)
-
-
-def _device(flow: NormalizingFlow | FlowEnsemble) -> torch.device:
-    return next(flow.parameters()).device
 
 
 def _check(image: NDArray[np.uint8], views: Sequence[View]) -> None:

@@ -16,7 +16,7 @@ from differnet.calibration import conformal_threshold
 from differnet.errors import CalibrationError, NotFittedError
 from differnet.features import FeatureExtraction
 from differnet.features.describer import Cells
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityModel
 from differnet.images import RegionOfInterest
 from differnet.localization.cell_method import CellMethod
 from differnet.localization.local_model import LocalModel
@@ -55,7 +55,7 @@ class Localizer:
         views: tuple[View, ...],
         settings: LocalizationSettings,
         *,
-        flow: NormalizingFlow | FlowEnsemble | None = None,
+        flow: DensityModel | None = None,
         local: LocalModel | None = None,
         region: RegionOfInterest | None = None,
     ) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from differnet.extractors import Extractor
 from differnet.features import FeatureExtraction
 from differnet.features.describer import Describer
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityModel
 from differnet.images import RegionOfInterest
 from differnet.localization.local_model import CellCollector, LocalModel
 from differnet.settings import LocalizationSettings
@@ -35,7 +35,7 @@ class MapSources:
 
     extraction: FeatureExtraction
     views: Sequence[View]
-    flow: NormalizingFlow | FlowEnsemble | None
+    flow: DensityModel | None
 
 
 class LocalizationMethod(ABC):

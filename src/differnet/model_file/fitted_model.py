@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from differnet.calibration import Calibration, Source
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityModel
 from differnet.images import RegionOfInterest
 from differnet.localization.local_model import LocalModel
 from differnet.model_file.bundle import read_bundle, write_bundle
@@ -51,7 +51,7 @@ class FittedModel:
     """
 
     manifest: Manifest
-    flow: NormalizingFlow | FlowEnsemble
+    flow: DensityModel
     local: LocalModel | None = None
     scale: CommonScale | None = None
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -128,7 +128,7 @@ class FittedModel:
     def to(self, device: torch.device | str) -> FittedModel:
         """The same model with its networks on a device; this one stays where it is."""
         device = torch.device(device)
-        if next(self.flow.parameters()).device == device:
+        if self.flow.device == device:
             return self
         found = unpack("model", self.manifest, self.tensors())
         local = None if self.local is None else self.local.to(device)
@@ -137,7 +137,7 @@ class FittedModel:
     def tensors(self) -> dict[str, Tensor]:
         """What a model file holds beside the manifest, by name."""
         parts = Parts(self.flow, self.scores, self.peaks, self.calibration, self.local, self.scale, self.region)
-        return pack(parts, halved=self.settings.flow.stored == "float16")
+        return pack(parts, stored=self.settings.flow.stored)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.model_file.bundle`.
@@ -166,7 +166,7 @@ class FittedModel:
     def __reduce__(self) -> tuple[object, ...]:
         # As a file has it. The members of an ensemble share their memory, of which each would be pickled with all.
         copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.tensors().items()}
-        device = str(next(self.flow.parameters()).device)
+        device = str(self.flow.device)
         return _restored, (self.manifest.model_dump_json(), copies, self.source, device)
 
     def _moved(self, device: torch.device) -> FittedModel:

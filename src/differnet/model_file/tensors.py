@@ -11,8 +11,7 @@ from torch import Tensor
 
 from differnet.calibration import Calibration
 from differnet.errors import ImageError, ModelFileError
-from differnet.flow import FlowEnsemble, NormalizingFlow
-from differnet.flow.build import build_flows
+from differnet.flow import DENSITY_MODELS, DensityModel, StoredPrecision, build_density_model
 from differnet.images import RegionOfInterest
 from differnet.localization.local_model import LocalModel
 from differnet.localization.registry import build_method
@@ -43,7 +42,7 @@ class Parts:
         region: Region of interest; None for whole images.
     """
 
-    flow: NormalizingFlow | FlowEnsemble
+    flow: DensityModel
     scores: Tensor
     peaks: Tensor
     calibration: Calibration | None
@@ -52,17 +51,14 @@ class Parts:
     region: RegionOfInterest | None
 
 
-def pack(parts: Parts, *, halved: bool) -> dict[str, Tensor]:
+def pack(parts: Parts, *, stored: StoredPrecision) -> dict[str, Tensor]:
     """Name the tensors of a model.
 
     Args:
         parts: What it is made of.
-        halved: Whether the flow's matrices are stored as float16.
+        stored: Precision of the flow's matrices.
     """
-    tensors = {
-        f"{_FLOW_PREFIX}{name}": tensor.half() if halved and tensor.dim() == 2 else tensor
-        for name, tensor in parts.flow.state_dict().items()
-    }
+    tensors = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in parts.flow.state(stored).items()}
     tensors |= {_SCORES: parts.scores, _PEAKS: parts.peaks}
     if parts.local is not None:
         tensors |= {f"{_LOCAL_PREFIX}{name}": tensor for name, tensor in parts.local.state().items()}
@@ -104,20 +100,23 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
     )
 
 
-def _read_flow(
-    path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]
-) -> NormalizingFlow | FlowEnsemble:
+def _read_flow(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]) -> DensityModel:
+    chosen = manifest.settings.flow
+    if chosen.kind not in DENSITY_MODELS:
+        raise ModelFileError(
+            f"{path}: its density model '{chosen.kind}' is not known here; register it, or train the model again."
+        )
     with torch.device("meta"):
-        flow = build_flows(manifest.features, manifest.settings.flow, manifest.training.members)
-    needed = {f"{_FLOW_PREFIX}{name}": tensor for name, tensor in flow.state_dict().items()}
-    halved = manifest.settings.flow.stored == "float16"
-    for name, expected in needed.items():
-        found = tensors.get(name)
-        dtype = torch.float16 if halved and expected.dim() == 2 else expected.dtype
-        if found is None or found.shape != expected.shape or found.dtype != dtype:
-            raise ModelFileError(f"{path}: the tensor '{name}' is missing or not as expected; train again.")
-    state = {name.removeprefix(_FLOW_PREFIX): tensors[name].to(kind.dtype) for name, kind in needed.items()}
-    flow.load_state_dict(state, assign=True)
+        flow = build_density_model(manifest.features, chosen, manifest.training.members)
+    state = {
+        name.removeprefix(_FLOW_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(_FLOW_PREFIX)
+    }
+    try:
+        flow.load_state(state, chosen.stored)
+    except (KeyError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: the tensor '{_FLOW_PREFIX}{error.args[0]}' is missing or not as expected; train again."
+        ) from None
     return flow
 
 

@@ -119,7 +119,7 @@ def facts(manifest: Manifest, evaluation: Evaluation, folder: str) -> list[Fact]
         folder: That all test images lie in, empty if there is none.
     """
     training, settings = manifest.training, manifest.settings
-    views, flow = settings.views, settings.flow
+    views = settings.views
     chosen = []
     if training.origin == "official":
         chosen.append(Fact("Trained by", "the authors' code; the images are not recorded"))
@@ -135,7 +135,7 @@ def facts(manifest: Manifest, evaluation: Evaluation, folder: str) -> list[Fact]
         Fact("Extractor", f"{settings.extractor.name} at {counted(settings.extractor.scales, 'scale')}"),
         Fact("Fingerprint of its weights", manifest.extractor_sha256[:16]),
         Fact("Views", f"{views.count} ({views.kind}), {views.size} x {views.size} pixels"),
-        Fact("Flow", f"{manifest.features} features, {flow.blocks} blocks, {flow.hidden} hidden units"),
+        Fact("Flow", _density(manifest)),
         Fact("Tested on", f"{counted(len(evaluation.scored), 'image')}{f' in {folder}' if folder else ''}"),
         Fact("Scoring took", f"{number(median(milliseconds))} ms an image (median)"),
         Fact("Model made", f"{manifest.created:%Y-%m-%d %H:%M} UTC by differnet {manifest.package_version}"),
@@ -345,8 +345,16 @@ def _range(figure: Figure) -> str:
     return _percents(low, high) if figure.metric.is_share else f"{low:.3f} to {high:.3f}"
 
 
+def _density(manifest: Manifest) -> str:
+    flow = manifest.settings.flow
+    made_of = f"{flow.blocks} blocks, {flow.hidden} hidden units" if flow.kind == "real-nvp" else flow.kind
+    return f"{manifest.features} features, {made_of}"
+
+
 def _epochs(manifest: Manifest) -> str:
     training = manifest.training
+    if not training.epochs:
+        return "0, nothing was left to train"
     kept = f"{training.epochs}, that of number {training.kept_epoch} kept"
     return f"{kept}; interrupted" if training.interrupted else kept
 

@@ -7,15 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityModel
 
 __all__ = ["aggregate", "local_score", "score_features"]
 
 
 @torch.no_grad()
-def score_features(
-    flow: NormalizingFlow | FlowEnsemble, features: Tensor, aggregation: Literal["mean", "median"]
-) -> Tensor:
+def score_features(flow: DensityModel, features: Tensor, aggregation: Literal["mean", "median"]) -> Tensor:
     """Score images by the features of their views.
 
     The score of a view is the mean of z squared over the d latent values, as in the official code. It is the
@@ -30,7 +28,7 @@ def score_features(
     Returns:
         (N,) float32 scores on the CPU, higher is more anomalous.
     """
-    per_view = flow.energy(features.flatten(0, 1).to(next(flow.parameters()).device)).view(features.shape[:2])
+    per_view = flow.energy(features.flatten(0, 1).to(flow.device)).view(features.shape[:2])
     return aggregate(per_view, aggregation).cpu()
 
 

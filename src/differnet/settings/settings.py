@@ -80,9 +80,12 @@ class ExtractorSettings(FrozenRecord):
 
 
 class FlowSettings(FrozenRecord):
-    """The normalizing flow; see `differnet.flow.NormalizingFlow`.
+    """The density of good images' features; see `differnet.flow`.
 
     Attributes:
+        kind: Its model: ``real-nvp``, the paper's normalizing flow (`differnet.flow.NormalizingFlow`); ``gaussian``, a
+            Gaussian with shrunk covariance, which takes no training (`differnet.flow.Gaussian`) and which no other of
+            these settings but ``stored`` concerns; or one registered in `differnet.flow.DENSITY_MODELS`.
         blocks: Number of coupling blocks.
         hidden: Width of the subnets' hidden layers.
         clamp: The a of the soft clamp.
@@ -92,6 +95,7 @@ class FlowSettings(FrozenRecord):
         whiten: Begin with a whitening layer, and with blocks that are the identity; see `differnet.flow.whitening`.
     """
 
+    kind: str = Field("real-nvp", min_length=1, max_length=64)
     whiten: bool = True
     blocks: int = Field(2, ge=1, le=64)
     hidden: int = Field(64, ge=1, le=8192)

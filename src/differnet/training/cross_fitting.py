@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from differnet.features import FeatureBank, FeatureExtraction, Sample
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityEnsemble, DensityModel
 from differnet.images import ImageSource
 from differnet.scoring import score_features
 from differnet.settings import Settings
@@ -116,9 +116,7 @@ class CrossFitting:
                 self._progress.images("heat maps", len(measured), count)
         return [measured[number] for number in sorted(measured)]
 
-    def _fit_folds(
-        self, trained: Tensor, watched: Tensor
-    ) -> tuple[NormalizingFlow | FlowEnsemble, TrainingResult, Tensor]:
+    def _fit_folds(self, trained: Tensor, watched: Tensor) -> tuple[DensityModel, TrainingResult, Tensor]:
         """Train a flow without each fold.
 
         Args:
@@ -134,7 +132,7 @@ class CrossFitting:
         places = fold_places(count, settings)
         folds = len(places)
         scores = torch.full((count,), torch.nan)
-        members: list[NormalizingFlow] = []
+        members: list[DensityModel] = []
         result = TrainingResult()
         for fold in range(folds):
             unseen = torch.tensor(places[fold])
@@ -167,4 +165,4 @@ class CrossFitting:
                 of_others = torch.ones(count, dtype=torch.bool)
                 of_others[torch.tensor(places[previous])] = False
                 return flow, result, scores.masked_fill(of_others, torch.nan)
-        return (members[0] if folds == 1 else FlowEnsemble(members)).eval(), result, scores
+        return (members[0] if folds == 1 else DensityEnsemble(members)).eval(), result, scores

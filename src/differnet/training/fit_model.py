@@ -11,7 +11,7 @@ import torch
 
 from differnet.calibration import calibrate, images_needed
 from differnet.features import FeatureExtraction
-from differnet.flow import FlowEnsemble
+from differnet.flow import DENSITY_MODELS
 from differnet.images import HashedFile, ImageSource, data_fingerprint, region_fingerprint
 from differnet.images.failure import Failure
 from differnet.model_file.fitted_model import FittedModel
@@ -66,6 +66,7 @@ def fit_model(
         DivergenceError: If training does not converge.
     """
     started = time.perf_counter()
+    DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
     # Hashed while they are read to learn from: the fingerprint of the data reads none again.
     sources = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in sources]
     decision = None
@@ -100,7 +101,7 @@ def _record(
         held_out_images=fitted.held_out_images,
         data_sha256=data_fingerprint(sources),
         region_sha256=region_fingerprint(extraction.region),
-        members=len(fitted.flow.members) if isinstance(fitted.flow, FlowEnsemble) else 1,
+        members=fitted.flow.member_count,
         epochs=len(result.history),
         kept_epoch=result.kept_epoch,
         loss=kept.loss if kept else None,

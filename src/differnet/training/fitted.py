@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from differnet.calibration import Source
-from differnet.flow import FlowEnsemble, NormalizingFlow
+from differnet.flow import DensityModel
 from differnet.images.failure import Failure
 from differnet.localization.local_model import LocalModel
 from differnet.scoring import CommonScale
@@ -34,7 +34,7 @@ class Fitted:
         failures: Images that could not be used.
     """
 
-    flow: NormalizingFlow | FlowEnsemble
+    flow: DensityModel
     result: TrainingResult
     images: int
     held_out_images: int = 0

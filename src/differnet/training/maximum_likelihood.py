@@ -1,4 +1,4 @@
-"""Maximum-likelihood training of the flow (paper, sections 3.2 and 4.2)."""
+"""Maximum-likelihood training of the flow, or of another density model (paper, sections 3.2 and 4.2)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from differnet.errors import DatasetError, DivergenceError
-from differnet.flow import NormalizingFlow
-from differnet.flow.build import build_flow
+from differnet.flow import DensityModel, build_density_model
 from differnet.settings import Settings, TrainingSettings
 from differnet.training.progress import EpochReport
 from differnet.training.vectors import VectorSource
@@ -43,7 +42,7 @@ def fit_flow(
     device: torch.device,
     features: int,
     report: Callable[[EpochReport], None] = lambda report: None,
-) -> tuple[NormalizingFlow, TrainingResult]:
+) -> tuple[DensityModel, TrainingResult]:
     """Make a flow and fit it, the same one for the same seed.
 
     Args:
@@ -62,23 +61,21 @@ def fit_flow(
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
-        flow = build_flow(features, settings.flow).to(device)
-        if flow.whitening is not None:
-            flow.whitening.fit(torch.cat([*vectors.epoch(0)]).to(device))
+        flow = build_density_model(features, settings.flow).to(device)
+        flow.start(vectors.epoch(0))
         result = train_flow(flow, vectors, watched, settings.training, report)
-        if settings.flow.stored == "float16":
-            flow.round_matrices()
+        flow.round_to(settings.flow.stored)
         return flow, result
 
 
 def train_flow(
-    flow: NormalizingFlow,
+    flow: DensityModel,
     source: VectorSource,
     held_out: Tensor | None,
     settings: TrainingSettings,
     report: Callable[[EpochReport], None] = lambda report: None,
 ) -> TrainingResult:
-    """Fit the flow by maximum likelihood with Adam.
+    """Fit the flow by maximum likelihood with Adam; nothing is done where there is nothing to train.
 
     The flow is left in evaluation mode with the weights of the kept epoch, also after Ctrl-C; before the end of the
     first epoch Ctrl-C is passed on, since nothing was learnt.
@@ -94,7 +91,10 @@ def train_flow(
         DatasetError: If the source gives no vectors.
         DivergenceError: If a loss is not finite.
     """
-    device = next(flow.parameters()).device
+    if not flow.is_trainable:
+        flow.eval()
+        return TrainingResult()
+    device = flow.device
     optimizer = torch.optim.Adam(
         flow.parameters(),
         fused=True,  # most of a small flow's step would be overhead otherwise
@@ -107,8 +107,7 @@ def train_flow(
     result = TrainingResult()
     best_loss = math.inf
     kept_state: dict[str, Tensor] | None = None
-    starts_fitted = flow.whitening is not None and settings.keep == "best"
-    if starts_fitted and watched is not None:
+    if flow.starts_fitted and settings.keep == "best" and watched is not None:
         # A Gaussian before the first epoch, which is kept unless training finds something more likely.
         best_loss = _median_loss(flow, watched)
         kept_state = _copy_parameters(flow)
@@ -141,7 +140,7 @@ def train_flow(
 
 
 def _train_epoch(
-    flow: NormalizingFlow,
+    flow: DensityModel,
     optimizer: torch.optim.Optimizer,
     batches: Iterator[Tensor],
     device: torch.device,
@@ -151,7 +150,7 @@ def _train_epoch(
     losses: list[float] = []
     for batch in batches:
         vectors = batch.to(device)
-        loss = flow.loss(vectors if flow.whitening is None else flow.whitening.disturb(vectors)).mean()
+        loss = flow.loss(flow.disturb(vectors)).mean()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise _divergence(epoch, "loss", losses[-1])
@@ -164,14 +163,14 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _median_loss(flow: NormalizingFlow, features: Tensor) -> float:
+def _median_loss(flow: DensityModel, features: Tensor) -> float:
     """The median over views: a flow extrapolates without bounds, and one rare view would decide a mean alone."""
     flow.eval()
     losses = [flow.loss(part) for part in features.split(1024)]
     return torch.cat(losses).median().item()
 
 
-def _copy_parameters(flow: NormalizingFlow) -> dict[str, Tensor]:
+def _copy_parameters(flow: DensityModel) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in flow.named_parameters()}
 
 

@@ -10,7 +10,7 @@ import torch
 
 from differnet.errors import DatasetError
 from differnet.features import FeatureExtraction
-from differnet.flow.whitening import Whitening
+from differnet.flow import Gaussian
 from differnet.images import ImageSource
 from differnet.settings import ViewSettings
 from differnet.views import View, exact_views
@@ -45,10 +45,10 @@ def choose_views(
 ) -> ViewDecision:
     """Find the largest set of transformations under which good parts look like good parts.
 
-    A Gaussian with shrunk covariance (`Whitening`) is fitted to the features of one half of the images as they are. If
-    a transformation is a symmetry of the product, transformed images of the other half are as likely under it as
-    they were before, and their scores cannot tell them apart: the AUROC between the two sets stays near 0.5. A kind of
-    views is taken if that holds, up to 0.65, for all its transformations. Either half is looked at once.
+    A Gaussian with shrunk covariance (`differnet.flow.Gaussian`) is fitted to the features of one half of the images as
+    they are. If a transformation is a symmetry of the product, transformed images of the other half are as likely under
+    it as they were before, and their scores cannot tell them apart: the AUROC between the two sets stays near 0.5. A
+    kind of views is taken if that holds, up to 0.65, for all its transformations. Either half is looked at once.
 
     Training then learns from all views of the kind; the number of views that an image is scored by stays as set.
     Rotations by any angle are not looked at: turning pixels by an odd angle leaves traces, by which every image would
@@ -94,9 +94,9 @@ def _held_out_energies(features: torch.Tensor) -> torch.Tensor:
     half = len(features) // 2
     parts = torch.arange(len(features)).split([half, len(features) - half])
     for seen, unseen in (parts, parts[::-1]):
-        gaussian = Whitening(features.shape[-1])
-        gaussian.fit(features[seen, 0])
-        energies[unseen] = gaussian(features[unseen].flatten(0, 1))[0].square().mean(1).view(len(unseen), -1)
+        gaussian = Gaussian(features.shape[-1])
+        gaussian.start([features[seen, 0]])
+        energies[unseen] = gaussian.energy(features[unseen].flatten(0, 1)).view(len(unseen), -1)
     return energies
 
 

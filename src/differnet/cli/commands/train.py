@@ -110,12 +110,13 @@ def train(
             }
         )
     held_out = f", {record.held_out_images} held out" if record.held_out_images else ""
-    loss = record.loss if record.held_out_loss is None else record.held_out_loss
-    say(
-        f"{output}: learnt from {record.images} good images{held_out}; kept epoch {record.kept_epoch} of "
-        f"{record.epochs}, {'held-out ' if record.held_out_loss is not None else ''}loss "
-        f"{'-' if loss is None else format(loss, '.3f')}, {record.seconds:.0f} s."
-    )
+    how = "nothing was left to train"
+    if record.epochs:
+        loss = record.loss if record.held_out_loss is None else record.held_out_loss
+        watched = "held-out " if record.held_out_loss is not None else ""
+        lowest = "-" if loss is None else format(loss, ".3f")
+        how = f"kept epoch {record.kept_epoch} of {record.epochs}, {watched}loss {lowest}"
+    say(f"{output}: learnt from {record.images} good images{held_out}; {how}, {record.seconds:.0f} s.")
     say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
     if record.interrupted:
         warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
