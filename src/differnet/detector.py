@@ -20,9 +20,8 @@ from differnet.errors import (
     ImageError,
     ModelFileError,
     NotFittedError,
-    WeightsError,
 )
-from differnet.extractors import Weights, build_extractor, find_weights
+from differnet.extractors import CustomExtractor, Weights, check_own, own_extractor_settings, provide_extractor
 from differnet.features import Engine, FeatureExtraction, Sample
 from differnet.features.cache import FeatureCache
 from differnet.flow import DensityModel, build_density_model
@@ -67,6 +66,7 @@ class DifferNet:
             none.
         recipe: Text of the recipe that the settings come from, kept in the model file.
         engine: What runs the extractor on a CPU, see `FeatureExtraction`.
+        extractor: A network of your own instead of the one that the settings name, which then name it.
 
     Attributes:
         device: Where the networks run.
@@ -92,10 +92,13 @@ class DifferNet:
         cache: str | os.PathLike[str] | None = None,
         recipe: str | None = None,
         engine: Engine = "auto",
+        extractor: CustomExtractor | None = None,
     ) -> None:
         self._recipe, self._engine = recipe, engine
         self._cache = None if cache is None else FeatureCache(cache)
-        self._given = preset(settings) if isinstance(settings, str) else settings
+        chosen = preset(settings) if isinstance(settings, str) else settings
+        self._given = own_extractor_settings(chosen, extractor)
+        self._own_extractor = extractor
         self._region = region
         self._weights = weights
         self.device = choose_device(device)
@@ -394,6 +397,7 @@ class DifferNet:
         device: str = "auto",
         weights: str | os.PathLike[str] | Weights | None = None,
         engine: Engine = "auto",
+        extractor: CustomExtractor | None = None,
     ) -> DifferNet:
         """Read a model file; nothing in it is executed.
 
@@ -402,12 +406,17 @@ class DifferNet:
             device: As for the constructor.
             weights: As for the constructor.
             engine: As for the constructor.
+            extractor: The network of your own that the model was trained with.
 
         Raises:
             ModelFileError: If the file is missing, damaged, foreign, or of another format version.
+            WeightsError: If the model was trained with an extractor of your own, and this is not it.
         """
         found = FittedModel.load(path, choose_device(device))
-        model = cls(found.settings, region=found.region, device=device, weights=weights, engine=engine)
+        check_own(found.settings.extractor.name, found.manifest.extractor_sha256, extractor, path)
+        model = cls(
+            found.settings, region=found.region, device=device, weights=weights, engine=engine, extractor=extractor
+        )
         model._fitted = found
         return model
 
@@ -461,7 +470,12 @@ class DifferNet:
             device: As for the constructor.
         """
         other = type(self)(
-            model.settings, region=model.region, device=device, weights=self._weights, engine=self._engine
+            model.settings,
+            region=model.region,
+            device=device,
+            weights=self._weights,
+            engine=self._engine,
+            extractor=self._own_extractor,
         )
         other._fitted = model.to(other.device)
         return other
@@ -478,21 +492,19 @@ class DifferNet:
         return self._make_extraction(None)
 
     def _make_extraction(self, fitted: FittedModel | None) -> tuple[FeatureExtraction, str]:
-        chosen, given = self.settings.extractor, self._weights
-        weights = given if isinstance(given, Weights) else find_weights(chosen.name, path=given)
+        chosen = self.settings.extractor
+        extractor, sha256 = provide_extractor(
+            self.settings,
+            own=self._own_extractor,
+            weights=self._weights,
+            sha256=None if fitted is None else fitted.manifest.extractor_sha256,
+        )
         precision = chosen.precision
-        if fitted is not None:
-            if weights.fingerprint != fitted.manifest.extractor_sha256:
-                raise WeightsError(
-                    f"The model was trained with other {chosen.name} weights (SHA-256 "
-                    f"{fitted.manifest.extractor_sha256[:12]}...) than those in {weights.origin} "
-                    f"({weights.fingerprint[:12]}...); point --weights or DIFFERNET_WEIGHTS at the former."
-                )
-            if not fitted.is_imported:
-                # What it computed in when it was trained, or the threshold would not hold.
-                precision = fitted.manifest.training.precision
+        if fitted is not None and not fitted.is_imported:
+            # What it computed in when it was trained, or the threshold would not hold.
+            precision = fitted.manifest.training.precision
         extraction = FeatureExtraction(
-            build_extractor(chosen.name, weights),
+            extractor,
             size=self.settings.views.size,
             scales=chosen.scales,
             device=self.device,
@@ -501,10 +513,10 @@ class DifferNet:
             stages=chosen.stages,
             deviation=chosen.deviation,
             cache=self._cache,
-            fingerprint=weights.fingerprint,
+            fingerprint=sha256,
             engine=self._engine,
         )
-        return extraction, weights.fingerprint
+        return extraction, sha256
 
     def __getstate__(self) -> dict[str, Any]:
         # Networks, compiled graphs and their locks are made anew where they are needed.

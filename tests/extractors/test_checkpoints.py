@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from differnet.errors import WeightsError
-from differnet.extractors import EXTRACTORS
+from differnet.extractors import CATALOGUE
 from differnet.extractors.checkpoints import fingerprint, read_checkpoint
 
-ALEXNET, RESNET = EXTRACTORS["alexnet"], EXTRACTORS["resnet18"]
+ALEXNET, RESNET = CATALOGUE["alexnet"].network, CATALOGUE["resnet18"].network
 
 State = dict[str, Tensor]
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.errors import SettingsError
-from differnet.extractors import EXTRACTORS, Extractor, build_extractor, find_weights
+from differnet.extractors import CATALOGUE, Extractor, build_extractor, find_weights
+from differnet.extractors.efficientnet_lite import EfficientNetLite0
 from differnet.extractors.weights import Weights
 
 PARAMETER_COUNTS = {
@@ -87,14 +88,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-@pytest.fixture(scope="module", params=EXTRACTORS)
+@pytest.fixture(scope="module", params=CATALOGUE)
 def loaded(request: pytest.FixtureRequest, own_cache: Path) -> tuple[Weights, Extractor]:
     """Each extractor as users get it; no package carries ResNet-18's weights, random ones stand in for them."""
     name, file = request.param, None
     if name == "resnet18":
         torch.manual_seed(0)
         file = own_cache / "resnet18.pth"
-        torch.save(EXTRACTORS[name]().state_dict(), file)
+        torch.save(CATALOGUE[name].network().state_dict(), file)
     weights = find_weights(name, path=file, download=False)
     return weights, build_extractor(name, weights)
 
@@ -125,10 +126,10 @@ def scenes(size: int, count: int = 1) -> Tensor:
 
 def on_meta(name: str) -> Extractor:
     with torch.device("meta"):
-        return EXTRACTORS[name]()
+        return CATALOGUE[name].network()
 
 
-@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("name", CATALOGUE)
 def test_parameters_are_those_of_the_public_checkpoint(name: str) -> None:
     network = on_meta(name)
     shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
@@ -157,9 +158,9 @@ def test_alexnet_has_torchvisions_weights(alexnet: Extractor) -> None:
 def test_the_network_holds_the_weights_that_were_found_and_no_others(loaded: tuple[Weights, Extractor]) -> None:
     weights, extractor = loaded
     state = extractor.state_dict()
-    if isinstance(extractor, EXTRACTORS["efficientnet-lite0"]):
+    if isinstance(extractor, EfficientNetLite0):
         # Its batch normalisations are folded into the convolutions: the same function with other numbers.
-        plain = EXTRACTORS["efficientnet-lite0"]()
+        plain = CATALOGUE["efficientnet-lite0"].network()
         plain.load_state_dict(weights.state, strict=False)
         with torch.no_grad():
             expected = plain.eval()(scenes(96))
@@ -211,7 +212,7 @@ def test_channels_last_gives_the_same_features(extractor: Extractor) -> None:
 @pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet18"])
 def test_imagenets_mean_colour_is_zero_and_one_deviation_more_is_one(name: str) -> None:
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
-    network = EXTRACTORS[name]().freeze()
+    network = CATALOGUE[name].network().freeze()
     blank = torch.zeros(1, 3, 64, 64)
     torch.testing.assert_close(network(blank + mean), network.feature_maps(blank), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(network(blank + mean + std), network.feature_maps(blank + 1), rtol=1e-4, atol=1e-5)
@@ -237,7 +238,7 @@ def test_efficientnet_lite_takes_pixels_less_127_by_128() -> None:
     ],
 )
 def test_efficientnets_padding_is_tensorflows(layer: str, stride: int, size: int, padding: tuple[int, int]) -> None:
-    convolution = EXTRACTORS["efficientnet-lite0"]().get_submodule(layer)
+    convolution = CATALOGUE["efficientnet-lite0"].network().get_submodule(layer)
     weight = convolution.state_dict()["weight"]
     groups = weight.shape[0] if weight.shape[1] == 1 else 1
     x = torch.randn(1, weight.shape[1] * groups, size, size, generator=torch.Generator().manual_seed(0))

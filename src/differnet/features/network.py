@@ -14,7 +14,7 @@ from torch import Tensor
 
 from differnet.compute.devices import has_fast_bfloat16
 from differnet.errors import SettingsError
-from differnet.extractors import Extractor
+from differnet.extractors import Extractor, compilable_names
 from differnet.extractors.openvino_stages import can_compile
 from differnet.extractors.rounding import round_as_bfloat16
 from differnet.features.describer import Cells, Describer
@@ -89,7 +89,7 @@ class FeatureNetwork:
         if engine == "openvino" and not able:
             raise SettingsError(
                 "OpenVINO cannot run this extractor: it must be installed (pip install 'differnet[fast]'), and it runs "
-                "efficientnet-lite0 at a single scale in float32 on a CPU; take engine='auto'."
+                f"{', '.join(compilable_names())} at a single scale in float32 on a CPU; take engine='auto'."
             )
         if able and engine != "torch":
             self.engine = "openvino"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from differnet.errors import DatasetError, WeightsError
-from differnet.extractors import Weights, find_weights
+from differnet.extractors import Weights, check_own, find_weights
 from differnet.model_file.bundle import read_manifest
 from differnet.model_file.manifest import Manifest
 
@@ -48,6 +48,8 @@ class FleetModels:
         Raises:
             WeightsError: If they are not found, or not those that a model was trained with.
         """
+        for product, manifest in self.manifests.items():
+            check_own(manifest.settings.extractor.name, manifest.extractor_sha256, None, self.files[product])
         names = {manifest.settings.extractor.name for manifest in self.manifests.values()}
         found: dict[str, Weights] = {name: find_weights(name, path=path) for name in sorted(names)}
         for product, manifest in self.manifests.items():

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, WeightsError
-from differnet.extractors import Weights
+from differnet.extractors import Weights, check_settings
 from differnet.fleet.products import Product
 from differnet.images import RegionOfInterest, data_fingerprint, read_good_images, read_region, region_fingerprint
 from differnet.model_file.manifest import Manifest
@@ -45,7 +45,7 @@ class TrainingJob:
 
     def recipe(self) -> Recipe | None:
         """The recipe, if the product has one."""
-        return read_recipe(self.product.source) if self.product.has_recipe else None
+        return read_recipe(self.product.source, check_settings) if self.product.has_recipe else None
 
     def settings(self, recipe: Recipe | None) -> Settings:
         """All settings of the product."""

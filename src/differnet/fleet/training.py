@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from differnet.compute.memory import keep_freed_memory
-from differnet.errors import DifferNetError, ModelFileError, WeightsError
+from differnet.errors import DifferNetError, ModelFileError
 from differnet.extractors import Weights, find_weights
 from differnet.files import written_whole
 from differnet.fleet.product_training import TrainingJob, TrainingRow, train_product
@@ -204,7 +204,7 @@ def _weights(jobs: Sequence[TrainingJob], path: str | None) -> dict[str, Weights
         if name not in found:
             try:
                 found[name] = find_weights(name, path=path)
-            except WeightsError as error:
+            except DifferNetError as error:
                 found[name] = str(error)
     return found
 

@@ -2,6 +2,7 @@
 
 from differnet.settings.presets import PRESETS, preset
 from differnet.settings.settings import (
+    EXTRACTOR_NAME,
     CalibrationSettings,
     ExtractorSettings,
     FlowSettings,
@@ -13,6 +14,7 @@ from differnet.settings.settings import (
 )
 
 __all__ = [
+    "EXTRACTOR_NAME",
     "PRESETS",
     "CalibrationSettings",
     "ExtractorSettings",

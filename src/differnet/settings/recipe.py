@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,8 +73,13 @@ class Recipe(FrozenRecord):
         return preset(self.preset).with_overrides(self.overrides())
 
 
-def read_recipe(path: str | os.PathLike[str]) -> Recipe:
+def read_recipe(path: str | os.PathLike[str], check: Callable[[Settings], None] | None = None) -> Recipe:
     """Read and check a recipe. Paths in it count from its own folder.
+
+    Args:
+        path: The file.
+        check: Raises SettingsError for settings that only floors above this one know to be wrong, such as
+            `differnet.extractors.check_settings`.
 
     Raises:
         RecipeError: If it cannot be read, or a key or value is wrong; the message names the line and the key.
@@ -110,7 +115,9 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         advice = known if first["type"] == "extra_forbidden" else ""
         raise RecipeError(f"{path}{_at(lines, key)}: {first['msg']}{advice}.") from None
     try:
-        recipe.settings()
+        settings = recipe.settings()
+        if check is not None:
+            check(settings)
     except SettingsError as error:
         # The first that is mentioned: a message about a wrong name lists the right ones after it.
         mentioned = [name for name in recipe.overrides() if name in str(error)]

@@ -13,6 +13,7 @@ from differnet.frozen_record import FrozenRecord
 from differnet.settings.localization_methods import LOCALIZATION_METHODS
 
 __all__ = [
+    "EXTRACTOR_NAME",
     "CalibrationSettings",
     "ExtractorSettings",
     "FlowSettings",
@@ -22,6 +23,9 @@ __all__ = [
     "TrainingSettings",
     "ViewSettings",
 ]
+
+EXTRACTOR_NAME = r"\w[\w.-]*(/\w[\w.-]*)?"
+"""What an extractor may be called: also the library that makes it, a slash, and the library's name for it."""
 
 
 class ViewSettings(FrozenRecord):
@@ -62,7 +66,8 @@ class ExtractorSettings(FrozenRecord):
     """The frozen feature extractor.
 
     Attributes:
-        name: See `differnet.extractors.EXTRACTORS`.
+        name: One of `differnet.extractors.CATALOGUE`, or of a user's own; whether there is one is checked where it is
+            made.
         scales: Number of image sizes; each is half the one before.
         stages: Which stages' maps are pooled, counted from the last, -1.
         deviation: Pool the standard deviation of each map beside its mean.
@@ -72,7 +77,7 @@ class ExtractorSettings(FrozenRecord):
             those in bfloat16 differ by some percent between kinds of processors.
     """
 
-    name: Literal["alexnet", "vgg16", "resnet18", "efficientnet-lite0"] = "efficientnet-lite0"
+    name: str = Field("efficientnet-lite0", pattern=f"^{EXTRACTOR_NAME}$", max_length=200)
     scales: int = Field(1, ge=1, le=5)
     stages: tuple[Annotated[int, Field(ge=-5, le=-1)], ...] = Field((-3, -2), min_length=1, max_length=5)
     deviation: bool = True

@@ -7,18 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from differnet.extractors import EXTRACTORS, Extractor
+from differnet.extractors import CATALOGUE, Extractor
+from differnet.extractors.alexnet import AlexNet
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from tests.conftest import plate
 
-NEUTRAL = torch.tensor(EXTRACTORS["alexnet"].mean).view(1, 3, 1, 1)
+NEUTRAL = torch.tensor(AlexNet.mean).view(1, 3, 1, 1)
 
 
 def extractor(name: str = "alexnet") -> Extractor:
     """One with random weights: shapes and invariances do not depend on what was learnt."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return EXTRACTORS[name]().freeze()
+        return CATALOGUE[name].network().freeze()
 
 
 def without_biases(network: Extractor) -> Extractor:
@@ -38,7 +39,7 @@ def described(network: Extractor, images: Tensor, dimensions: int = 48) -> list[
     return CellProjection(network, dimensions).describe(network.forward_stages(images), images.shape[-1])
 
 
-@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("name", CATALOGUE)
 @pytest.mark.parametrize("size", [64, 128, 176])
 def test_grids_have_a_cell_for_every_position_and_every_third_window(name: str, size: int) -> None:
     network = extractor(name)
@@ -55,7 +56,7 @@ def test_grids_have_a_cell_for_every_position_and_every_third_window(name: str, 
     assert first.coarse.isfinite().all()
 
 
-@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("name", CATALOGUE)
 def test_the_stages_are_the_declared_ones_and_end_in_what_is_scored(name: str) -> None:
     network = extractor(name)
     images = torch.rand(1, 3, 96, 96)

@@ -14,6 +14,7 @@ import typer
 from differnet.cli.commands.weights import weights_table
 from differnet.cli.console import EXIT_FAILED, print_json
 from differnet.cli.options import JsonOption
+from differnet.settings import ExtractorSettings
 
 __all__ = ["doctor"]
 
@@ -23,7 +24,6 @@ _EXTRAS = {
     "matplotlib": ("demo", "for the demo."),
     "elpv_dataset": ("demo", "for the demo."),
 }
-_DEFAULT_EXTRACTOR = "efficientnet-lite0"
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -82,7 +82,7 @@ def _check_weights() -> list[dict[str, Any]]:
             f"weights of {row['name']}",
             row["found"],
             row["file"] or "not found.",
-            needed=row["name"] == _DEFAULT_EXTRACTOR,
+            needed=row["name"] == ExtractorSettings().name,
             remedy=row["remedy"],
         )
         for row in weights_table()

@@ -55,6 +55,7 @@ def train(
 
     if ray is not None:
         require_ray()  # told at once: what follows takes seconds to import
+    from differnet.extractors import check_settings  # noqa: PLC0415
     from differnet.fleet.product_training import TRAINING_COLUMNS  # noqa: PLC0415
     from differnet.fleet.products import find_products  # noqa: PLC0415
     from differnet.fleet.training import jobs_of, train_fleet, train_fleet_on_ray  # noqa: PLC0415
@@ -62,7 +63,7 @@ def train(
     from differnet.sinks.tables import table_suffix, write_table  # noqa: PLC0415
 
     changes = parse_assignments(settings or [])
-    find_preset(preset).with_overrides(changes)  # a wrong name is one error, not one per product
+    check_settings(find_preset(preset).with_overrides(changes))  # a wrong name is one error, not one per product
     found = find_products(products, without=output)
     _make_folder(output)
     jobs = jobs_of(found, output, preset, changes, device)

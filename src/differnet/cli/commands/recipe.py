@@ -45,11 +45,12 @@ def new(
 def show(recipe: Annotated[Path, typer.Argument(help="Recipe, or model file that was made by one.")]) -> None:
     """Check a recipe and print it; or print the one that a model was made by."""
     from differnet.errors import ModelFileError  # noqa: PLC0415
+    from differnet.extractors import check_settings  # noqa: PLC0415
     from differnet.model_file.bundle import read_manifest  # noqa: PLC0415
     from differnet.settings.recipe import read_recipe  # noqa: PLC0415
 
     if recipe.suffix != ".safetensors":
-        sys.stdout.write(read_recipe(recipe).text)
+        sys.stdout.write(read_recipe(recipe, check_settings).text)
         return
     text = read_manifest(recipe).recipe
     if text is None:

@@ -55,6 +55,7 @@ def train(
     Ctrl-C ends the training early and keeps the best state so far.
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
+    from differnet.extractors import check_settings  # noqa: PLC0415
     from differnet.images import read_good_images, read_region  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
     from differnet.settings.recipe import read_recipe  # noqa: PLC0415
@@ -66,7 +67,7 @@ def train(
     }
     named = {name: value for name, value in shortcuts.items() if value is not None}
     changes = parse_assignments(settings or []) | named
-    given = None if recipe is None else read_recipe(recipe)
+    given = None if recipe is None else read_recipe(recipe, check_settings)
     if given is None:
         if product is None:
             raise typer.BadParameter("give a folder of good images, or --recipe FILE.", param_hint="PRODUCT")
@@ -76,6 +77,7 @@ def train(
             raise typer.BadParameter("the recipe says the preset; change it there.", param_hint="--preset")
         start, product, region = given.settings(), product or given.images, region or given.region
     chosen = start.with_overrides(changes)
+    check_settings(chosen)
     check_writable(output)
     images = read_good_images(product)
     if images.passed_over:

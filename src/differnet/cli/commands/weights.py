@@ -18,14 +18,19 @@ app = typer.Typer(help="List or fetch the extractors' pretrained weights.", no_a
 def weights_table() -> list[dict[str, Any]]:
     """For each extractor where its weights lie, or what makes them available."""
     from differnet.errors import WeightsError  # noqa: PLC0415
-    from differnet.extractors import EXTRACTORS  # noqa: PLC0415
-    from differnet.extractors.weights import SOURCES, locate  # noqa: PLC0415
+    from differnet.extractors import CATALOGUE  # noqa: PLC0415
+    from differnet.extractors.weights import locate  # noqa: PLC0415
 
     rows: list[dict[str, Any]] = []
-    for name in EXTRACTORS:
-        remedy = SOURCES[name].remedy
+    for name, entry in CATALOGUE.items():
+        if entry.source is None:
+            continue  # needs none
+        remedy = entry.source.remedy
         try:
-            found = next(((place, file) for place, file in locate(name) if file is not None and file.is_file()), None)
+            found = next(
+                ((place, file) for place, file in locate(name, entry.source) if file is not None and file.is_file()),
+                None,
+            )
         except WeightsError as error:
             found, remedy = None, str(error)
         rows.append(
