@@ -214,8 +214,8 @@ def test_a_model_of_it_is_trained_saved_and_scores_and_explains_as_before(
     assert np.isfinite(scores).all()
     assert len(set(scores.tolist())) == len(paths)
     for method in ("neighbours", "gradient"):
-        heat = loaded.explain(paths[0], method)  # type: ignore[arg-type]
-        assert np.array_equal(heat, trained.explain(paths[0], method))  # type: ignore[arg-type]
+        heat = loaded.explain(paths[0], method)
+        assert np.array_equal(heat, trained.explain(paths[0], method))
         assert heat.max() > heat.min()
 
 
