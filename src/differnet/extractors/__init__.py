@@ -7,7 +7,6 @@ from differnet.extractors.catalogue import (
     check_settings,
     compilable_names,
     find_weights,
-    register,
 )
 from differnet.extractors.custom import CustomExtractor
 from differnet.extractors.entry import CatalogueEntry
@@ -28,5 +27,4 @@ __all__ = [
     "find_weights",
     "own_extractor_settings",
     "provide_extractor",
-    "register",
 ]

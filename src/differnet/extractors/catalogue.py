@@ -9,6 +9,7 @@ from differnet.extractors import alexnet, efficientnet_lite, resnet, vgg
 from differnet.extractors.base import Extractor
 from differnet.extractors.entry import CatalogueEntry
 from differnet.extractors.weights import Weights
+from differnet.registry import Registry
 from differnet.settings import Settings
 
 __all__ = [
@@ -18,24 +19,12 @@ __all__ = [
     "compilable_names",
     "find_entry",
     "find_weights",
-    "register",
 ]
 
-CATALOGUE: dict[str, CatalogueEntry] = {
-    entry.name: entry for entry in (alexnet.ENTRY, vgg.ENTRY, resnet.ENTRY, efficientnet_lite.ENTRY)
-}
+CATALOGUE: Registry[CatalogueEntry] = Registry(
+    "extractor", alexnet.ENTRY, vgg.ENTRY, resnet.ENTRY, efficientnet_lite.ENTRY
+)
 """Extractors by name."""
-
-
-def register(entry: CatalogueEntry) -> None:
-    """Add an extractor, so that settings can name it in this process.
-
-    Raises:
-        SettingsError: If there is one of that name.
-    """
-    if entry.name in CATALOGUE:
-        raise SettingsError(f"There is an extractor '{entry.name}' already; choose another name.")
-    CATALOGUE[entry.name] = entry
 
 
 def find_entry(name: str) -> CatalogueEntry:
@@ -44,9 +33,7 @@ def find_entry(name: str) -> CatalogueEntry:
     Raises:
         SettingsError: If there is none of that name.
     """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    raise SettingsError(f"There is no extractor '{name}'; choose one of {', '.join(CATALOGUE)}.")
+    return CATALOGUE.find(name)
 
 
 def compilable_names() -> list[str]:
