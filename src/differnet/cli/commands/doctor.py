@@ -14,7 +14,6 @@ import typer
 from differnet.cli.commands.weights import weights_table
 from differnet.cli.console import EXIT_FAILED, print_json
 from differnet.cli.options import JsonOption
-from differnet.settings import ExtractorSettings
 
 __all__ = ["doctor"]
 
@@ -77,6 +76,8 @@ def _check_machine() -> list[dict[str, Any]]:
 
 
 def _check_weights() -> list[dict[str, Any]]:
+    from differnet.settings import ExtractorSettings  # noqa: PLC0415 - --help must not need pydantic
+
     return [
         _check(
             f"weights of {row['name']}",
