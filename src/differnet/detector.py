@@ -40,6 +40,7 @@ from differnet.model_file.tensors import Parts
 from differnet.settings import Settings, preset
 from differnet.training.fit_model import fit_model
 from differnet.training.progress import Listener, Progress
+from differnet.training.size_choice import choose_size
 from differnet.training.view_choice import ViewDecision
 
 __all__ = ["DifferNet", "GoodImages"]
@@ -162,7 +163,7 @@ class DifferNet:
             WeightsError: If the weights are not found, or not those that the model was trained with.
         """
         if self._extraction is None:
-            self._extraction, self._extractor_sha256 = self._make_extraction(self._fitted)
+            self._extraction, self._extractor_sha256 = self._make_extraction(self.settings, self._fitted)
         return self._extraction
 
     @property
@@ -196,9 +197,10 @@ class DifferNet:
             DivergenceError: If training does not converge.
         """
         sources = _as_sources(images)
-        extraction, sha256 = self._extraction_to_fit()
+        settings = self._given.model_copy(update={"views": choose_size(sources, self._given.views, self.region)})
+        extraction, sha256 = self._extraction_to_fit(settings)
         outcome = fit_model(
-            self._given,
+            settings,
             extraction,
             sources,
             listener or Listener(),
@@ -480,21 +482,21 @@ class DifferNet:
         other._fitted = model.to(other.device)
         return other
 
-    def _extraction_to_fit(self) -> tuple[FeatureExtraction, str]:
+    def _extraction_to_fit(self, settings: Settings) -> tuple[FeatureExtraction, str]:
         """The path from images to features that `fit` takes, and the fingerprint of the extractor's weights.
 
         A model that was loaded computes in the precision that it was trained in, and by the weights that it was trained
         with; one that is to be fitted, by those of its settings.
         """
-        wanted = choose_dtype(self._given.extractor.precision, self.device)
-        if self._extraction is not None and self._extraction.dtype == wanted:
+        wanted = choose_dtype(settings.extractor.precision, self.device), settings.views.size
+        if self._extraction is not None and (self._extraction.dtype, self._extraction.size) == wanted:
             return self._extraction, self._extractor_sha256
-        return self._make_extraction(None)
+        return self._make_extraction(settings, None)
 
-    def _make_extraction(self, fitted: FittedModel | None) -> tuple[FeatureExtraction, str]:
-        chosen = self.settings.extractor
+    def _make_extraction(self, settings: Settings, fitted: FittedModel | None) -> tuple[FeatureExtraction, str]:
+        chosen = settings.extractor
         extractor, sha256 = provide_extractor(
-            self.settings,
+            settings,
             own=self._own_extractor,
             weights=self._weights,
             sha256=None if fitted is None else fitted.manifest.extractor_sha256,
@@ -505,7 +507,7 @@ class DifferNet:
             precision = fitted.manifest.training.precision
         extraction = FeatureExtraction(
             extractor,
-            size=self.settings.views.size,
+            size=settings.views.size,
             scales=chosen.scales,
             device=self.device,
             dtype=choose_dtype(precision, self.device),

@@ -92,7 +92,7 @@ class OneGaussian(CellMethod):
     def describer(self, extractor: Extractor) -> LastStage:
         return LastStage()
 
-    def collector(self, images: int, seed: int) -> UsualCollector:
+    def collector(self, extractor: Extractor, images: int, seed: int) -> UsualCollector:
         return UsualCollector()
 
     def restore(self, state: Mapping[str, Tensor]) -> Usual:
@@ -142,7 +142,10 @@ def fitted_to(method: LocalizationMethod, extraction: FeatureExtraction, places:
 def _collected(
     method: LocalizationMethod, extraction: FeatureExtraction, places: Sequence[int], without: Collection[int]
 ) -> LocalModel | None:
-    describer, collector = method.describer(extraction.extractor), method.collector(IMAGES, seed=0)
+    describer, collector = (
+        method.describer(extraction.extractor),
+        method.collector(extraction.extractor, IMAGES, seed=0),
+    )
     if describer is None or collector is None:
         return None
     for place in places:
@@ -172,7 +175,10 @@ def case(request: pytest.FixtureRequest, extraction: FeatureExtraction) -> Case:
 
 def test_a_method_is_what_its_line_in_the_registry_says(case: Case, extraction: FeatureExtraction) -> None:
     entry = LOCALIZATION_METHODS[case.method.name]
-    describer, collector = case.method.describer(extraction.extractor), case.method.collector(IMAGES, seed=0)
+    describer, collector = (
+        case.method.describer(extraction.extractor),
+        case.method.collector(extraction.extractor, IMAGES, seed=0),
+    )
     assert entry.scores_images is (describer is not None) is (collector is not None) is (case.local is not None)
     assert case.localizer.needs_cells(case.method.name) is entry.scores_images
 
@@ -306,14 +312,16 @@ def test_a_method_of_ones_own_is_trained_scored_explained_saved_and_loaded(
 
 
 def test_a_name_that_is_not_registered_is_refused_with_the_choices(extraction: FeatureExtraction) -> None:
-    with pytest.raises(SettingsError, match="'warmth'; choose one of neighbours, gradient"):
+    with pytest.raises(SettingsError, match="'warmth'; choose one of mixture, neighbours, gradient"):
         build_method(LocalizationSettings(), "warmth")
-    with pytest.raises(SettingsError, match=r"localization\.method: Input should be 'neighbours', 'gradient'"):
+    with pytest.raises(
+        SettingsError, match=r"localization\.method: Input should be 'mixture', 'neighbours', 'gradient'"
+    ):
         Settings().with_overrides({"localization.method": "warmth"})
     with pytest.raises(SettingsError, match="choose one of"):
         localizer_of("gradient", extraction, None).raw_map(pixels_of(0), "warmth")
 
 
 def test_a_method_that_does_not_score_images_cannot_be_joined() -> None:
-    with pytest.raises(SettingsError, match=r"localization\.method=neighbours or one-gaussian"):
+    with pytest.raises(SettingsError, match=r"localization\.method=mixture or neighbours or one-gaussian"):
         Settings().with_overrides({"localization.method": "darkness"})

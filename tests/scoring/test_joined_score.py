@@ -118,7 +118,7 @@ def test_a_damaged_scale_is_refused(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"localization.method": "gradient"}, "localization.method=neighbours"),
+        ({"localization.method": "gradient"}, "localization.method=mixture or neighbours"),
         (
             {"calibration.method": "held-out", "training.held_out": 0.0, "training.keep": "last"},
             "calibration.method=cross-fitted",

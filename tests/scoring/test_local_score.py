@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from differnet.scoring import CommonScale, local_score
+from differnet.scoring import CommonScale, JoinRule, local_score
+
+RULES: tuple[JoinRule, ...] = ("sum-of-logarithms", "soft-maximum")
 
 SCORES = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=12)
 
 
-def scale(flow: list[float], local: list[float]) -> CommonScale:
-    return CommonScale.fit(torch.tensor(flow), torch.tensor(local))
+def scale(flow: list[float], local: list[float], rule: JoinRule = "soft-maximum") -> CommonScale:
+    return CommonScale.fit(torch.tensor(flow), torch.tensor(local), rule)
 
 
 @given(arrays(np.float32, (5, 7), elements=st.floats(-100, 100, width=32)), st.floats(0.01, 1.0))
@@ -34,7 +36,9 @@ def test_a_tiny_share_is_the_hottest_cell_and_the_whole_is_the_mean() -> None:
 
 
 @given(SCORES, st.floats(-20, 20), st.floats(-20, 20))
-def test_the_join_lies_between_the_maximum_and_log_2_above_it(scores: list[float], flow: float, local: float) -> None:
+def test_the_soft_maximum_lies_between_the_maximum_and_log_2_above_it(
+    scores: list[float], flow: float, local: float
+) -> None:
     common = scale(scores, scores[::-1])
     one = torch.tensor([flow], dtype=torch.float64), torch.tensor([local], dtype=torch.float64)
     standardised = (torch.stack(one) - common.usual[:, :1]) / common.usual[:, 1:]
@@ -43,19 +47,44 @@ def test_the_join_lies_between_the_maximum_and_log_2_above_it(scores: list[float
     assert highest - slack <= joined <= highest + math.log(2) + slack
 
 
-@given(st.floats(-5, 5), st.floats(-5, 5), st.floats(0.01, 5))
-def test_a_higher_score_of_either_kind_never_lowers_the_join(flow: float, local: float, more: float) -> None:
-    common = scale([0.0, 1.0, 2.0], [3.0, 5.0, 4.0])
+@given(st.floats(-5, 5), st.floats(-5, 5), st.floats(0.01, 5), st.sampled_from(RULES))
+def test_a_higher_score_of_either_kind_never_lowers_the_join(
+    flow: float, local: float, more: float, rule: JoinRule
+) -> None:
+    common = scale([0.0, 1.0, 2.0], [3.0, 5.0, 4.0], rule)
     joined = common.join(torch.tensor([flow, flow + more, flow]), torch.tensor([local, local, local + more]))
     assert joined[1] >= joined[0]
     assert joined[2] >= joined[0]
 
 
-def test_units_and_offsets_of_the_two_scores_do_not_matter() -> None:
+@given(st.floats(-8, 8), st.floats(-8, 8))
+def test_the_sum_of_logarithms_is_what_its_formula_says(flow: float, local: float) -> None:
+    common = CommonScale(torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64), "sum-of-logarithms")
+    expected = sum(math.log1p(math.log1p(math.exp(z)) ** 2) for z in (flow, local))
+    assert common.join(torch.tensor([flow]), torch.tensor([local])).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_score_that_is_far_off_on_all_images_does_not_drown_the_other() -> None:
+    generator = torch.Generator().manual_seed(0)
+    off = 30 + 7.5 * torch.randn(2, 500, generator=generator, dtype=torch.float64)
+    good, bad = torch.randn(2, 500, generator=generator, dtype=torch.float64) + torch.tensor([[0.0], [6.0]])
+    usual = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
+
+    def told_apart(rule: JoinRule) -> float:
+        common = CommonScale(usual, rule)
+        scores = common.join(off[0], good), common.join(off[1], bad)
+        return (scores[1][:, None] > scores[0][None]).double().mean().item()
+
+    assert told_apart("sum-of-logarithms") > 0.95
+    assert told_apart("soft-maximum") < 0.6
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_units_and_offsets_of_the_two_scores_do_not_matter(rule: JoinRule) -> None:
     generator = torch.Generator().manual_seed(0)
     flow, local = torch.randn(2, 30, generator=generator, dtype=torch.float64)
-    joined = CommonScale.fit(flow, local).join(flow, local)
-    other = CommonScale.fit(1000 * flow + 7, 0.01 * local - 3).join(1000 * flow + 7, 0.01 * local - 3)
+    joined = CommonScale.fit(flow, local, rule).join(flow, local)
+    other = CommonScale.fit(1000 * flow + 7, 0.01 * local - 3, rule).join(1000 * flow + 7, 0.01 * local - 3)
     assert torch.allclose(joined, other, atol=1e-5)
 
 
@@ -66,8 +95,9 @@ def test_scores_are_counted_in_standard_deviations_of_good_images() -> None:
     assert common.join(torch.tensor([8.0]), torch.tensor([14.0])).item() == pytest.approx(math.log(math.exp(6) + 1))
 
 
-def test_good_images_that_all_score_the_same_give_finite_scores() -> None:
-    common = scale([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+@pytest.mark.parametrize("rule", RULES)
+def test_good_images_that_all_score_the_same_give_finite_scores(rule: JoinRule) -> None:
+    common = scale([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], rule)
     joined = common.join(torch.tensor([1.0, 1.5]), torch.tensor([2.0, 2.0]))
     assert joined.isfinite().all()
     assert joined[1] > joined[0]

@@ -1,4 +1,4 @@
-"""Views chosen from good images alone: as many as their looks allow, and no more."""
+"""Features are averaged over turns where good images differ mostly by their angle, and only there."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from differnet import DifferNet, Settings
-from differnet.errors import DatasetError
 from differnet.extractors import build_extractor, find_weights
 from differnet.features import FeatureExtraction
-from differnet.settings import ViewSettings
-from differnet.training.view_choice import choose_views
+from differnet.images import load_image
+from differnet.settings import preset
+from differnet.training.view_choice import choose_views, share_kept
 
-AUTO = ViewSettings(size=64, kind="auto")
+AUTO = preset("default").with_overrides({"views.size": 64, "views.kind": "auto"})
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +33,10 @@ def letter(rng: np.random.Generator) -> np.ndarray:
     return as_image(image, rng)
 
 
-def disc(rng: np.random.Generator) -> np.ndarray:
-    """A soft ring on black with dents anywhere: the same from every side."""
+def ring(rng: np.random.Generator) -> np.ndarray:
+    """A soft ring on black, of any size: the same from every side."""
     rows, columns = np.mgrid[:64, :64] - 31.5
-    radius = np.hypot(rows, columns)
-    values = 200.0 / (1 + np.exp(np.abs(radius - rng.uniform(14, 20)) - rng.uniform(4, 8)))
-    for angle in rng.uniform(0, 2 * np.pi, 3):
-        values *= 1 - np.exp(-((rows - 16 * np.sin(angle)) ** 2 + (columns - 16 * np.cos(angle)) ** 2) / 20)
+    values = 200.0 / (1 + np.exp(np.abs(np.hypot(rows, columns) - rng.uniform(8, 26)) - rng.uniform(2, 6)))
     return np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2)
 
 
@@ -47,49 +45,59 @@ def as_image(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.repeat(noisy[:, :, None], 3, axis=2)
 
 
-def turned(image: np.ndarray, rng: np.random.Generator, kind: str) -> np.ndarray:
-    flipped = image[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
-    result = {
-        "as it is": image,
-        "flipped": flipped,
-        "turned": np.rot90(image, int(rng.integers(4))),
-        "both": np.rot90(flipped, int(rng.integers(2))),
-    }[kind]
-    return np.ascontiguousarray(result)
+def turned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(image, int(rng.integers(4))))
 
 
-@pytest.mark.parametrize(
-    ("how", "expected", "training"),
-    [("as it is", "none", 1), ("flipped", "flips", 4), ("turned", "right-angles", 4), ("both", "symmetries", 8)],
-)
-def test_what_varies_among_good_images_is_what_is_chosen(
-    extraction: FeatureExtraction, how: str, expected: str, training: int
-) -> None:
+def test_features_are_averaged_over_turns_where_good_parts_lie_at_any_angle(extraction: FeatureExtraction) -> None:
     rng = np.random.default_rng(0)
-    images = [turned(letter(rng), rng, how) for _ in range(60)]
-    decision = choose_views(extraction, images, AUTO, seed=0)
-    assert (decision.views.kind, decision.views.training_count) == (expected, training)
-    assert decision.views.count == 1
+    decision = choose_views(extraction, [turned(letter(rng), rng) for _ in range(60)], AUTO)
+    views = decision.settings.views
+    assert decision.share_kept < 0.5
+    assert (views.kind, views.count, decision.settings.scoring.aggregation) == ("right-angles", 4, "features")
 
 
-def test_round_parts_may_be_turned_and_flipped(extraction: FeatureExtraction) -> None:
+def test_parts_that_differ_by_more_than_their_angle_are_taken_as_they_are(extraction: FeatureExtraction) -> None:
     rng = np.random.default_rng(1)
-    decision = choose_views(extraction, [disc(rng) for _ in range(40)], AUTO, seed=0)
-    assert decision.views.kind == "symmetries"
-    assert max(decision.told_apart.values()) <= 0.65
+    decision = choose_views(extraction, [ring(rng) for _ in range(40)], AUTO)
+    assert decision.share_kept > 0.9
+    assert (decision.settings.views.kind, decision.settings.views.count) == ("none", 1)
 
 
-def test_too_few_images_are_an_error(extraction: FeatureExtraction) -> None:
+def test_the_share_is_that_of_the_variance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(4000, 1, 6, generator=generator)
+    view = torch.randn(4000, 4, 6, generator=generator)
+    # The mean of four has a quarter of what differs from view to view, and all of what does not.
+    assert share_kept(image + 0 * view) == pytest.approx(1.0, abs=1e-3)
+    assert share_kept(view) == pytest.approx(0.25, abs=0.02)
+    assert share_kept(image + view) == pytest.approx(0.625, abs=0.02)
+
+
+def test_with_too_few_images_each_is_taken_as_it_is(extraction: FeatureExtraction) -> None:
     rng = np.random.default_rng(2)
-    with pytest.raises(DatasetError, match=r"views\.kind"):
-        choose_views(extraction, [disc(rng) for _ in range(5)], AUTO, seed=0)
+    decision = choose_views(extraction, [letter(rng) for _ in range(4)], AUTO)
+    assert decision.settings.views.kind == "none"
+
+
+def test_a_turned_image_scores_the_same_where_features_are_averaged(
+    product: Path, small_settings: Settings, tmp_path: Path
+) -> None:
+    named = {"views.kind": "right-angles", "views.count": 4, "scoring.aggregation": "features", "scoring.local": False}
+    model = DifferNet(small_settings.with_overrides(named), device="cpu").fit(product)
+    image = load_image(next(product.glob("test/scratch/*.png")))
+    side = min(image.shape[:2])
+    square = np.ascontiguousarray(image[:side, :side])
+    scores = model.score([np.ascontiguousarray(np.rot90(square, turns)) for turns in range(4)])
+    np.testing.assert_allclose(scores, scores[0], rtol=1e-3)
+    model.save(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(DifferNet.load(tmp_path / "model.safetensors").score([square]), scores[:1])
 
 
 def test_training_chooses_and_the_model_file_says_what(product: Path, small_settings: Settings, tmp_path: Path) -> None:
-    settings = small_settings.with_overrides({"views.kind": "auto", "views.count": 1, "training.epochs": 1})
-    model = DifferNet(settings, device="cpu").fit(product)
+    model = DifferNet(small_settings.with_overrides({"views.kind": "auto"}), device="cpu").fit(product)
     assert model.view_decision is not None
-    assert model.settings.views == model.view_decision.views
+    assert model.settings.views == model.view_decision.settings.views
     assert model.settings.views.kind != "auto"
     model.save(tmp_path / "model.safetensors")
     assert DifferNet.load(tmp_path / "model.safetensors").settings.views == model.settings.views

@@ -97,7 +97,7 @@ class InspectionGraph(nn.Module):
         """Inspect a uint8 (height, width, 3) RGB image."""
         pixels = self._resize(image if self._crop is None else self._crop(image))
         features, cells = self._features(pixels)
-        score = self._aggregate(self._flow.energy(features))
+        score = self._aggregate(self._flow.energy(self._scored(features)))
         anomaly = None
         if cells is not None and self._local is not None:
             anomaly = self._local.anomaly(cells)
@@ -139,10 +139,14 @@ class InspectionGraph(nn.Module):
             raise NotFittedError("The model has no cells of good parts; train it again.")
         return self._describer.describe(maps[: len(self._extractor.stage_channels)], size)[0]
 
+    def _scored(self, features: Tensor) -> Tensor:
+        """The views' features, or their mean where that is what is scored."""
+        return features.mean(0, keepdim=True) if self._aggregation == "features" else features
+
     def _aggregate(self, view_scores: Tensor) -> Tensor:
         """What `differnet.scoring.aggregate` does, by operations that every runtime has."""
         count = len(self.views)
-        if self._aggregation == "mean" or count == 1:
+        if self._aggregation != "median" or count == 1:
             return view_scores.mean()
         upper = view_scores.topk(count // 2 + 1).values
         return upper[-1] if count % 2 else (upper[-1] + upper[-2]) / 2
@@ -152,8 +156,15 @@ def _joined(flow: Tensor, local: Tensor, scale: CommonScale) -> Tensor:
     """What `CommonScale.join` does, written so that no runtime overflows."""
     (mean, deviation), (local_mean, local_deviation) = scale.usual.tolist()
     whole, strangest = (flow.double() - mean) / deviation, (local.double() - local_mean) / local_deviation
-    beyond = torch.log(1.0 + torch.exp(-(whole - strangest).abs()))
-    return (torch.maximum(whole, strangest) + beyond).float()
+    if scale.rule == "soft-maximum":
+        beyond = torch.log(1.0 + torch.exp(-(whole - strangest).abs()))
+        return (torch.maximum(whole, strangest) + beyond).float()
+    return (_evidence(whole) + _evidence(strangest)).float()
+
+
+def _evidence(standardised: Tensor) -> Tensor:
+    positive = standardised.clamp_min(0.0) + torch.log(1.0 + torch.exp(-standardised.abs()))
+    return torch.log(1.0 + positive * positive)
 
 
 def _halved(images: Tensor, times: int) -> Tensor:

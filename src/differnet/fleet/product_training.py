@@ -155,11 +155,13 @@ def _train(
 
 
 def _is_unchanged(made: Manifest, settings: Settings, recipe: str | None, region: RegionOfInterest | None) -> bool:
-    asked = settings
-    if asked.views.kind == "auto":  # what was chosen, from the same images, stands in the model
-        found = made.settings.views
-        chosen = {"kind": found.kind, "count": found.count, "training_count": found.training_count}
-        asked = asked.model_copy(update={"views": asked.views.model_copy(update=chosen)})
+    # What was chosen, from the same images, stands in the model.
+    asked, found = settings, made.settings
+    if not asked.views.enlarge and found.views.size <= asked.views.size:
+        asked = asked.with_overrides({"views.size": found.views.size})
+    if asked.views.kind == "auto":
+        chosen = {f"views.{name}": getattr(found.views, name) for name in ("kind", "count", "training_count")}
+        asked = asked.with_overrides({**chosen, "scoring.aggregation": found.scoring.aggregation})
     return (
         made.settings == asked
         and made.recipe == recipe

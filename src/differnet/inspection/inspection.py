@@ -127,6 +127,8 @@ class Inspection:
 
     def score(self, sample: Sample) -> float:
         """Score an image by the views that it has."""
+        if sample.flow_score is None and self._scoring.aggregation == "features":
+            sample.flow_score = score_features(self._flow, sample.features.unsqueeze(0), "features")
         if sample.flow_score is None:
             self._evaluate(sample)
             sample.flow_score = aggregate(sample.energies.unsqueeze(0), self._scoring.aggregation)
@@ -138,7 +140,8 @@ class Inspection:
 
     def _way(self, all_views: bool = False) -> _Way:
         views, chosen = self._views, self._scoring
-        if self._calibration is None or len(views) == 1 or chosen.error_probability == 0.0 or all_views:
+        one_score = len(views) == 1 or chosen.aggregation == "features"
+        if self._calibration is None or one_score or chosen.error_probability == 0.0 or all_views:
             return _Way(views, views, None)
         sequential = SequentialTest(len(views), chosen.error_probability, chosen.aggregation)
         views = tuple(spread_out(views))

@@ -40,8 +40,8 @@ class CellMethod(LocalizationMethod):
         """What describes cells by an extractor."""
 
     @abstractmethod
-    def collector(self, images: int, seed: int) -> CellCollector:
-        """What collects the cells of a number of good images and fits the local model."""
+    def collector(self, extractor: Extractor, images: int, seed: int) -> CellCollector:
+        """What collects the cells of a number of good images, described by an extractor, and fits the local model."""
 
     @abstractmethod
     def restore(self, state: Mapping[str, Tensor]) -> LocalModel:

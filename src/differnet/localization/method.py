@@ -89,8 +89,8 @@ class LocalizationMethod(ABC):
         """What describes cells by an extractor; None for a method without cells."""
         return None
 
-    def collector(self, images: int, seed: int) -> CellCollector | None:
-        """What collects the cells of a number of good images and fits the local model; None for a method without."""
+    def collector(self, extractor: Extractor, images: int, seed: int) -> CellCollector | None:
+        """What collects the cells of a number of good images, described by an extractor; None for a method without."""
         return None
 
     def restore(self, state: Mapping[str, Tensor]) -> LocalModel | None:

@@ -13,7 +13,7 @@ from differnet.settings import Settings
 
 __all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord"]
 
-# 2: pooled stages are a list, the local score joins the flow's.
+# 3: pooled stages are a list, the local score joins the flow's.
 FORMAT_VERSION = 3
 
 

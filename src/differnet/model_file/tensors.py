@@ -95,7 +95,7 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
         peaks=tensors.get(_PEAKS, torch.empty(0)),
         calibration=calibration,
         local=_read_local(path, manifest, tensors),
-        scale=_read_scale(path, tensors) if manifest.settings.scoring.local else None,
+        scale=_read_scale(path, manifest, tensors) if manifest.settings.scoring.local else None,
         region=region,
     )
 
@@ -142,10 +142,10 @@ def _read_region(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> Re
         raise ModelFileError(f"{path}: the tensor '{_REGION}' is not as expected; train again.") from None
 
 
-def _read_scale(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> CommonScale:
+def _read_scale(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]) -> CommonScale:
     usual = tensors.get(_SCALE)
     if usual is None or usual.dtype != torch.float64 or usual.shape != (2, 2):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' is missing or not as expected; train again.")
     if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
-    return CommonScale(usual)
+    return CommonScale(usual, manifest.settings.scoring.join)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from differnet.flow import DensityModel
 
-__all__ = ["aggregate", "local_score", "score_features"]
+__all__ = ["Aggregation", "aggregate", "local_score", "score_features", "scored_features"]
+
+Aggregation: TypeAlias = Literal["mean", "median", "features"]
+"""How the views of an image become one score; see `aggregate` and `scored_features`."""
 
 
 @torch.no_grad()
-def score_features(flow: DensityModel, features: Tensor, aggregation: Literal["mean", "median"]) -> Tensor:
+def score_features(flow: DensityModel, features: Tensor, aggregation: Aggregation) -> Tensor:
     """Score images by the features of their views.
 
     The score of a view is the mean of z squared over the d latent values, as in the official code. It is the
@@ -28,22 +31,36 @@ def score_features(flow: DensityModel, features: Tensor, aggregation: Literal["m
     Returns:
         (N,) float32 scores on the CPU, higher is more anomalous.
     """
+    features = scored_features(features, aggregation)
     per_view = flow.energy(features.flatten(0, 1).to(flow.device)).view(features.shape[:2])
     return aggregate(per_view, aggregation).cpu()
 
 
-def aggregate(view_scores: Tensor, aggregation: Literal["mean", "median"]) -> Tensor:
+def scored_features(features: Tensor, aggregation: Aggregation) -> Tensor:
+    """What a density model learns and scores of an image's views: each of them, or their mean.
+
+    Args:
+        features: (N, V, d) float32.
+        aggregation: With ``features`` the mean is scored.
+
+    Returns:
+        (N, V, d), or (N, 1, d).
+    """
+    return features.mean(1, keepdim=True) if aggregation == "features" else features
+
+
+def aggregate(view_scores: Tensor, aggregation: Aggregation) -> Tensor:
     """Turn the scores of an image's views into one.
 
     Args:
         view_scores: (N, V).
         aggregation: ``mean`` (paper) or ``median``; the median of an even number of views is the mean of the two
-            in the middle.
+            in the middle; with ``features`` there is only one.
 
     Returns:
         (N,) scores.
     """
-    if aggregation == "mean":
+    if aggregation != "median":
         return view_scores.mean(dim=1)
     return torch.quantile(view_scores, 0.5, dim=1)
 

@@ -45,7 +45,7 @@ class SequentialTest:
 
     views: int
     error_probability: float
-    aggregation: Literal["mean", "median"]
+    aggregation: Literal["mean", "median", "features"]
 
     @property
     def group(self) -> int:

@@ -22,6 +22,7 @@ class MethodEntry(NamedTuple):
 
 
 LOCALIZATION_METHODS: dict[str, MethodEntry] = {
+    "mixture": MethodEntry("differnet.localization.mixture.method:Mixture", scores_images=True),
     "neighbours": MethodEntry("differnet.localization.neighbours.method:Neighbours", scores_images=True),
     "gradient": MethodEntry("differnet.localization.gradient_method:Gradient", scores_images=False),
 }

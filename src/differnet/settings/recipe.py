@@ -40,7 +40,7 @@ class Recipe(FrozenRecord):
 
     images: Path
     region: str | None = None
-    preset: Literal["default", "paper"] = "default"
+    preset: Literal["default", "varied", "paper"] = "default"
     seed: int = Field(0, ge=0, lt=2**32)
     views: dict[str, Any] = Field(default_factory=dict)
     extractor: dict[str, Any] = Field(default_factory=dict)

@@ -33,9 +33,11 @@ class ViewSettings(FrozenRecord):
 
     Attributes:
         size: Side that images are resized to, in pixels.
+        enlarge: Whether images smaller than that are enlarged; if not, training lowers the size to theirs, see
+            `differnet.training.size_choice`.
         kind: ``rotations`` by any angle, ``right-angles`` (4), ``flips`` (left to right, top to bottom, both: 4),
             ``symmetries`` of the square (right angles with and without flips, 8), or ``none``. ``auto`` lets training
-            choose from the good images, see `differnet.training.view_choice`.
+            choose between ``none`` and ``right-angles`` from the good images, see `differnet.training.view_choice`.
         count: Number of fixed views of an image that is scored.
         training_count: Number of views of an image in training: in each epoch if they are drawn afresh, else in
             the feature bank.
@@ -46,6 +48,7 @@ class ViewSettings(FrozenRecord):
     """
 
     size: int = Field(320, ge=64, le=4096)
+    enlarge: bool = True
     kind: Literal["rotations", "right-angles", "flips", "symmetries", "none", "auto"] = "none"
     count: int = Field(1, ge=1, le=4096)
     training_count: int = Field(1, ge=1, le=4096)
@@ -152,14 +155,17 @@ class ScoringSettings(FrozenRecord):
     """How the views of an image become one score.
 
     Attributes:
-        aggregation: ``mean`` over the views, as the paper, or ``median``, which outlier views do not pull.
+        aggregation: ``mean`` over the views' scores, as the paper; ``median``, which outlier views do not pull; or
+            ``features``: the mean of the views' features is scored, which no longer depends on the image's angle.
+        join: How the local score joins the flow's, see `differnet.scoring.common_scale`.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
         hottest: Share of an image's cells that its local score is the mean of.
         error_probability: Of sequential scoring: how often the verdict by the first views may differ from that by all,
             see `differnet.scoring.sequential`; 0 always takes all views.
     """
 
-    aggregation: Literal["mean", "median"] = "median"
+    aggregation: Literal["mean", "median", "features"] = "median"
+    join: Literal["sum-of-logarithms", "soft-maximum"] = "soft-maximum"
     local: bool = True
     hottest: float = Field(0.03, gt=0.0, le=1.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
@@ -176,15 +182,24 @@ class LocalizationSettings(FrozenRecord):
     """How heat maps are made; see `differnet.localization`.
 
     Attributes:
-        method: ``neighbours``, the distance to the nearest good cells, or ``gradient``, the paper's; one of
-            `LOCALIZATION_METHODS`.
-        cells: Good cells that the model keeps, of each of two window sizes.
-        dimensions: Of the projection in which cells are compared.
+        method: ``mixture``, the likelihood of cells under a mixture; ``neighbours``, the distance to the nearest good
+            cells; or ``gradient``, the paper's; one of `LOCALIZATION_METHODS`.
+        cells: Of ``neighbours``: good cells that the model keeps, of each of two window sizes.
+        dimensions: Of ``neighbours``: of the projection in which cells are compared.
+        components: Of ``mixture``: Gaussians of each of two grids.
+        rank: Of ``mixture``: principal axes of each Gaussian.
+        shrinkage: Of ``mixture``: how strongly a Gaussian is drawn towards the covariance that all have in common, in
+            cells.
+        mixture_dimensions: Of ``mixture``: of the space in which cells are compared.
     """
 
     method: Annotated[str, AfterValidator(_known_method)] = "neighbours"
     cells: int = Field(2000, ge=50, le=100_000)
     dimensions: int = Field(256, ge=16, le=4096)
+    components: int = Field(256, ge=1, le=4096)
+    rank: int = Field(16, ge=1, le=256)
+    shrinkage: float = Field(50.0, gt=0.0)
+    mixture_dimensions: int = Field(128, ge=4, le=4096)
 
 
 class CalibrationSettings(FrozenRecord):
@@ -242,6 +257,10 @@ class Settings(FrozenRecord):
             raise ValueError(
                 f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
             )
+        if self.scoring.aggregation == "features" and self.training.views == "fresh":
+            raise ValueError("scoring.aggregation=features needs the same views in training: set training.views=bank")
+        if self.views.kind == "auto" and self.training.views == "fresh":
+            raise ValueError("views.kind=auto chooses fixed views, for training.views=bank; name a kind of views")
         if self.scoring.local:
             if not LOCALIZATION_METHODS[self.localization.method].scores_images:
                 learning = (name for name, entry in LOCALIZATION_METHODS.items() if entry.scores_images)

@@ -11,7 +11,7 @@ from torch import Tensor
 from differnet.features import FeatureBank, FeatureExtraction, Sample
 from differnet.flow import DensityEnsemble, DensityModel
 from differnet.images import ImageSource
-from differnet.scoring import score_features
+from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
 from differnet.training.cell_spool import CellSpool
 from differnet.training.fitted import Fitted
@@ -85,8 +85,10 @@ class CrossFitting:
     ) -> tuple[FeatureBank, Tensor, Tensor]:
         """All images' features: the bank, of it (N, V, d) those to train on and (N, W, d) those of the fixed views."""
         settings, fixed = self._settings, fixed_views(self._settings.views)
-        # Where both kinds of views are the image as it is, one serves for both.
-        shared = settings.views.kind == "none" and not any(view.is_photometric for view in training_views(settings, 0))
+        # Where both kinds of views are the same, one serves for both.
+        shared = settings.scoring.aggregation == "features" or (
+            settings.views.kind == "none" and not any(view.is_photometric for view in training_views(settings, 0))
+        )
         bank = self._extraction.bank(
             sources,
             lambda index: fixed if shared else (*training_views(settings, index), *fixed),
@@ -95,7 +97,7 @@ class CrossFitting:
             cells=cells.cells,
         )
         trained_views = 0 if shared else settings.views.training_count
-        watched = bank.features[:, trained_views:]
+        watched = scored_features(bank.features[:, trained_views:], settings.scoring.aggregation)
         return bank, watched if shared else bank.features[:, :trained_views], watched
 
     def _measure(self, cells: LocalFitting, spool: CellSpool, places: Sequence[int]) -> list[Measurement]:

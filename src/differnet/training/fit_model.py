@@ -71,8 +71,8 @@ def fit_model(
     sources = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in sources]
     decision = None
     if settings.views.kind == "auto":
-        decision = choose_views(extraction, sources, settings.views, settings.seed)
-        settings = settings.model_copy(update={"views": decision.views})
+        decision = choose_views(extraction, sources, settings)
+        settings = decision.settings
     fitted = fit(settings, extraction, sources, progress)
     model = FittedModel.describe(
         settings,

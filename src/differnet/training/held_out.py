@@ -10,7 +10,7 @@ from differnet.errors import DatasetError
 from differnet.features import FeatureExtraction, Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure, describe
-from differnet.scoring import score_features
+from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
 from differnet.training.fitted import Fitted
 from differnet.training.local_fitting import LocalFitting, LocalMeasure, Measurement, join_scores
@@ -61,7 +61,7 @@ class HeldOutFitting:
         flow, result = fit_flow(
             settings,
             vectors,
-            bank.features if held_out else None,
+            scored_features(bank.features, settings.scoring.aggregation) if held_out else None,
             device=self._extraction.device,
             features=self._extraction.features,
             report=self._progress.epoch,
@@ -88,6 +88,7 @@ class HeldOutFitting:
     ) -> VectorSource:
         """Where the vectors of the training images come from; their cells are collected on the way."""
         settings, training = self._settings, self._settings.training
+        aggregation = settings.scoring.aggregation
         sources, names = [every[i] for i in chosen], [describe(every[i], i) for i in chosen]
         if training.views == "fresh":
             if cells.cells is not None:
@@ -111,7 +112,7 @@ class HeldOutFitting:
             )
         bank = self._extraction.bank(
             sources,
-            lambda index: training_views(settings, index),
+            fixed_views(settings.views) if aggregation == "features" else lambda index: training_views(settings, index),
             lambda done: self._progress.images("features", done, len(sources)),
             names=names,
             visit=cells.collect,
@@ -119,7 +120,8 @@ class HeldOutFitting:
         )
         failures += bank.failures
         check_readable(len(bank.sources), len(sources), bank.failures)
-        return BankVectors(bank.features, batch_images=training.batch_images, seed=settings.seed)
+        trained = scored_features(bank.features, aggregation)
+        return BankVectors(trained, batch_images=training.batch_images, seed=settings.seed)
 
 
 def _measure(measure: LocalMeasure | None, image: Sample, measured: list[Measurement]) -> None:

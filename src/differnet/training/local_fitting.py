@@ -53,7 +53,7 @@ class LocalFitting:
         self._settings, self._extraction = settings, extraction
         method = build_method(settings.localization)
         self.cells = method.describer(extraction.extractor)
-        self._collector = method.collector(images, settings.seed)
+        self._collector = method.collector(extraction.extractor, images, settings.seed)
 
     def collect(self, image: Sample) -> None:
         """Take the cells of an image."""
@@ -104,5 +104,5 @@ def join_scores(
     if not settings.scoring.local or not len(scores):
         return None, scores, peaks
     local = torch.tensor([each.score for each in measured])
-    scale = CommonScale.fit(scores, local)
+    scale = CommonScale.fit(scores, local, settings.scoring.join)
     return scale, scale.join(scores, local), peaks

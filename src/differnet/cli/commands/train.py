@@ -25,7 +25,9 @@ def train(
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe that says images and settings; see 'differnet recipe new'.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="default, or paper: the authors' settings step for step.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="default; varied, for parts that vary; paper, as its authors.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; short for --set training.epochs=N.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random; short for --set seed=N.")] = None,
     settings: Annotated[
@@ -96,8 +98,11 @@ def train(
         model.fit(images.paths, listener)
     model.save(output)
     if model.view_decision is not None:
-        apart = ", ".join(f"{kind} {auroc:.2f}" for kind, auroc in model.view_decision.told_apart.items())
-        say(f"views: {model.settings.views.kind}, since transformed good images are told apart with AUROC {apart}.")
+        turned = model.settings.views.count > 1
+        say(
+            f"views: {'turned by right angles, features averaged' if turned else 'each image as it is'}; averaging "
+            f"over the turns leaves {100 * model.view_decision.share_kept:.0f} % of what good images differ by."
+        )
     record = model.manifest.training  # type: ignore[union-attr]
     if as_json:
         print_json(

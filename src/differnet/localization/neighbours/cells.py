@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from differnet.extractors import Extractor
 from differnet.features.describer import Cells, Describer
+from differnet.localization.grids import grid_side, resized
 from differnet.localization.neighbours.openvino_cells import build_cells
-from differnet.localization.neighbours.windows import SHORTEST, Window, grid_side, windows_of
+from differnet.localization.neighbours.windows import SHORTEST, Window, windows_of
 
 __all__ = ["CellGrids", "CellProjection"]
 
@@ -31,15 +32,6 @@ class CellGrids(Cells):
 
     fine: Tensor
     coarse: Tensor
-
-
-def _resized(maps: Tensor, side: int) -> Tensor:
-    """Averaged, not picked, where a stage is finer than the grid; interpolated where it is coarser."""
-    if maps.shape[-1] == side:
-        return maps
-    if maps.shape[-1] > side:
-        return functional.adaptive_avg_pool2d(maps, side)
-    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
 
 
 class CellProjection(Describer):
@@ -82,7 +74,7 @@ class CellProjection(Describer):
         """Describe the cells of images, see `Describer.describe`."""
         stages = [maps.float() for maps in stages]
         side = grid_side((maps.shape[-1] for maps in stages), size)
-        stages = [_resized(maps, side) for maps in stages]
+        stages = [resized(maps, side) for maps in stages]
         fine, coarse = (self._describe(stages, window) for window in windows_of(side))
         return [CellGrids(*grids) for grids in zip(fine, coarse, strict=True)]
 

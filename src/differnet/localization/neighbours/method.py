@@ -24,7 +24,7 @@ class Neighbours(CellMethod):
         """See `LocalizationMethod.describer`."""
         return CellProjection(extractor, self.settings.dimensions)
 
-    def collector(self, images: int, seed: int) -> NearestCellsCollector:
+    def collector(self, extractor: Extractor, images: int, seed: int) -> NearestCellsCollector:
         """See `LocalizationMethod.collector`."""
         return NearestCellsCollector(images, self.settings.cells, seed)
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from differnet.compute.openvino_graph import interpolate
-from differnet.localization.neighbours.windows import SHORTEST, Window, grid_side, windows_of
+from differnet.localization.grids import build_resized, grid_side
+from differnet.localization.neighbours.windows import SHORTEST, Window, windows_of
 
 __all__ = ["build_cells"]
 
@@ -25,7 +25,7 @@ def build_cells(ops: Any, maps: Sequence[Any], projections: Sequence[Tensor], si
         size: Side of the image, in pixels.
     """
     side = grid_side((int(of_stage.shape[-1]) for of_stage in maps), size)
-    stages = [_resized(ops, of_stage, side) for of_stage in maps]
+    stages = [build_resized(ops, of_stage, side) for of_stage in maps]
     projection = torch.cat([*projections]).T[:, :, None, None]
     weight = ops.constant(np.ascontiguousarray(projection.numpy()))
 
@@ -41,14 +41,3 @@ def build_cells(ops: Any, maps: Sequence[Any], projections: Sequence[Tensor], si
         return ops.transpose(projected, [0, 2, 3, 1])
 
     return [describe(window) for window in windows_of(side)]
-
-
-def _resized(ops: Any, maps: Any, side: int) -> Any:  # noqa: ANN401
-    width = int(maps.shape[-1])
-    if width == side:
-        return maps
-    if width % side == 0:
-        return ops.avg_pool(maps, [width // side] * 2, [0, 0], [0, 0], [width // side] * 2, True, "floor")
-    if width > side:
-        return ops.adaptive_avg_pool(maps, ops.constant(np.array([side, side])))
-    return interpolate(ops, maps, side)

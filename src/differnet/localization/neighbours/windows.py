@@ -1,11 +1,10 @@
-"""The grid of an image's cells, and the windows that are averaged over, as torch and OpenVINO both have them."""
+"""The windows that are averaged over, as torch and OpenVINO both have them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["SHORTEST", "Window", "grid_side", "windows_of"]
+__all__ = ["SHORTEST", "Window", "windows_of"]
 
 _FINE_WINDOW = 3
 _COARSE_STRIDE = 3
@@ -25,18 +24,6 @@ class Window(NamedTuple):
     side: int
     stride: int
     padding: int
-
-
-def grid_side(sides: Iterable[int], size: int) -> int:
-    """The side of the grid that all stages are brought to.
-
-    AlexNet's maps of 448 pixels are 27 wide, others 28; a last stage of stride 32 is brought to the grid.
-
-    Args:
-        sides: Of the stages' maps.
-        size: Side of the image, in pixels.
-    """
-    return min(sides, key=lambda side: abs(side - size / 16))
 
 
 def windows_of(side: int) -> tuple[Window, Window]:

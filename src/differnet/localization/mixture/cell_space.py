@@ -1,0 +1,100 @@
+"""The space that cells are compared in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["CellSpace"]
+
+_SHARE = 0.3
+_SMALLEST = 1e-6
+
+
+@dataclass(frozen=True)
+class CellSpace:
+    """Makes what several stages say of a cell comparable, and brings it to few dimensions.
+
+    Every stage's vector v becomes ``v / (|v| + 0.3 * typical length)``: the contrast of an image counts less than its
+    pattern, and a place where nothing is seen is not blown up. Then the principal axes are divided by the square root
+    of their standard deviation, which is half way to a unit covariance: directions of small variance carry defects,
+    and noise. A random projection (Johnson and Lindenstrauss 1984) keeps what matters of the distances.
+
+    Attributes:
+        channels: (stages,) int64, of each stage; they add up to D.
+        typical: (stages,) float32, mean length of a good cell's vector in each stage.
+        projection: (D, k) float32.
+    """
+
+    channels: Tensor
+    typical: Tensor
+    projection: Tensor
+
+    @classmethod
+    def fit(cls, cells: Tensor, channels: tuple[int, ...], dimensions: int) -> CellSpace:
+        """Learn from (n, D) float32 cells of good images.
+
+        Args:
+            cells: As the stages have them.
+            channels: Of each stage.
+            dimensions: k; D if that is less.
+        """
+        typical = torch.stack([part.norm(dim=1).mean() for part in cells.split(channels, dim=1)])
+        scaled = _scaled(cells, channels, _SHARE * typical)
+        variances, axes = torch.linalg.eigh((scaled.T @ scaled / len(scaled)).double())
+        variances = variances.clamp_min(max(float(variances.max()) * _SMALLEST, _SMALLEST**2))
+        half = (axes * variances**-0.25).float()
+        if dimensions < len(half):
+            # NumPy's legacy generator never changes.
+            random = np.random.RandomState(0).standard_normal((len(half), dimensions)) / dimensions**0.5
+            half = half @ torch.from_numpy(random.astype(np.float32))
+        return cls(torch.tensor(channels), typical, half)
+
+    def then(self, linear: Tensor) -> CellSpace:
+        """This space followed by a linear map, (k, k)."""
+        return replace(self, projection=self.projection @ linear)
+
+    def __call__(self, cells: Tensor) -> Tensor:
+        """Bring (n, D) cells to (n, k)."""
+        return _scaled(cells, tuple(self.channels.tolist()), _SHARE * self.typical) @ self.projection
+
+    def parts(self) -> list[tuple[int, float]]:
+        """For each stage its channels and what is added to the length of its vectors."""
+        return list(zip(self.channels.tolist(), (_SHARE * self.typical).tolist(), strict=True))
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return {"channels": self.channels, "typical": self.typical, "projection": self.projection}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> CellSpace:
+        """The reverse of `state`.
+
+        Raises:
+            KeyError: If a tensor is missing; its argument is the name.
+            ValueError: If a tensor is not as expected; likewise.
+        """
+        channels, typical, projection = state["channels"], state["typical"], state["projection"]
+        if channels.dtype != torch.int64 or channels.dim() != 1 or not len(channels) or not (channels > 0).all():
+            raise ValueError("channels")
+        if typical.dtype != torch.float32 or typical.shape != channels.shape or not (typical >= 0).all():
+            raise ValueError("typical")
+        shaped = projection.dtype == torch.float32 and projection.dim() == 2
+        if not (shaped and len(projection) == int(channels.sum()) and projection.isfinite().all()):
+            raise ValueError("projection")
+        return cls(channels, typical, projection)
+
+    def to(self, device: torch.device) -> CellSpace:
+        """The space on a device; the channels stay where they are."""
+        return CellSpace(self.channels, self.typical.to(device), self.projection.to(device))
+
+
+def _scaled(cells: Tensor, channels: tuple[int, ...], added: Tensor) -> Tensor:
+    parts = cells.split(channels, dim=1)
+    return torch.cat(
+        [part / (part.norm(dim=1, keepdim=True) + more) for part, more in zip(parts, added, strict=True)], dim=1
+    )

@@ -1,0 +1,79 @@
+"""Cells as the stages have them, on a fine and on a coarse grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from differnet.extractors import Extractor
+from differnet.features.describer import Cells, Describer
+from differnet.localization.grids import build_resized, grid_side, resized
+
+__all__ = ["StageCells", "StageDescriber", "described_channels"]
+
+# The first stages tell edges rather than parts, and have the largest maps.
+_STAGES = 4
+
+
+@dataclass(frozen=True)
+class StageCells(Cells):
+    """The cells of one image on two grids.
+
+    Attributes:
+        fine: (g, g, D) float32, what the stages say one behind the other; g is a sixteenth of the image's side.
+        coarse: (c, c, D) float32, the same on a grid of half the side.
+    """
+
+    fine: Tensor
+    coarse: Tensor
+
+
+class StageDescriber(Describer):
+    """Brings the maps of the later stages to both grids, and joins their channels.
+
+    Args:
+        stages: Number of stages that cells are described by, counted from the last one.
+    """
+
+    cells: ClassVar[type[StageCells]] = StageCells
+
+    def __init__(self, stages: int) -> None:
+        self._stages = stages
+
+    @property
+    def key(self) -> str:
+        """Two of as many stages are the same."""
+        return f"stages {self._stages}"
+
+    @torch.no_grad()
+    def describe(self, stages: Sequence[Tensor], size: int) -> list[StageCells]:
+        """Describe the cells of images, see `Describer.describe`."""
+        chosen = [maps.float() for maps in stages[-self._stages :]]
+        grids = (
+            torch.cat([resized(maps, side) for maps in chosen], 1).permute(0, 2, 3, 1).contiguous()
+            for side in _grid_sides([maps.shape[-1] for maps in chosen], size)
+        )
+        return [StageCells(*of_image) for of_image in zip(*grids, strict=True)]
+
+    def build(self, ops: Any, stages: Sequence[Any], size: int) -> list[Any]:  # noqa: ANN401 - untyped
+        """The same as a part of an OpenVINO graph, see `Describer.build`."""
+        chosen, nodes = stages[-self._stages :], []
+        for side in _grid_sides([int(maps.shape[-1]) for maps in chosen], size):
+            joined = ops.concat([build_resized(ops, maps, side) for maps in chosen], 1)
+            nodes.append(ops.transpose(joined, np.array([0, 2, 3, 1])))
+        return nodes
+
+
+def described_channels(extractor: Extractor) -> tuple[int, ...]:
+    """The channels of each stage that cells are described by: of the last four before the features' own."""
+    return tuple(extractor.stage_channels[-_STAGES:])
+
+
+def _grid_sides(sides: Sequence[int], size: int) -> tuple[int, int]:
+    side = grid_side(sides, size)
+    return side, max(side // 2, 1)

@@ -1,0 +1,41 @@
+"""Localization by the likelihood of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from differnet.extractors import Extractor
+from differnet.localization.cell_method import CellMethod
+from differnet.localization.mixture.cells import StageDescriber, described_channels
+from differnet.localization.mixture.good_cells import MixtureCollector, MixtureModel
+
+__all__ = ["Mixture"]
+
+
+class Mixture(CellMethod):
+    """See `StageDescriber` for the cells and `MixtureModel` for how they are judged."""
+
+    name = "mixture"
+    resolution = 16
+
+    def describer(self, extractor: Extractor) -> StageDescriber:
+        """See `LocalizationMethod.describer`."""
+        return StageDescriber(len(described_channels(extractor)))
+
+    def collector(self, extractor: Extractor, images: int, seed: int) -> MixtureCollector:
+        """See `LocalizationMethod.collector`."""
+        return MixtureCollector(
+            images,
+            channels=described_channels(extractor),
+            components=self.settings.components,
+            rank=self.settings.rank,
+            strength=self.settings.shrinkage,
+            dimensions=self.settings.mixture_dimensions,
+            seed=seed,
+        )
+
+    def restore(self, state: Mapping[str, Tensor]) -> MixtureModel:
+        """See `LocalizationMethod.restore`."""
+        return MixtureModel.from_state(state)

@@ -1,0 +1,71 @@
+"""The mixtures as an OpenVINO graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from differnet.compute.openvino_graph import CompiledGraph, interpolate
+from differnet.compute.openvino_runtime import import_openvino
+from differnet.localization.mixture.cells import StageCells
+from differnet.localization.mixture.good_cells import COARSE_LIMIT, CellDensity, MixtureModel
+
+__all__ = ["CompiledMixture"]
+
+
+class CompiledMixture:
+    """Computes on a CPU in float32 what `MixtureModel.anomaly` does with an image of its own.
+
+    May be called from several threads at a time, see `CompiledGraph`.
+
+    Args:
+        model: The local model.
+        cells: Of any image, for the sides of the grids.
+
+    Raises:
+        ImportError: If OpenVINO is not there.
+        RuntimeError: If it cannot work on this machine.
+    """
+
+    def __init__(self, model: MixtureModel, cells: StageCells) -> None:
+        openvino = import_openvino()
+        ops = openvino.opset13
+        grids = [ops.parameter([1, *grid.shape], np.float32) for grid in (cells.fine, cells.coarse)]
+        side, small = len(cells.fine), len(cells.coarse)
+        fine = ops.reshape(_standardised_energy(ops, grids[0], model.fine), [1, 1, side, side], False)
+        coarse = ops.reshape(_standardised_energy(ops, grids[1], model.coarse), [1, 1, small, small], False)
+        anomaly = ops.add(fine, ops.minimum(interpolate(ops, coarse, side), np.float32(COARSE_LIMIT)))
+        self._graph = CompiledGraph(openvino.Model([ops.result(ops.squeeze(anomaly, np.array([1])))], grids))
+
+    def anomaly(self, cells: StageCells) -> Tensor:
+        """Compute the local anomaly of an image, (g, g) float32, see `MixtureModel.anomaly`."""
+        [anomaly] = self._graph([(cells.fine.numpy(), cells.coarse.numpy())])
+        return torch.from_numpy(anomaly[0])
+
+
+def _standardised_energy(ops: Any, cells: Any, density: CellDensity) -> Any:  # noqa: ANN401 - untyped
+    space, mixture = density.space, density.mixture
+    channels = [count for count, _ in space.parts()]
+    flat = ops.reshape(cells, [-1, sum(channels)], False)
+    axis = np.array([1])
+    stages = ops.variadic_split(flat, np.int64(1), np.array(channels)).outputs()
+    scaled = [
+        ops.divide(stage, ops.add(ops.reduce_l2(stage, axis, keep_dims=True), np.float32(added)))
+        for stage, (_, added) in zip(stages, space.parts(), strict=True)
+    ]
+    x = ops.matmul(ops.concat(scaled, 1), ops.constant(space.projection.numpy()), False, False)
+    means = mixture.means.numpy()
+    count, rank = len(means), mixture.axes.shape[1] // len(means)
+    products = ops.matmul(x, ops.constant(np.ascontiguousarray(-2.0 * means.T)), False, False)
+    own = ops.reduce_sum(ops.multiply(x, x), axis, keep_dims=True)
+    distance = ops.add(ops.add(products, ops.constant(np.square(means).sum(1)[None])), own)
+    along = ops.subtract(
+        ops.matmul(x, ops.constant(mixture.axes.numpy()), False, False), ops.constant(mixture.offsets.numpy()[None])
+    )
+    explained = ops.reduce_sum(ops.reshape(ops.multiply(along, along), [-1, count, rank], False), np.array([2]))
+    energy = ops.subtract(ops.multiply(distance, ops.constant(1.0 / mixture.variances.numpy()[None])), explained)
+    least = ops.reduce_min(ops.add(energy, ops.constant(mixture.constants.numpy()[None])), axis)
+    return ops.divide(ops.subtract(least, np.float32(density.mean)), np.float32(density.deviation))
