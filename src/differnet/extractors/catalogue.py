@@ -8,6 +8,7 @@ from differnet.errors import SettingsError
 from differnet.extractors import alexnet, efficientnet_lite, resnet, vgg
 from differnet.extractors.base import Extractor
 from differnet.extractors.entry import CatalogueEntry
+from differnet.extractors.library import LIBRARIES, library_entry
 from differnet.extractors.weights import Weights
 from differnet.registry import Registry
 from differnet.settings import Settings
@@ -28,12 +29,20 @@ CATALOGUE: Registry[CatalogueEntry] = Registry(
 
 
 def find_entry(name: str) -> CatalogueEntry:
-    """Look up an extractor.
+    """Look up an extractor: one of the catalogue, or one that another library makes, such as ``torchvision/resnet50``.
 
     Raises:
         SettingsError: If there is none of that name.
+        MissingExtraError: If it is of a library that is not installed.
     """
-    return CATALOGUE.find(name)
+    entry = library_entry(name)
+    if entry is not None:
+        return entry
+    try:
+        return CATALOGUE.find(name)
+    except SettingsError as error:
+        of_libraries = " and ".join(f"{library}/MODEL" for library in LIBRARIES)
+        raise SettingsError(f"{str(error).removesuffix('.')}, or by another library {of_libraries}.") from None
 
 
 def compilable_names() -> list[str]:

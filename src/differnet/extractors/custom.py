@@ -119,10 +119,10 @@ class CustomExtractor(Extractor):
                 "the smallest side that it takes."
             ) from error
         shapes = [tuple(of_stage.shape) if isinstance(of_stage, Tensor) else () for of_stage in maps]
-        if not shapes or any(len(shape) != 4 or shape[0] != 1 for shape in shapes):
+        if not shapes or any(len(shape) != 4 or shape[0] != 1 or shape[2] != shape[3] for shape in shapes):
             raise SettingsError(
                 f"The extractor '{self.name}' gives results of the shapes {shapes} for one image; its stages must give "
-                "maps, (1, channels, height, width)."
+                "maps, (1, channels, height, width), square for a square image."
             )
         sides = [shape[2] for shape in shapes]
         if sides != sorted(sides, reverse=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from differnet.errors import SettingsError
@@ -79,7 +80,8 @@ class SubmoduleReader(nn.Module):
             return
         # A copy: what comes next may compute in place, and would change the maps or not by where the network is left.
         found[name] = result.clone() if isinstance(result, Tensor) else result
-        if name == self.names[self._wanted[thread] - 1]:
+        # An exporter loses its way where a call is left unfinished; what is too much it drops itself.
+        if name == self.names[self._wanted[thread] - 1] and not torch.compiler.is_exporting():
             raise _Enough
 
 

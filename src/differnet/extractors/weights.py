@@ -69,6 +69,11 @@ class WeightsSource:
         return f"Download {self.url} elsewhere and set {ENVIRONMENT_VARIABLE} to the file."
 
     @property
+    def asked(self) -> str:
+        """What is asked for by the network, for messages."""
+        return str(self.url)
+
+    @property
     def url(self) -> str | None:
         """Address of torchvision's file."""
         return f"https://download.pytorch.org/models/{self.hub_file}" if self.hub_file else None
@@ -154,7 +159,7 @@ def load_weights(
         try:
             fetched = source.fetch(name, network)
         except (OSError, http.client.HTTPException, WeightsError) as error:
-            tried.append(f"download of {source.url}: {error or type(error).__name__}")
+            tried.append(f"download of {source.asked}: {error or type(error).__name__}")
         else:
             if fetched is not None:
                 return fetched

@@ -59,7 +59,12 @@ def list_weights(as_json: JsonOption = False) -> None:
 
 @app.command("fetch")
 def fetch(
-    name: Annotated[str, typer.Argument(help="An extractor, see 'weights list'.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An extractor, see 'weights list', or one that another library makes, such as timm/resnet18."
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Find the weights, check them, and keep them in the user's cache for work offline."""

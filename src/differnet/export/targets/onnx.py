@@ -77,7 +77,7 @@ def write_onnx(graph: InspectionGraph, file: Path, metadata: Mapping[str, str]) 
     """Write a graph where nobody reads yet.
 
     Raises:
-        SettingsError: If it has more weights than the format holds.
+        SettingsError: If it has more weights than the format holds, or torch cannot export a user's own extractor.
         OSError: If it cannot be written.
     """
     import onnx  # noqa: PLC0415
@@ -96,18 +96,25 @@ def write_onnx(graph: InspectionGraph, file: Path, metadata: Mapping[str, str]) 
         sizes = {0: torch.export.Dim("height", min=16), 1: torch.export.Dim("width", min=16)}
     else:
         width, height = graph.region.size
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            graph,
-            (torch.zeros(height, width, 3, dtype=torch.uint8),),
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes={"image": sizes} if sizes else None,
-            input_names=["image"],
-            output_names=list(graph.outputs),
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                graph,
+                (torch.zeros(height, width, 3, dtype=torch.uint8),),
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes={"image": sizes} if sizes else None,
+                input_names=["image"],
+                output_names=list(graph.outputs),
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        raise SettingsError(
+            f"torch cannot export the model's extractor ({reason}); train with one of the catalogue, or with a network "
+            "whose code torch.export follows and which takes images of any size as a whole."
+        ) from error
     if program is None:
         raise SettingsError("The exporter gave nothing; report this with the model's settings.")
     # The exporter leaves a constant that nothing uses, of which ONNX Runtime would warn at every start.
