@@ -95,5 +95,5 @@ def test_a_library_that_is_installed_makes_extractors(name: str) -> None:
 
 
 def test_a_library_that_is_not_known_is_refused_and_the_choices_are_named() -> None:
-    with pytest.raises(SettingsError, match=r"'keras/resnet50'.*alexnet.*torchvision/MODEL and timm/MODEL"):
+    with pytest.raises(SettingsError, match=r"'keras/resnet50'.*alexnet.*torchvision/MODEL, timm/MODEL"):
         find_weights("keras/resnet50")

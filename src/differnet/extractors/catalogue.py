@@ -41,8 +41,8 @@ def find_entry(name: str) -> CatalogueEntry:
     try:
         return CATALOGUE.find(name)
     except SettingsError as error:
-        of_libraries = " and ".join(f"{library}/MODEL" for library in LIBRARIES)
-        raise SettingsError(f"{str(error).removesuffix('.')}, or by another library {of_libraries}.") from None
+        of_libraries = ", ".join(f"{library}/MODEL" for library in LIBRARIES)
+        raise SettingsError(f"{str(error).removesuffix('.')}, or another library's ({of_libraries}).") from None
 
 
 def compilable_names() -> list[str]:
