@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,8 +52,10 @@ def _side(source: ImageSource) -> float | None:
     if isinstance(source, np.ndarray):
         return float(np.sqrt(source.shape[0] * source.shape[1])) if source.ndim >= 2 else None
     try:
-        # Reads the header alone.
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return float(np.sqrt(image.width * image.height))
+        with warnings.catch_warnings():
+            # The header alone is read; how large an image may be is told where it is decoded.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                return float(np.sqrt(image.width * image.height))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
