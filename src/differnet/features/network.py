@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.compute.devices import has_fast_bfloat16
+from differnet.compute.full_float32 import full_float32
+from differnet.compute.transfer import to_device
 from differnet.errors import SettingsError
 from differnet.extractors import Extractor, compilable_names
 from differnet.extractors.openvino_stages import can_compile
@@ -79,8 +82,10 @@ class FeatureNetwork:
             round_as_bfloat16(extractor)
         else:
             extractor.set_precision(dtype)
-        # channels_last is a third faster on a CPU, and what tensor cores want.
-        self.extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # Channels last is a third faster on a CPU, and what tensor cores want; float32 on a GPU does not use these.
+        self._is_plain = self.device.type != "cpu" and dtype == torch.float32
+        self._layout = torch.contiguous_format if self._is_plain else torch.channels_last
+        self.extractor = extractor.to(memory_format=self._layout)  # type: ignore[call-overload]
         channels = (*extractor.stage_channels, extractor.channels)
         self.features = scales * sum(channels[stage] for stage in stages) * (2 if deviation else 1)
         self._batch = VIEWS_PER_CALL["cpu"] if self.device.type == "cpu" else _GPU_BATCH
@@ -148,8 +153,18 @@ class FeatureNetwork:
 
     def as_tensor(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Turn uint8 (size, size, 3) pixels into (1, 3, size, size) float32 in [0, 1] on the device."""
-        # A copy, since the array may be read-only; NHWC bytes seen as NCHW are channels_last already.
-        return torch.tensor(pixels, device=self.device)[None].permute(0, 3, 1, 2).float() / 255
+        # A copy, since the array may be read-only.
+        return self._as_float(torch.tensor(pixels, device=self.device)[None])
+
+    def _as_float(self, stacked: Tensor) -> Tensor:
+        """Turn uint8 (B, size, size, 3) into (B, 3, size, size) float32 in [0, 1] on the device."""
+        # NHWC bytes seen as NCHW are channels_last already.
+        pixels = to_device(stacked, self.device).permute(0, 3, 1, 2).float() / 255
+        return pixels.contiguous(memory_format=self._layout)
+
+    def _in_full(self) -> AbstractContextManager[None]:
+        """What the network is run in, so that float32 is what it says."""
+        return full_float32() if self._is_plain else nullcontext()
 
     @torch.no_grad()
     def describe(self, pixels: NDArray[np.uint8], describer: Describer) -> Any:  # noqa: ANN401 - the describer's cells
@@ -162,7 +177,8 @@ class FeatureNetwork:
         Returns:
             The cells, on the device.
         """
-        [cells] = describer.describe(self.extractor.forward_stages(self.as_tensor(pixels)), self.size)
+        with self._in_full():
+            [cells] = describer.describe(self.extractor.forward_stages(self.as_tensor(pixels)), self.size)
         return cells
 
     @torch.no_grad()
@@ -184,11 +200,22 @@ class FeatureNetwork:
     @torch.no_grad()
     def extract_on_device(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
         """Compute the same as `extract` in one batched call, the views too; what a GPU does."""
-        stacked = torch.from_numpy(np.stack(images)).to(self.device, non_blocking=True)
-        pixels = stacked.permute(0, 3, 1, 2).float() / 255
-        turned = apply_views_batch(pixels, views)
+        return self.extract_stacked(torch.from_numpy(np.stack(images)), views).cpu()
+
+    @torch.no_grad()
+    def extract_stacked(self, stacked: Tensor, views: Sequence[Sequence[View]]) -> Tensor:
+        """Compute the same, and leave the features on the device; the processor waits for none of it.
+
+        Args:
+            stacked: uint8 (B, size, size, 3), best on the device already.
+            views: For each image its V views.
+
+        Returns:
+            (B, V, d) float32 on the device.
+        """
+        turned = apply_views_batch(self._as_float(stacked), views)
         parts = [self.pool(self.extractor, part) for part in turned.split(VIEWS_PER_CALL["cuda"])]
-        return torch.cat(parts).cpu().unflatten(0, (len(images), -1))
+        return torch.cat(parts).unflatten(0, (len(stacked), -1))
 
     @torch.no_grad()
     def extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool) -> Tensor:
@@ -232,7 +259,8 @@ class FeatureNetwork:
 
     def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
         """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
-        return pool_scales(extractor, pixels, self.scales, stages=self.stages, deviation=self.deviation)
+        with self._in_full():
+            return pool_scales(extractor, pixels, self.scales, stages=self.stages, deviation=self.deviation)
 
     @torch.no_grad()
     def extract_with_cells(
@@ -261,8 +289,9 @@ class FeatureNetwork:
         last = max(-2, *self.stages)
         parts, grids = [], []
         for start in range(0, len(images), self._batch):
-            stacked = torch.from_numpy(np.stack(images[start : start + self._batch])).to(self.device)
-            maps = self.extractor.forward_stages(stacked.permute(0, 3, 1, 2).float() / 255, last)
+            pixels = self._as_float(torch.from_numpy(np.stack(images[start : start + self._batch])))
+            with self._in_full():
+                maps = self.extractor.forward_stages(pixels, last)
             parts.append(pool_maps([maps[self.extractor.place_of(stage)] for stage in self.stages], self.deviation))
             grids += cells.describe(maps[:before_last], self.size)
         return torch.cat(parts).cpu().unsqueeze(1), grids

@@ -22,6 +22,8 @@ VIEWS_PER_GROUP = 8
 _VIEWS_PER_GPU_GROUP = 256
 _DECODE_THREADS = 2
 _READ_AHEAD = 4
+# Decoding goes on while a group is computed.
+_READ_AHEAD_OF_GPU = 64
 # Of originals in a group: a photograph of 12 megapixels has 36 MB.
 _MOST_IMAGE_BYTES = 128_000_000
 
@@ -59,10 +61,17 @@ def stream_groups(
     pool: AbstractContextManager[Executor] = (
         workers_with_own_cores(workers)
         if alone
-        else ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="differnet-read")
+        else ThreadPoolExecutor(
+            _DECODE_THREADS if device.type == "cpu" else max(_DECODE_THREADS, workers),
+            thread_name_prefix="differnet-read",
+        )
     )
     most = VIEWS_PER_GROUP if device.type == "cpu" else _VIEWS_PER_GPU_GROUP
-    ahead = workers + VIEWS_PER_GROUP if alone and not with_images else _READ_AHEAD
+    ahead = _READ_AHEAD
+    if not with_images and device.type != "cpu":
+        ahead = _READ_AHEAD_OF_GPU
+    elif not with_images and alone:
+        ahead = workers + VIEWS_PER_GROUP
     group: list[Sample | Failure] = []
 
     def prepare_item(item: tuple[int, ImageSource]) -> Sample | Failure:

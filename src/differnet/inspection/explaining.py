@@ -39,8 +39,6 @@ def explain_stream(
         if isinstance(sample, Failure):
             yield sample
             continue
-        if sample.cells is not None:
-            sample.anomaly = localizer.anomaly(sample.cells)
         raw = localizer.raw_map(sample.pixels, chosen, sample.anomaly)
         scale = localizer.peak(raw) if fixed is None else fixed
         heat = localizer.heat(raw, chosen, scale, sample.width, sample.height)

@@ -157,11 +157,26 @@ class Inspection:
             scores = score_features(self._flow, features, self._scoring.aggregation)
             for each, score in zip(asked, scores.split(1), strict=True):
                 each.flow_score = score
+        self._compare_cells(group)
         share = (time.perf_counter() - started) / len(group)
         for sample in group:
             if isinstance(sample, Sample):
                 sample.clock.start(share)
             yield sample
+
+    def _compare_cells(self, group: Sequence[Sample | Failure]) -> None:
+        """Compare the cells of images with good ones before any is looked at: for each a GPU would be waited for."""
+        anomalies = {
+            place: self.localizer.anomaly(sample.cells)
+            for place, sample in enumerate(group)
+            if isinstance(sample, Sample) and sample.cells is not None and sample.anomaly is None
+        }
+        if anomalies:
+            together = torch.stack([*anomalies.values()]).cpu()
+            for place, anomaly in zip(anomalies, together, strict=True):
+                sample = group[place]
+                if isinstance(sample, Sample):
+                    sample.anomaly = anomaly
 
     def _judge(self, sample: Sample | Failure, way: _Way) -> Verdict | Failure:
         if isinstance(sample, Failure):

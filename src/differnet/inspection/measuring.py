@@ -53,8 +53,6 @@ def measure_images(
         if isinstance(sample, Failure):
             failures.append(sample)
         else:
-            if sample.cells is not None:
-                sample.anomaly = localizer.anomaly(sample.cells)
             scores.append(inspection.score(sample))
             peaks.append(localizer.peak(localizer.raw_map(sample.pixels, method, sample.anomaly)))
         progress(done)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from differnet.compute.full_float32 import full_float32
 from differnet.extractors import Extractor
 from differnet.features.pooling import pool_scales
 from differnet.flow import DensityModel
@@ -71,7 +72,7 @@ def gradient_map(
     std = torch.tensor(extractor.std).view(1, 3, 1, 1)
     mean = _ViewMean(image.shape[0], coverage)
     for some, pixels in _batches(image, views, views_per_batch, flow.device):
-        with torch.enable_grad():
+        with torch.enable_grad(), full_float32():
             pixels.requires_grad_(True)
             features = pool_scales(network, pixels, scales, stages=stages, deviation=deviation)
             loss = flow.loss(features).sum() / len(views)

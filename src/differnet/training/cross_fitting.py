@@ -145,7 +145,8 @@ class CrossFitting:
                 # Counted as the epochs of one training.
                 self._progress.epoch(replace(of_part, epoch=done + of_part.epoch, epochs=folds * training.epochs))
 
-            vectors = BankVectors(trained[seen], batch_images=training.batch_images, seed=settings.seed)
+            of_fold = trained[seen].to(self._extraction.device)
+            vectors = BankVectors(of_fold, batch_images=training.batch_images, seed=settings.seed)
             try:
                 flow, result = fit_flow(
                     settings,

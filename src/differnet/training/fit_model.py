@@ -74,9 +74,11 @@ def fit_model(
         decision = choose_views(extraction, sources, settings)
         settings = decision.settings
     fitted = fit(settings, extraction, sources, progress)
+    # Fitted on the CPU; what it judges is described where the network runs.
+    local = None if fitted.local is None else fitted.local.to(extraction.device)
     model = FittedModel.describe(
         settings,
-        Parts(fitted.flow, fitted.scores, fitted.peaks, None, fitted.local, fitted.scale, extraction.region),
+        Parts(fitted.flow, fitted.scores, fitted.peaks, None, local, fitted.scale, extraction.region),
         features=extraction.features,
         extractor_sha256=extractor_sha256,
         training=_record(sources, extraction, fitted, time.perf_counter() - started),

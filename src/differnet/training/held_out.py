@@ -12,6 +12,7 @@ from differnet.images import ImageSource
 from differnet.images.failure import Failure, describe
 from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
+from differnet.training.device_vectors import DeviceVectors, fits_device
 from differnet.training.fitted import Fitted
 from differnet.training.local_fitting import LocalFitting, LocalMeasure, Measurement, join_scores
 from differnet.training.maximum_likelihood import fit_flow
@@ -66,7 +67,7 @@ class HeldOutFitting:
             features=self._extraction.features,
             report=self._progress.epoch,
         )
-        if isinstance(vectors, FreshVectors):
+        if isinstance(vectors, (FreshVectors, DeviceVectors)):
             failures += vectors.failures.values()
         kept = len(bank.sources)
         scores = score_features(flow, bank.features, settings.scoring.aggregation) if kept else torch.empty(0)
@@ -102,7 +103,8 @@ class HeldOutFitting:
                     cells=cells.cells,
                 )
                 check_readable(len(described.sources), len(sources), described.failures)
-            return FreshVectors(
+            kind = DeviceVectors if fits_device(self._extraction, len(sources)) else FreshVectors
+            return kind(
                 self._extraction,
                 sources,
                 settings.views,
@@ -121,6 +123,7 @@ class HeldOutFitting:
         failures += bank.failures
         check_readable(len(bank.sources), len(sources), bank.failures)
         trained = scored_features(bank.features, aggregation)
+        trained = trained.to(self._extraction.device)
         return BankVectors(trained, batch_images=training.batch_images, seed=settings.seed)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from differnet.compute.transfer import to_device
 from differnet.errors import DatasetError, DivergenceError
 from differnet.flow import DensityModel, build_density_model
 from differnet.settings import Settings, TrainingSettings
@@ -147,18 +148,20 @@ def _train_epoch(
     epoch: int,
 ) -> float:
     flow.train()
-    losses: list[float] = []
+    of_batches: list[Tensor] = []
     for batch in batches:
-        vectors = batch.to(device)
-        loss = flow.loss(flow.disturb(vectors)).mean()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise _divergence(epoch, "loss", losses[-1])
+        loss = flow.loss(flow.disturb(to_device(batch, device))).mean()
+        of_batches.append(loss.detach())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-    if not losses:
+    if not of_batches:
         raise DatasetError("None of the training images can be read; give images of good parts.")
+    # Read once they are all in line: to look at each would have a GPU idle while the processor prepares the next.
+    losses = torch.stack(of_batches).tolist()
+    for loss_of_batch in losses:
+        if not math.isfinite(loss_of_batch):
+            raise _divergence(epoch, "loss", loss_of_batch)
     return float(np.mean(losses))
 
 

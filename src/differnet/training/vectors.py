@@ -9,19 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from differnet.compute.transfer import to_device
 from differnet.features import FeatureExtraction
 from differnet.images import ImageSource
 from differnet.images.failure import Failure, describe
 from differnet.settings import Settings, ViewSettings
 from differnet.views import View, random_views
 
-__all__ = ["BankVectors", "FreshVectors", "VectorSource", "training_views"]
+__all__ = ["BankVectors", "FreshVectors", "VectorSource", "fresh_views", "training_views"]
 
 
 def training_views(settings: Settings, index: int) -> tuple[View, ...]:
     """The views of an image that a bank keeps, given its place among the images."""
     views = settings.views
     return random_views(views, views.training_count, np.random.default_rng([settings.seed, 1, index]))
+
+
+def fresh_views(settings: ViewSettings, seed: int, epoch: int, place: int) -> tuple[View, ...]:
+    """The views of an image that are drawn for an epoch, given its place among the images."""
+    return random_views(settings, settings.training_count, np.random.default_rng([seed, epoch, place]))
 
 
 class VectorSource(Protocol):
@@ -36,7 +42,7 @@ class BankVectors:
     """Batches from a feature bank, in an order of their own in each epoch.
 
     Args:
-        bank: (N, V, d) features.
+        bank: (N, V, d) features, best on the device that trains.
         batch_images: Images per batch.
         seed: Of the order.
     """
@@ -51,7 +57,7 @@ class BankVectors:
         rng = np.random.default_rng([self.seed, number])
         order = torch.from_numpy(rng.permutation(len(self.bank)))
         for images in order.split(self.batch_images):
-            yield self.bank[images].flatten(0, 1)
+            yield self.bank[to_device(images, self.bank.device)].flatten(0, 1)
 
 
 class FreshVectors:
@@ -93,8 +99,7 @@ class FreshVectors:
         order = rng.permutation(len(self.sources))
 
         def views(place: int) -> tuple[View, ...]:
-            own = np.random.default_rng([self.seed, number, int(order[place])])
-            return random_views(self.settings, self.settings.training_count, own)
+            return fresh_views(self.settings, self.seed, number, int(order[place]))
 
         batch: list[Tensor] = []
         names = [self.names[i] for i in order]

@@ -77,7 +77,7 @@ def apply_view(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
 
 
 def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> torch.Tensor:
-    """Apply views to a batch of images in one call, on the images' own device.
+    """Apply views to a batch of images in one call, on the images' own device, without waiting for it.
 
     Args:
         images: (B, 3, size, size) float32, values in [0, 1].
@@ -92,6 +92,8 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
     import torch  # noqa: PLC0415 - reading and turning images on a CPU does not need torch
     from torch.nn import functional  # noqa: PLC0415
 
+    from differnet.compute.transfer import to_device  # noqa: PLC0415
+
     if len(views) != len(images) or len({len(of_image) for of_image in views}) != 1:
         raise ValueError("every image of a batch needs the same number of views")
     every = [view for of_image in views for view in of_image]
@@ -103,7 +105,8 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
     zero = torch.zeros_like(cos)
     # Each row maps an output pixel to where it comes from, in coordinates with y pointing down.
     theta = torch.stack((sign * cos, -sign * sin, zero, sin, cos, zero), dim=1).view(-1, 2, 3)
-    grid = functional.affine_grid(theta.to(images), [len(every), *images.shape[1:]], align_corners=False)
+    theta = to_device(theta.to(images.dtype), images.device)
+    grid = functional.affine_grid(theta, [len(every), *images.shape[1:]], align_corners=False)
     turned = functional.grid_sample(
         images.repeat_interleave(len(every) // len(views), dim=0),
         grid,
@@ -113,8 +116,9 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
     )
     if not any(view.is_photometric for view in every):
         return turned
-    brightness, contrast, saturation = table[:, 2:].to(images).view(-1, 3, 1, 1, 1).unbind(1)
-    luma = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    factors = to_device(table[:, 2:].to(images.dtype), images.device)
+    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(1)
+    luma = to_device(torch.tensor(_LUMA, dtype=images.dtype), images.device).view(1, 3, 1, 1)
     turned = (turned * brightness).clamp(0, 1)
     mean_grey = (turned * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
     turned = (mean_grey + (turned - mean_grey) * contrast).clamp(0, 1)
