@@ -13,13 +13,15 @@ file is written anew after each run, and holds the test AUROC over the epochs, b
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
 import tempfile
 import time
+import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -114,7 +116,9 @@ def _waits(device: torch.device, found: list[str]) -> Iterator[None]:
             yield
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    found += [f"{Path(each.filename).name}:{each.lineno}" for each in caught if "synchroniz" in str(each.message)]
+    found += [
+        f"{Path(each.filename).name}:{each.lineno}" for each in caught if "called a synchronizing" in str(each.message)
+    ]
 
 
 class GpuBenchmark:
@@ -126,11 +130,20 @@ class GpuBenchmark:
         quick: Whether little of everything will do.
         minutes: After which no more is begun.
         changes: Of the paper's settings.
+        output: File that the figures are written to after each section.
     """
 
     def __init__(
-        self, folder: Path, device: torch.device, *, quick: bool, minutes: float, changes: Mapping[str, object]
+        self,
+        folder: Path,
+        device: torch.device,
+        *,
+        quick: bool,
+        minutes: float,
+        changes: Mapping[str, object],
+        output: Path | None,
     ) -> None:
+        self.output = output
         self.folder, self.device, self.quick = folder, device, quick
         self.started = time.monotonic()
         self.deadline = self.started + 60 * minutes
@@ -141,7 +154,7 @@ class GpuBenchmark:
         self.figures: dict[str, Any] = {"device": device_name(device), "torch": torch.__version__}
 
     def run(self) -> None:
-        """Measure everything; a section that fails is told, and the others are measured all the same."""
+        """Measure everything."""
         ceilings = measure_ceilings(self.device, budget_seconds=0.05 if self.quick else 4.0, repetitions=10)
         self.share = Share(1e9 * ceilings.float32.gflops, 1e9 * ceilings.copy_gbytes)
         self.figures["ceilings"] = asdict(ceilings)
@@ -149,16 +162,10 @@ class GpuBenchmark:
         self.row("copy, read and written", f"{ceilings.copy_gbytes / 1e3:.3g} TB/s")
         for section in (self.paper, self.default):
             begun = time.monotonic()
-            try:
-                section()
-            except (DifferNetError, RuntimeError, ValueError) as error:
-                if self.quick:
-                    raise
-                reason = str(error).splitlines()[0]
+            if reason := attempt(section, strict=self.quick):
                 self.row(f"{section.__name__} FAILED", reason)
-                self.figures[f"{section.__name__}_error"] = reason
-            sys.stderr.write(f"{section.__name__}: {time.monotonic() - begun:.1f} s\n")
-        self.figures["seconds"] = time.monotonic() - self.started
+            self.figures[f"{section.__name__} seconds"] = time.monotonic() - begun
+            write(self.output, self.figures)
 
     def row(self, what: str, measured: str, share: str = "") -> None:
         """Add a row to the table, and tell it at once, in case the run is cut off."""
@@ -216,7 +223,7 @@ class GpuBenchmark:
         train_flow(flow, watched, None, one)
         self._waited("an epoch of the paper's training", watched.waits)
 
-    def _operations(self, work: Any) -> float:  # noqa: ANN401 - any function
+    def _operations(self, work: Callable[[], object]) -> float:
         with FlopCounterMode(display=False) as counter:
             work()
         return float(counter.get_total_flops())
@@ -313,21 +320,46 @@ def run_paper_only(arguments: argparse.Namespace, folders: list[Path], device: t
         write(arguments.output, results)
         return results
 
+    def train(folder: Path, seed: int) -> None:
+        settings = base.with_overrides({"seed": seed, **arguments.changes})
+        run = Paper(settings, folder, folder.name, device, deadline)
+        run.read()
+        run.train()
+        run.forget_images()
+        runs.append(run)
+
     for seed in arguments.seeds:
         for folder in folders:
             if time.monotonic() > deadline:
                 sys.stderr.write(f"{folder.name}, seed {seed}: no time left\n")
                 continue
-            settings = base.with_overrides({"seed": seed, **arguments.changes})
-            runs.append(Paper(settings, folder, folder.name, device, deadline))
-            runs[-1].read()
-            runs[-1].train()
+            attempt(functools.partial(train, folder, seed), strict=arguments.quick)
             written()
     for run in runs if arguments.maps else []:
         if time.monotonic() < deadline:
-            run.measure_maps(arguments.workers)
+            attempt(functools.partial(run.measure_maps, arguments.workers), strict=arguments.quick)
             written()
     return written()
+
+
+def attempt(work: Callable[[], object], *, strict: bool) -> str:
+    """Do a part of the whole; a failure is told, and the other parts are measured all the same.
+
+    Args:
+        work: The part.
+        strict: Whether a failure ends everything.
+
+    Returns:
+        Why it failed; empty if it did not.
+    """
+    try:
+        work()
+    except Exception as error:
+        if strict:
+            raise
+        traceback.print_exc()
+        return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return ""
 
 
 def write(file: Path | None, document: object) -> None:
@@ -380,9 +412,9 @@ def main(words: list[str] | None = None) -> None:
                 quick=arguments.quick,
                 minutes=arguments.minutes,
                 changes=arguments.changes,
+                output=arguments.output,
             )
             benchmark.run()
-            write(arguments.output, benchmark.figures)
             sys.stdout.write(f"{benchmark.figures['device']}, torch {torch.__version__}\n\n{table(benchmark.rows)}\n")
     except DifferNetError as error:
         sys.exit(f"error: {error}")

@@ -176,6 +176,10 @@ class Paper:
         result.peak_gigabytes = peak_gigabytes(self.device)
         return flow
 
+    def forget_images(self) -> None:
+        """Give back the memory of the training images; the flow and what makes maps stay."""
+        self.vectors = _Nothing()
+
     def model(self) -> DifferNet:
         """What was learnt, as a detector."""
         if self.flow is None:
@@ -242,6 +246,14 @@ class Paper:
         self.result.pixel_auroc_own_scale = own_scale.compute().pixel_auroc
         self.result.map_seconds = time.perf_counter() - started
         _log(f"{self.result.product}: {len(chosen)} maps in {self.result.map_seconds:.1f} s")
+
+
+class _Nothing:
+    """A source of no vectors."""
+
+    def epoch(self, number: int) -> Iterator[Tensor]:
+        """Yield nothing."""
+        return iter(())
 
 
 def device_name(device: torch.device) -> str:

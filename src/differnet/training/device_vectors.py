@@ -35,8 +35,7 @@ class DeviceVectors:
     """Batches of the views that `FreshVectors` draws, without a step of the processor that a GPU would wait for.
 
     Resized images are kept on the device, 0.6 MB each at 448 pixels; every batch is turned and extracted there by
-    operations that are only put in line. Features differ from those of `FreshVectors` as the two ways of turning an
-    image do: of pixels that lie between two, either may be taken.
+    operations that are only put in line. Features are those of `FreshVectors`, up to rounding.
 
     Args:
         extraction: Computes the features.

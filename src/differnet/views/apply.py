@@ -23,6 +23,8 @@ __all__ = ["apply_view", "apply_views", "apply_views_batch", "resize"]
 
 # Weights of red, green and blue in brightness (ITU-R 601-2, as Pillow's "L").
 _LUMA = (0.299, 0.587, 0.114)
+# Of fractions of pixels.
+_BITS = 16
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -84,7 +86,8 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
         views: For each of the B images its V views.
 
     Returns:
-        (B * V, 3, size, size) float32, ordered image by image.
+        (B * V, 3, size, size) float32, ordered image by image; the pixels of `apply_views`, but for a few in 100,000
+        that come from a border between two, and its rounding of changed colours to whole numbers.
 
     Raises:
         ValueError: If there are not as many views of each image.
@@ -97,27 +100,25 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
     if len(views) != len(images) or len({len(of_image) for of_image in views}) != 1:
         raise ValueError("every image of a batch needs the same number of views")
     every = [view for of_image in views for view in of_image]
-    table = torch.tensor(
-        [(math.radians(v.degrees), -1.0 if v.mirrored else 1.0, v.brightness, v.contrast, v.saturation) for v in every],
-        dtype=torch.float64,
-    )
-    cos, sin, sign = table[:, 0].cos(), table[:, 0].sin(), table[:, 1]
-    zero = torch.zeros_like(cos)
-    # Each row maps an output pixel to where it comes from, in coordinates with y pointing down.
-    theta = torch.stack((sign * cos, -sign * sin, zero, sin, cos, zero), dim=1).view(-1, 2, 3)
-    theta = to_device(theta.to(images.dtype), images.device)
-    grid = functional.affine_grid(theta, [len(every), *images.shape[1:]], align_corners=False)
-    turned = functional.grid_sample(
-        images.repeat_interleave(len(every) // len(views), dim=0),
-        grid,
-        mode="nearest",
-        padding_mode="zeros",
-        align_corners=False,
-    )
+    size, count = images.shape[-1], len(views[0])
+    table = np.stack([_fixed_point(size, view.degrees) for view in every]).astype(np.int32)
+    # Whole numbers throughout, so that the pixels are those that are taken on a CPU.
+    (xx, xy, x0), (yx, yy, y0) = to_device(torch.from_numpy(table), images.device).permute(1, 2, 0)[..., None, None]
+    columns = torch.arange(size, dtype=torch.int32, device=images.device)
+    rows = columns[:, None]
+    from_x, from_y = (xx * columns + xy * rows + x0) >> _BITS, (yx * columns + yy * rows + y0) >> _BITS
+    inside = (from_x >= 0) & (from_x < size) & (from_y >= 0) & (from_y < size)
+    mirrored = to_device(torch.tensor([view.mirrored for view in every]), images.device).view(-1, 1, 1)
+    from_x = torch.where(mirrored, size - 1 - from_x, from_x)
+    # What comes from outside is taken from a black pixel behind the last one.
+    place = (from_y * size + from_x).masked_fill_(~inside, size * size)
+    place = place.long().view(len(images), 1, -1).expand(-1, images.shape[1], -1)
+    taken = functional.pad(images.flatten(2), (0, 1)).gather(2, place)
+    turned = taken.unflatten(2, (count, size, size)).transpose(1, 2).flatten(0, 1)
     if not any(view.is_photometric for view in every):
         return turned
-    factors = to_device(table[:, 2:].to(images.dtype), images.device)
-    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(1)
+    factors = torch.tensor([(view.brightness, view.contrast, view.saturation) for view in every], dtype=images.dtype)
+    brightness, contrast, saturation = to_device(factors, images.device).view(-1, 3, 1, 1, 1).unbind(1)
     luma = to_device(torch.tensor(_LUMA, dtype=images.dtype), images.device).view(1, 3, 1, 1)
     turned = (turned * brightness).clamp(0, 1)
     mean_grey = (turned * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
@@ -129,10 +130,24 @@ def apply_views_batch(images: torch.Tensor, views: Sequence[Sequence[View]]) -> 
 def _rotate_nearest(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
     """Rotate counter-clockwise about the centre, output pixel by output pixel from where it comes from.
 
-    Pillow, which the official code uses, takes ``floor`` of coordinates in 16.16 fixed point. Coefficients
-    rounded the same way make OpenCV choose the same pixels, also at 45 degrees, where many lie on a border.
+    OpenCV chooses the pixels of `_fixed_point`, also at 45 degrees, where many lie on a border.
     """
     size = image.shape[0]
+    matrix = _fixed_point(size, degrees) / 2.0**_BITS
+    # OpenCV rounds to the nearest; half a pixel back makes that floor, and the rest keeps it off exact ties.
+    matrix[:, 2] += 2.0**-_BITS - 0.5
+    turned = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(0, 0, 0)
+    )
+    return turned.astype(np.uint8, copy=False)
+
+
+def _fixed_point(size: int, degrees: float) -> NDArray[np.float64]:
+    """Where the pixels of a rotated image come from: (2, 3) whole numbers, to be divided by 2^16 and rounded down.
+
+    For x and y in turn the factors of column and row, and what is added. These are the coordinates of Pillow, which the
+    official code uses.
+    """
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     centre = size / 2
     exact = np.array(
@@ -141,13 +156,7 @@ def _rotate_nearest(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint
             [sin, cos, centre - (centre - 0.5) * (sin + cos)],
         ]
     )
-    matrix = np.floor(exact * 2.0**16 + 0.5) / 2.0**16
-    # OpenCV rounds to the nearest; half a pixel back makes that floor, and the rest keeps it off exact ties.
-    matrix[:, 2] += 2.0**-16 - 0.5
-    turned = cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(0, 0, 0)
-    )
-    return turned.astype(np.uint8, copy=False)
+    return np.floor(exact * 2.0**_BITS + 0.5)
 
 
 def _change_colours(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
