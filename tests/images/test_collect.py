@@ -144,3 +144,43 @@ def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: py
     for read in (collect_images, read_good_images):
         with pytest.raises(DatasetError, match=r"path is empty.*'\.'"):
             read("")
+
+
+def test_linked_folders_are_counted_and_not_searched(tmp_path: Path) -> None:
+    touch(tmp_path, "parts/a.png", "other/b.png")
+    (tmp_path / "parts" / "link").symlink_to("../other")
+    (tmp_path / "parts" / "circle").symlink_to(".")
+    found = collect_images(tmp_path / "parts")
+    assert names(tmp_path, found.paths) == ["parts/a.png"]
+    assert names(tmp_path, found.linked) == ["parts/circle", "parts/link"]
+    assert "2 linked folder(s)" in found.passed_over
+    assert str(tmp_path / "parts" / "link") in found.passed_over
+    assert names(tmp_path, collect_images(tmp_path / "parts" / "link").paths) == ["parts/link/b.png"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root opens every folder")
+def test_folders_that_cannot_be_opened_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "closed/b.png")
+    (tmp_path / "closed").chmod(0)
+    found = collect_images(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    assert names(tmp_path, found.unreadable) == ["closed"]
+
+
+def test_links_that_lead_nowhere_and_paths_too_long_to_open_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.png")
+    (tmp_path / "lost.png").symlink_to("gone.png")
+    (tmp_path / "self.png").symlink_to("self.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(60):
+        Path("d" * 80).mkdir()
+        monkeypatch.chdir("d" * 80)
+    monkeypatch.chdir(tmp_path)
+    found = collect_images(tmp_path)
+    assert names(tmp_path, found.paths) == ["a.png"]
+    assert [path.name for path in found.unreadable] == ["d" * 80, "lost.png", "self.png"]
+    assert "3 folder(s) or link(s) that cannot be opened" in found.passed_over
+    with pytest.raises(DatasetError, match="cannot be opened"):
+        collect_images("d" * 5000)

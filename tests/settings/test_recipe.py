@@ -46,7 +46,7 @@ def test_every_section_may_be_changed_and_paths_count_from_the_file(tmp_path: Pa
         ("- a\n- b\n", "recipe new"),
         ("seed: 1\n", "images.*Field required"),
         ("images: a\nviews:\n  kind: [\n", r"line \d.*indentation"),
-        ("images: a\ncolour: red\n", r"line 2, colour.*the keys are images, region"),
+        ("images: a\ncolour: red\n", r"line 2, colour.*the keys are images, good, region"),
         ("images: a\n\nseed: -1\n", r"line 3, seed"),
         ("images: a\nviews: wide\n", r"line 2, views"),
         ("images: a\nviews:\n  kind: none\n  sise: 3\n", r"line 4, views\.sise"),

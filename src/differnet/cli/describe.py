@@ -1,13 +1,17 @@
-"""What several commands say of a calibration."""
+"""What several commands say of a calibration, and of test images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from differnet.cli.console import say
 
 if TYPE_CHECKING:
     from differnet.detector import DifferNet
+    from differnet.images import LabelledImage
 
-__all__ = ["calibration_sentence", "calibration_summary"]
+__all__ = ["calibration_sentence", "calibration_summary", "say_masks"]
 
 _SOURCES = {
     "held-out": "good images held out of training",
@@ -44,3 +48,15 @@ def calibration_sentence(model: DifferNet) -> str:
         return f"{sentence}, on average."
     low, high = summary["rate_interval95"]
     return f"{sentence}, on average; with so many images the true rate lies in {low:.3f} to {high:.3f} (95 %)."
+
+
+def say_masks(images: Sequence[LabelledImage]) -> None:
+    """Tell of how many defective images no mask was found: heat maps are measured by those of the others alone."""
+    defective = [image for image in images if image.is_defective]
+    without = [image for image in defective if image.mask is None]
+    if not without:
+        return
+    if len(without) == len(defective):
+        say(f"no mask was found of any of the {len(defective)} defective images; heat maps are not measured.")
+    else:
+        say(f"no mask was found of {len(without)} of {len(defective)} defective images, such as {without[0].path}.")

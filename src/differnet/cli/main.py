@@ -23,6 +23,7 @@ from differnet.cli.commands import (
     fleet,
     import_official,
     info,
+    inspect_folder,
     keys,
     recipe,
     report,
@@ -54,6 +55,7 @@ app.command("train")(train.train)
 app.command("score")(score.score)
 app.command("watch")(watch.watch)
 app.command("evaluate")(evaluate.evaluate)
+app.command("inspect-folder")(inspect_folder.inspect_folder)
 app.command("calibrate")(calibrate.calibrate)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)

@@ -10,7 +10,17 @@ import typer
 
 from differnet.errors import SettingsError
 
-__all__ = ["DeviceOption", "JsonOption", "MapMethodOption", "MapsOption", "WeightsOption", "parse_assignments"]
+__all__ = [
+    "DefectiveOption",
+    "DeviceOption",
+    "GoodOption",
+    "JsonOption",
+    "MapMethodOption",
+    "MapsOption",
+    "MasksOption",
+    "WeightsOption",
+    "parse_assignments",
+]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -19,6 +29,28 @@ DeviceOption = Annotated[str, typer.Option(help="auto (a GPU if there is one), c
 WeightsOption = Annotated[
     str | None,
     typer.Option(help="File or folder with the extractor's pretrained weights, instead of searching."),
+]
+
+GoodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--good",
+        metavar="FOLDER_OR_PATTERN",
+        help="Where in the product's folder good parts are, such as 'cam*/ok', instead of what its layout says. "
+        "Repeatable.",
+    ),
+]
+
+DefectiveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--defective", metavar="FOLDER_OR_PATTERN", help="Where defective parts are, beside --good. Repeatable."
+    ),
+]
+
+MasksOption = Annotated[
+    list[str] | None,
+    typer.Option("--masks", metavar="FOLDER", help="Where the masks of the defective parts are. Repeatable."),
 ]
 
 MapsOption = Annotated[

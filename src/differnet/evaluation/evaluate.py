@@ -17,8 +17,9 @@ from differnet.evaluation.estimate import Estimate
 from differnet.evaluation.metrics import Evidence, Figure, measure
 from differnet.evaluation.pixel_metrics import PixelMetrics, PixelResult
 from differnet.evaluation.rates import ErrorRates
-from differnet.images import GOOD, LabelledImage, read_image
+from differnet.images import GOOD, LabelledImage
 from differnet.images.failure import Failure
+from differnet.images.masks import read_mask
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import Verdict
 from differnet.localization.registry import method_class
@@ -200,13 +201,16 @@ def _ground_truth(image: LabelledImage, shape: tuple[int, ...]) -> NDArray[np.bo
         return np.zeros(shape, np.bool_)
     if image.mask is None:
         return None
-    mask = read_image(image.mask).max(axis=2) > 127
-    if mask.shape != shape:
-        raise DatasetError(
-            f"{image.mask}: has {mask.shape[1]} x {mask.shape[0]} pixels, its image {image.path} has {shape[1]} x "
-            f"{shape[0]}; give a mask of the image's size."
-        )
-    return mask
+    truth = np.zeros(shape, np.bool_)
+    for file in (image.mask, *image.more_masks):
+        mask = read_mask(file)
+        if mask.shape != shape:
+            raise DatasetError(
+                f"{file}: has {mask.shape[1]} x {mask.shape[0]} pixels, its image {image.path} has {shape[1]} x "
+                f"{shape[0]}; give a mask of the image's size."
+            )
+        truth |= mask
+    return truth
 
 
 def _metrics(good: Sequence[float], defective: Sequence[float]) -> DefectMetrics:

@@ -123,7 +123,8 @@ def _train(
 ) -> tuple[TrainingRow, bytes | None]:
     recipe = job.recipe()
     settings = job.settings(recipe)
-    images = read_good_images(job.product.source if recipe is None else recipe.images).paths
+    source, good = (job.product.source, ()) if recipe is None else (recipe.images, recipe.good)
+    images = read_good_images(source, good=good).paths
     region = None if recipe is None or recipe.region is None else read_region(recipe.region, images)
     text = None if recipe is None else recipe.text_with(job.changes)
     made = job.existing

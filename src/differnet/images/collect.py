@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".
 LIST_SUFFIX = ".txt"
 """Of list files."""
 
+_NAMED = 3
+
 
 @dataclass
 class Collection:
@@ -26,21 +28,33 @@ class Collection:
         paths: The images, folders sorted by path, in the order in which the sources were given.
         hidden: Number of hidden files passed over (their name, or that of a folder above, starts with a dot).
         not_images: Number of files passed over because their name is not that of an image.
+        unreadable: Folders that cannot be opened, and links that lead nowhere.
+        linked: Folders that are links; they are not searched, since they may lead in a circle.
+        set_aside: What else was left out on purpose, a phrase each, such as ``4 images in 'NG', which are defective``.
     """
 
     paths: list[Path] = field(default_factory=list)
     hidden: int = 0
     not_images: int = 0
+    unreadable: list[Path] = field(default_factory=list)
+    linked: list[Path] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
 
     @property
     def passed_over(self) -> str:
-        """One phrase about the files passed over; empty when there are none."""
+        """One phrase about what was passed over; empty when there is nothing."""
         parts = []
         if self.hidden:
             parts.append(f"{self.hidden} hidden")
         if self.not_images:
             parts.append(f"{self.not_images} not named as an image")
-        return "" if not parts else f"passed over {' and '.join(parts)} file(s)"
+        said = [f"{' and '.join(parts)} file(s)"] if parts else []
+        if self.unreadable:
+            said.append(f"{len(self.unreadable)} folder(s) or link(s) that cannot be opened ({_some(self.unreadable)})")
+        if self.linked:
+            said.append(f"{len(self.linked)} linked folder(s) ({_some(self.linked)})")
+        said += self.set_aside
+        return f"passed over {', '.join(said)}" if said else ""
 
 
 def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Collection:
@@ -51,7 +65,7 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
             ``*.txt`` with one path per line, relative to the list file's own folder (``#`` starts a comment).
 
     Returns:
-        The paths in a stable order, each once, with the count of files passed over in folders.
+        The paths in a stable order, each once, with the count of files and folders passed over.
 
     Raises:
         DatasetError: If a source does not exist or is an empty text, or nothing is found at all.
@@ -61,7 +75,7 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
     found = Collection()
     given = [_named(source) for source in sources]
     for source in given:
-        if source.is_dir():
+        if _is_folder(source):
             _search_folder(source, found)
         elif source.suffix.lower() == LIST_SUFFIX and source.is_file():
             found.paths.extend(_read_list(source))
@@ -87,15 +101,58 @@ def _named(source: str | os.PathLike[str]) -> Path:
     return Path(source)
 
 
-def _search_folder(folder: Path, found: Collection) -> None:
-    files = (file for file in folder.rglob("*") if file.is_file())
-    for file in sorted(files, key=lambda file: file.as_posix()):
-        if any(part.startswith(".") for part in file.relative_to(folder).parts):
-            found.hidden += 1
-        elif file.suffix.lower() in IMAGE_SUFFIXES:
-            found.paths.append(file)
-        else:
-            found.not_images += 1
+def _is_folder(source: Path) -> bool:
+    try:
+        return source.is_dir()
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(f"{source}: cannot be opened ({reason}); check the path.") from None
+
+
+def _search_folder(top: Path, found: Collection) -> None:
+    files: list[Path] = []
+    folders = [(top, False)]
+    while folders:
+        folder, is_hidden = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    path, hidden = folder / entry.name, is_hidden or entry.name.startswith(".")
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((path, hidden))
+                    elif hidden:
+                        found.hidden += 1
+                    elif _is_image(entry, path, found):
+                        files.append(path)
+        except OSError:  # not ours to open, or its path too long
+            found.unreadable.append(folder)
+    found.paths += sorted(files, key=lambda file: file.as_posix())
+    found.unreadable.sort()
+    found.linked.sort()
+
+
+def _is_image(entry: os.DirEntry[str], path: Path, found: Collection) -> bool:
+    named = path.suffix.lower() in IMAGE_SUFFIXES
+    if _leads_to(entry.is_dir):
+        found.linked.append(path)
+    elif not _leads_to(entry.is_file):  # pipes and sockets are none of our business, lost images are
+        found.unreadable += [path] if named and entry.is_symlink() else []
+    elif named:
+        return True
+    else:
+        found.not_images += 1
+    return False
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # a link in a circle
+        return False
+
+
+def _some(paths: list[Path]) -> str:
+    return ", ".join(str(path) for path in paths[:_NAMED]) + (", ..." if len(paths) > _NAMED else "")
 
 
 def _read_list(list_file: Path) -> list[Path]:

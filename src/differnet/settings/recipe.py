@@ -24,7 +24,8 @@ class Recipe(FrozenRecord):
     """How a product's model is made.
 
     Attributes:
-        images: Product folder in the MVTec layout, plain folder of good images, or list file; absolute once read.
+        images: Product folder, plain folder of good images, table or list file; absolute once read.
+        good: Where in the folder of images good parts are, folders or patterns; empty for what its layout says.
         region: Region of interest: a box ``x,y,width,height`` in pixels, or a mask image; None for whole images.
         preset: What the settings start from.
         seed: Of everything random.
@@ -39,6 +40,7 @@ class Recipe(FrozenRecord):
     """
 
     images: Path
+    good: tuple[str, ...] = ()
     region: str | None = None
     preset: Literal["default", "varied", "paper"] = "default"
     seed: int = Field(0, ge=0, lt=2**32)
@@ -165,6 +167,9 @@ _TEMPLATE = """\
 
 # Images of good parts: a folder with train/good in it, a plain folder, or a list file.
 images: {images}
+
+# Where in it good parts are, if it does not say so itself.
+# good: ["cam1/ok", "cam2/ok"]
 
 # Where to look: a box x,y,width,height in pixels, or a mask image (white counts).
 # region: 120,80,640,480

@@ -50,9 +50,9 @@ def test_other_training_folders_are_not_good(bottle: Path) -> None:
 
 
 def test_a_plain_folder_a_list_and_a_single_image_are_taken_as_they_are(tmp_path: Path) -> None:
-    lay_out(tmp_path, "parts/a.png", "parts/more/b.png")
+    lay_out(tmp_path, "parts/a.png", "parts/b.png")
     (tmp_path / "l.txt").write_text("parts/a.png")
-    a, b = tmp_path / "parts" / "a.png", tmp_path / "parts" / "more" / "b.png"
+    a, b = tmp_path / "parts" / "a.png", tmp_path / "parts" / "b.png"
     assert read_good_images(tmp_path / "parts").paths == [a, b]
     assert read_good_images(tmp_path / "l.txt").paths == [a]
     assert read_good_images(a).paths == [a]

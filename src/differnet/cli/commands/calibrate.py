@@ -9,7 +9,7 @@ import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say, warn
 from differnet.cli.describe import calibration_sentence, calibration_summary
-from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
+from differnet.cli.options import DeviceOption, GoodOption, JsonOption, WeightsOption
 from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
 
@@ -25,6 +25,7 @@ def calibrate(
             "Left out: the scores that training kept for this."
         ),
     ] = None,
+    good: GoodOption = None,
     false_reject_rate: Annotated[float, typer.Option(help="Share of good parts that may be refused.")] = 0.05,
     review_rate: Annotated[
         float | None, typer.Option(help="Share of good parts that may be refused or sent to review.")
@@ -47,10 +48,12 @@ def calibrate(
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.images import read_good_images  # noqa: PLC0415
 
+    if good and good_images is None:
+        raise typer.BadParameter("names folders in a product; give that too.", param_hint="--good")
     target = output or model
     if output is not None:
         check_writable(output)
-    found = None if good_images is None else read_good_images(good_images)
+    found = None if good_images is None else read_good_images(good_images, good=good)
     if found is not None and found.passed_over:
         say(f"{good_images}: {found.passed_over}.")
     check_not_input([output], [] if found is None else found.paths)

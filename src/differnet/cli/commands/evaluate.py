@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json
-from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, MapsOption, WeightsOption
+from differnet.cli.describe import say_masks
+from differnet.cli.options import (
+    DefectiveOption,
+    DeviceOption,
+    GoodOption,
+    JsonOption,
+    MapMethodOption,
+    MapsOption,
+    MasksOption,
+    WeightsOption,
+)
 from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
 
@@ -22,7 +32,10 @@ __all__ = ["evaluate", "write_scores"]
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file.")],
-    product: Annotated[Path, typer.Argument(help="Folder with test/good and test/<kind of defect>.")],
+    product: Annotated[Path, typer.Argument(help="Product: test/good and test/<kind>, OK and NG, a table, ...")],
+    good: GoodOption = None,
+    defective: DefectiveOption = None,
+    masks: MasksOption = None,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write the score of every image as CSV.")] = None,
     maps: MapsOption = None,
     map_method: MapMethodOption = None,
@@ -39,7 +52,8 @@ def evaluate(
         raise typer.BadParameter("--json has stdout for itself; write CSV to a file.")
     if csv and csv != "-":
         check_writable(Path(csv))
-    images = read_test_images(product)
+    images = read_test_images(product, good=good, defective=defective, masks=masks)
+    say_masks(images)
     check_not_input([csv], [model, *(image.path for image in images)])
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:

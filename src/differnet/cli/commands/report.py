@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say
-from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, MapsOption, WeightsOption
+from differnet.cli.describe import say_masks
+from differnet.cli.options import (
+    DefectiveOption,
+    DeviceOption,
+    GoodOption,
+    JsonOption,
+    MapMethodOption,
+    MapsOption,
+    MasksOption,
+    WeightsOption,
+)
 from differnet.cli.outputs import check_writable
 from differnet.cli.progress import progress
 
@@ -17,7 +27,10 @@ __all__ = ["report"]
 
 def report(
     model: Annotated[Path, typer.Argument(help="Model file.")],
-    product: Annotated[Path, typer.Argument(help="Folder with test/good and test/<kind of defect>.")],
+    product: Annotated[Path, typer.Argument(help="Product: test/good and test/<kind>, OK and NG, a table, ...")],
+    good: GoodOption = None,
+    defective: DefectiveOption = None,
+    masks: MasksOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     title: Annotated[str | None, typer.Option(help="Heading; the product's folder if left out.")] = None,
     maps: MapsOption = None,
@@ -37,7 +50,8 @@ def report(
 
     require_extra()
     check_writable(output)
-    images = read_test_images(product)
+    images = read_test_images(product, good=good, defective=defective, masks=masks)
+    say_masks(images)
     detector = DifferNet.load(model, device=device, weights=weights)
     with progress() as listener:
         evaluation = evaluate(detector, images, listener, maps=maps, method=map_method)

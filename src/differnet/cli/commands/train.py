@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from differnet.cli.commands.inspect_folder import show_survey
 from differnet.cli.console import EXIT_INTERRUPTED, fail_if_skipped, print_json, say, warn
 from differnet.cli.describe import calibration_sentence, calibration_summary
-from differnet.cli.options import DeviceOption, JsonOption, WeightsOption, parse_assignments
+from differnet.cli.options import DeviceOption, GoodOption, JsonOption, WeightsOption, parse_assignments
 from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
+
+if TYPE_CHECKING:
+    from differnet.detector import DifferNet
 
 __all__ = ["train"]
 
 
 def train(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
     product: Annotated[
         Path | None,
-        typer.Argument(help="Folder in the MVTec layout (train/good), plain folder of good images, or list file."),
+        typer.Argument(
+            help="Product (train/good, OK and NG, ...), folder of good images, table (.csv, .parquet), list file."
+        ),
     ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file to write (.safetensors).")] = None,
+    good: GoodOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be learnt and tested with, and end there.")
+    ] = False,
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe that says images and settings; see 'differnet recipe new'.")
     ] = None,
@@ -77,11 +87,19 @@ def train(
     else:
         if preset is not None:
             raise typer.BadParameter("the recipe says the preset; change it there.", param_hint="--preset")
-        start, product, region = given.settings(), product or given.images, region or given.region
+        if good:
+            raise typer.BadParameter("the recipe says where good parts are; change it there.", param_hint="--good")
+        start, region = given.settings(), region or given.region
+        product, good = (given.images, list(given.good)) if product is None else (product, None)
     chosen = start.with_overrides(changes)
     check_settings(chosen)
+    if dry_run:
+        show_survey(product, good, as_json=as_json)
+        return
+    if output is None:
+        raise typer.BadParameter("say where to write the model.", param_hint="--output / -o")
     check_writable(output)
-    images = read_good_images(product)
+    images = read_good_images(product, good=good)
     if images.passed_over:
         say(f"{product}: {images.passed_over}.")
     check_not_input([output], images.paths)
@@ -97,12 +115,7 @@ def train(
     with progress() as listener:
         model.fit(images.paths, listener)
     model.save(output)
-    if model.view_decision is not None:
-        turned = model.settings.views.count > 1
-        say(
-            f"views: {'turned by right angles, features averaged' if turned else 'each image as it is'}; averaging "
-            f"over the turns leaves {100 * model.view_decision.share_kept:.0f} % of what good images differ by."
-        )
+    _say_views(model)
     record = model.manifest.training  # type: ignore[union-attr]
     if as_json:
         print_json(
@@ -116,6 +129,24 @@ def train(
                 "skipped": [failure.to_dict() for failure in model.failures],
             }
         )
+    _say_outcome(model, output)
+    if record.interrupted:
+        warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    fail_if_skipped(model.failures)
+
+
+def _say_views(model: DifferNet) -> None:
+    if model.view_decision is not None:
+        turned = model.settings.views.count > 1
+        say(
+            f"views: {'turned by right angles, features averaged' if turned else 'each image as it is'}; averaging "
+            f"over the turns leaves {100 * model.view_decision.share_kept:.0f} % of what good images differ by."
+        )
+
+
+def _say_outcome(model: DifferNet, output: Path) -> None:
+    record = model.manifest.training  # type: ignore[union-attr]
     held_out = f", {record.held_out_images} held out" if record.held_out_images else ""
     how = "nothing was left to train"
     if record.epochs:
@@ -125,7 +156,3 @@ def train(
         how = f"kept epoch {record.kept_epoch} of {record.epochs}, {watched}loss {lowest}"
     say(f"{output}: learnt from {record.images} good images{held_out}; {how}, {record.seconds:.0f} s.")
     say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
-    if record.interrupted:
-        warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
-        raise typer.Exit(EXIT_INTERRUPTED)
-    fail_if_skipped(model.failures)

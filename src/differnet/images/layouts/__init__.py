@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from differnet.images.collect import Collection, collect_images
+from differnet.images.layouts.chosen import chosen_good_images, chosen_test_images
 from differnet.images.layouts.good_images import ListLayout, PlainLayout
+from differnet.images.layouts.labelled_folders import FlatLayout, MvtecLayout
 from differnet.images.layouts.layout import GOOD, LabelledImage, Layout, Recognition, Sureness
-from differnet.images.layouts.mvtec import MvtecLayout
+from differnet.images.layouts.masks_beside import MasksBesideLayout
+from differnet.images.layouts.table import TableLayout, VisaLayout
 from differnet.registry import Registry
 
 __all__ = [
@@ -23,7 +27,16 @@ __all__ = [
     "read_test_images",
 ]
 
-LAYOUTS: Registry[Layout] = Registry("layout", MvtecLayout(), ListLayout(), PlainLayout())
+LAYOUTS: Registry[Layout] = Registry(
+    "layout",
+    TableLayout(),
+    ListLayout(),
+    VisaLayout(),
+    MasksBesideLayout(),
+    MvtecLayout(),
+    FlatLayout(),
+    PlainLayout(),
+)
 """Layouts by name; of those that are equally sure the first one reads a source."""
 
 
@@ -41,28 +54,42 @@ def find_layout(root: str | os.PathLike[str]) -> tuple[Layout, Recognition]:
     return max(found, key=lambda each: each[1].sureness)
 
 
-def read_good_images(root: str | os.PathLike[str]) -> Collection:
+def read_good_images(
+    root: str | os.PathLike[str], *, good: Sequence[str | os.PathLike[str]] | None = None
+) -> Collection:
     """Find the good images to learn from.
 
     Args:
-        root: A product in one of the `LAYOUTS`: in the MVTec layout (its ``train/good`` is read), a plain folder of
-            good images, a list file, or a single image.
+        root: A product in one of the `LAYOUTS`, a folder of good images, a table, a list file, or a single image.
+        good: Folders, files or patterns with the images of good parts, from the product's folder on, instead of what
+            its layout says: ``["cam1", "cam2/ok*"]``.
 
     Raises:
-        DatasetError: If the folder does not exist, is empty, or has a ``train`` folder without ``good`` in it.
+        DatasetError: If the folder does not exist or has no such images, or if it is not clear which they are.
     """
-    if not os.fspath(root):
+    if good and os.fspath(root):
+        return chosen_good_images(Path(root), good)
+    if not os.fspath(root) or not _exists(root):
         return collect_images(root)  # which says what is wrong
     layout, _ = find_layout(root)
     return layout.good_images(Path(root))
 
 
-def read_test_images(root: str | os.PathLike[str]) -> tuple[LabelledImage, ...]:
+def read_test_images(
+    root: str | os.PathLike[str],
+    *,
+    good: Sequence[str | os.PathLike[str]] | None = None,
+    defective: Sequence[str | os.PathLike[str]] | None = None,
+    masks: Sequence[str | os.PathLike[str]] | None = None,
+) -> tuple[LabelledImage, ...]:
     """Find the labelled test images of a product.
 
     Args:
-        root: A product in one of the `LAYOUTS`: in that of MVTec a folder with ``test/good`` and ``test/<kind of
-            defect>``; ``ground_truth`` may be absent.
+        root: A product in one of the `LAYOUTS`.
+        good: Folders, files or patterns with good images to test with, from the product's folder on, instead of what
+            its layout says; they must not be those that were learnt from.
+        defective: Those with defective parts, which are then needed too.
+        masks: Folders of masks, if there are any; an image's is found by its name.
 
     Returns:
         The images, sorted by kind and path.
@@ -70,5 +97,16 @@ def read_test_images(root: str | os.PathLike[str]) -> tuple[LabelledImage, ...]:
     Raises:
         DatasetError: If there are no good or no defective test images.
     """
+    if good or defective or masks:
+        return chosen_test_images(Path(root), good or (), defective or (), masks or ())
+    if not os.fspath(root) or not _exists(root):
+        collect_images(root)  # which says what is wrong
     layout, _ = find_layout(root)
     return layout.test_images(Path(root))
+
+
+def _exists(root: str | os.PathLike[str]) -> bool:
+    try:
+        return Path(root).exists()
+    except (OSError, ValueError):
+        return False

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from differnet.errors import DatasetError
 from differnet.images.collect import LIST_SUFFIX, Collection, collect_images
+from differnet.images.layouts.labelled_folders import find_base
 from differnet.images.layouts.layout import Layout, Recognition, Sureness
+from differnet.images.layouts.names import Label, read_role
+from differnet.images.layouts.tree import Folder, read_tree
 
 __all__ = ["ListLayout", "PlainLayout"]
+
+_NAMED = 6
+_NUMBER = re.compile(r"\d+")
 
 
 class ListLayout(Layout):
@@ -27,7 +35,11 @@ class ListLayout(Layout):
 
 
 class PlainLayout(Layout):
-    """A folder of good images, searched through, or a single image."""
+    """A single folder of good images, however deep it lies, or a single image.
+
+    Several folders of images side by side may be cameras, kinds of defects or products: which are good, only their
+    owner knows. Below a folder that is itself named as one of good parts, all are.
+    """
 
     name = "plain folder"
 
@@ -36,5 +48,71 @@ class PlainLayout(Layout):
         return Recognition(Sureness.FALLBACK, "has the folders of no known layout")
 
     def good_images(self, root: Path) -> Collection:
-        """All images in it."""
-        return collect_images(root)
+        """All images in it.
+
+        Raises:
+            DatasetError: If there are none, or names or several folders leave it open which are good.
+        """
+        tree = read_tree(root)
+        holding = [folder for folder in tree.walk() if folder.images]
+        own = read_role(root.resolve().name)
+        if holding and own.is_whole and own.label is Label.DEFECTIVE:
+            raise DatasetError(
+                f"{root}: its name says that it holds defective parts; give a folder of good parts, or say by --good "
+                f"'*' that these are good."
+            )
+        if len(holding) > 1 and not (own.is_whole and own.label is Label.GOOD):
+            raise _ambiguous(root, tree, holding)
+        for folder in holding:
+            _check_names(folder)
+        found = collect_images(root)
+        masks = {mask for folder in holding for masks in folder.masks.values() for mask in masks}
+        if masks:
+            found.paths = [path for path in found.paths if path not in masks]
+            found.set_aside.append(f"{len(masks)} mask(s) beside images")
+        return found
+
+
+def _ambiguous(root: Path, tree: Folder, holding: list[Folder]) -> DatasetError:
+    base = find_base(tree)
+    products = [folder for folder in base.folders if _is_product(folder)]
+    if len(products) > 1:
+        names = ", ".join(folder.name for folder in products[:_NAMED]) + (", ..." if len(products) > _NAMED else "")
+        return DatasetError(
+            f"{root}: holds several products ({names}), each with folders of its own; give one of them, such as "
+            f"{products[0].path}, or train each by 'differnet fleet train'. If they are one product, say where its "
+            f"good parts are, by --good FOLDER or --good 'PATTERN'."
+        )
+    first = holding[0] if holding[0] is not tree else holding[1]
+    shown = [f"{_place(folder, root)} ({len(folder.images)})" for folder in holding[:_NAMED]]
+    return DatasetError(
+        f"{root}: images lie in {len(holding)} folders, and no name says which show good parts: {', '.join(shown)}"
+        f"{', ...' if len(holding) > _NAMED else ''}. Say which to learn from, such as --good "
+        f"'{first.path.relative_to(root).as_posix()}' (repeatable, patterns too), or --good '*' for all."
+    )
+
+
+def _place(folder: Folder, root: Path) -> str:
+    relative = folder.path.relative_to(root).as_posix()
+    return "the folder itself" if relative == "." else f"'{relative}'"
+
+
+def _is_product(folder: Folder) -> bool:
+    return any(inner.role.split is not None or inner.role.label is not None for inner in find_base(folder).folders)
+
+
+def _check_names(folder: Folder) -> None:
+    # Names mostly differ in numbers alone.
+    kinds = {_NUMBER.sub("0", image.stem): image for image in folder.images}
+    labels = {label: image for stem, image in kinds.items() if (label := read_role(stem).label) is not None}
+    if len(labels) > 1:
+        good, defective = labels[Label.GOOD].name, labels[Label.DEFECTIVE].name
+        raise DatasetError(
+            f"{folder.path}: by their names some images show good parts ({good}) and some defective ones "
+            f"({defective}); say which to learn from, such as --good '{_pattern(good)}', or --good '*' for all."
+        )
+
+
+def _pattern(name: str) -> str:
+    letters = next((place for place, letter in enumerate(name) if letter.isdigit()), len(name))
+    return f"{name[:letters]}*" if 0 < letters < len(name) else name

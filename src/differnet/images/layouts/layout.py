@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -11,10 +13,23 @@ from typing import ClassVar
 from differnet.errors import DatasetError
 from differnet.images.collect import Collection
 
-__all__ = ["GOOD", "LabelledImage", "Layout", "Recognition", "Sureness", "no_test_images"]
+__all__ = [
+    "GOOD",
+    "LabelledImage",
+    "Layout",
+    "Recognition",
+    "Sureness",
+    "by_kind",
+    "kept_for_testing",
+    "no_test_images",
+]
 
 GOOD = "good"
 """Kind of good parts, and the name of the folders that hold them."""
+
+_SHARE_KEPT = 5
+# So many good images the default's threshold takes: where there are few, fewer are kept.
+_LEAST_LEARNT = 19
 
 
 @dataclass(frozen=True)
@@ -25,11 +40,13 @@ class LabelledImage:
         path: The image file.
         kind: Kind of defect, ``good`` for good parts.
         mask: Ground-truth mask (white where defective), None when there is none.
+        more_masks: Further masks of the image: what any of them marks is defective.
     """
 
     path: Path
     kind: str
     mask: Path | None = None
+    more_masks: tuple[Path, ...] = ()
 
     @property
     def is_defective(self) -> bool:
@@ -69,7 +86,7 @@ class Layout(ABC):
     - the same files give the same result, images in a stable order, each once;
     - no image is both one to learn from and one to test with;
     - every kind in `test_images` has at least one image, and ``good`` and another kind are among them;
-    - a layout looks at names and folders, and decodes no image.
+    - a layout looks at names and folders, and decodes no image but masks that alone say which parts are defective.
 
     Attributes:
         name: Of the layout, in messages.
@@ -86,7 +103,7 @@ class Layout(ABC):
         """Find the good images to learn from.
 
         Raises:
-            DatasetError: If there are none.
+            DatasetError: If there are none, or if it is not clear which they are.
         """
 
     def test_images(self, root: Path) -> tuple[LabelledImage, ...]:
@@ -107,5 +124,32 @@ def no_test_images(root: Path, missing: str) -> DatasetError:
     """
     return DatasetError(
         f"{root}: has no folder '{missing}'; evaluation needs good images in 'test/{GOOD}' and defective ones "
-        f"in 'test/<kind of defect>'."
+        f"in 'test/<kind of defect>'. Images elsewhere are named by --good and --defective."
     )
+
+
+def by_kind(images: Iterable[LabelledImage]) -> tuple[LabelledImage, ...]:
+    """Test images in the order of their kinds and paths."""
+    return tuple(sorted(images, key=lambda image: (image.kind, image.path.as_posix())))
+
+
+def kept_for_testing(
+    images: Sequence[Path], root: Path, group: Callable[[Path], str] = lambda image: image.as_posix()
+) -> frozenset[Path]:
+    """About a fifth of the good images, not learnt from, for products whose folders set none apart for testing.
+
+    Args:
+        images: All good images.
+        root: Their names from here on decide, so that a copy of the product elsewhere is divided alike.
+        group: Of an image's name from there on; images of a group stay together.
+    """
+    groups: dict[str, list[Path]] = {}
+    for image in images if len(images) > 1 else ():
+        groups.setdefault(group(image.relative_to(root)), []).append(image)
+    mixed = sorted(groups, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    kept: list[Path] = []
+    for name in mixed[: max(1, round(len(mixed) / _SHARE_KEPT))]:
+        if kept and len(images) - len(kept) - len(groups[name]) < _LEAST_LEARNT:
+            break
+        kept += groups[name]
+    return frozenset(kept)

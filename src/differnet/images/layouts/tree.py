@@ -1,0 +1,104 @@
+"""The folders below a source with their images, and what the names of the folders say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from differnet.images.collect import IMAGE_SUFFIXES
+from differnet.images.layouts.names import Role, is_mask_of, read_role
+
+__all__ = ["Folder", "read_tree"]
+
+_DEEPEST = 64
+
+
+@dataclass
+class Folder:
+    """A folder that is not hidden.
+
+    Attributes:
+        path: Of the folder.
+        images: Files in it, not below, that are named as images and are no masks of others by their name; sorted.
+        masks: Files in it that are, by the stem of the image; several where an image has several.
+        folders: Folders in it, sorted.
+    """
+
+    path: Path
+    images: list[Path] = field(default_factory=list)
+    masks: dict[str, list[Path]] = field(default_factory=dict)
+    folders: list[Folder] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.path.name
+
+    @cached_property
+    def role(self) -> Role:
+        """What its name says."""
+        return read_role(self.name)
+
+    @cached_property
+    def count(self) -> int:
+        """Number of images in and below it."""
+        return len(self.images) + sum(folder.count for folder in self.folders)
+
+    def walk(self) -> Iterator[Folder]:
+        """Itself and all below it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+    def all_images(self) -> list[Path]:
+        """The images in and below it, sorted by path."""
+        return sorted((image for folder in self.walk() for image in folder.images), key=lambda path: path.as_posix())
+
+
+def read_tree(root: Path) -> Folder:
+    """Read the folders below a source. A linked folder is entered where its name, or its place, says what it is for.
+
+    Args:
+        root: A folder; one that cannot be opened, or is none, is empty.
+    """
+    return _read(root, _DEEPEST, frozenset())
+
+
+def _read(path: Path, depth: int, above: frozenset[str]) -> Folder:
+    folder = Folder(path)
+    files: list[Path] = []
+    enters_links = bool(above) and (folder.role.split is not None or folder.role.is_mask)
+    here = above | {os.path.realpath(path)}
+    try:
+        with os.scandir(path) as entries:
+            found = [(entry.name, *_kind(entry)) for entry in entries if not entry.name.startswith(".")]
+    except (OSError, ValueError):
+        return folder
+    for name, is_folder, is_link, is_file in sorted(found):
+        inner = path / name
+        if is_folder:
+            if is_link and not (enters_links or read_role(name).says_something):
+                continue
+            if depth and not (is_link and os.path.realpath(inner) in here):
+                folder.folders.append(_read(inner, depth - 1, here))
+        elif is_file and inner.suffix.lower() in IMAGE_SUFFIXES:
+            files.append(inner)
+    stems = {file.stem for file in files}
+    for file in files:
+        of = is_mask_of(file.stem)
+        # Beside its image; alone it may be a picture of whatever the word means to its owner.
+        if of is not None and of in stems:
+            folder.masks.setdefault(of, []).append(file)
+        else:
+            folder.images.append(file)
+    return folder
+
+
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:
+    try:
+        return entry.is_dir(), entry.is_symlink(), entry.is_file()
+    except OSError:
+        return False, True, False

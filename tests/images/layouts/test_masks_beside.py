@@ -1,0 +1,67 @@
+"""Products whose masks alone say which images are defective, as those of KolektorSDD and KolektorSDD2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from differnet.errors import DatasetError
+from differnet.images import GOOD, read_good_images, read_test_images
+
+
+def add(root: Path, name: str, mask: str | None = None, *, defective: bool = False) -> Path:
+    """An image, and a mask that is black, or has a white pixel."""
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).touch()
+    if mask is not None:
+        drawn = Image.new("L", (20, 20))
+        if defective:
+            drawn.putpixel((3, 4), 255)
+        drawn.save(root / mask)
+    return root / name
+
+
+def test_kolektor_sdd2(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for number in range(5):
+            add(tmp_path, f"{split}/1000{number}.png", f"{split}/1000{number}_GT.png", defective=number == 3)
+    found = read_good_images(tmp_path)
+    assert found.paths == [tmp_path / f"train/1000{number}.png" for number in (0, 1, 2, 4)]
+    assert "1 image(s) whose mask marks a defect and 5 mask(s)" in found.passed_over
+    tested = read_test_images(tmp_path)
+    assert [image.kind for image in tested] == ["defective", *[GOOD] * 4]
+    assert tested[0].mask == tmp_path / "test/10003_GT.png"
+
+
+def test_of_kolektor_sdd_whole_folders_are_kept_for_testing(tmp_path: Path) -> None:
+    for item in range(1, 11):
+        for part in range(5):
+            stem = f"kos{item:02d}/Part{part}"
+            add(tmp_path, f"{stem}.jpg", f"{stem}_label.bmp", defective=part == 4)
+    learnt, tested = read_good_images(tmp_path), read_test_images(tmp_path)
+    good = [image for image in tested if not image.is_defective]
+    assert (len(learnt.paths), len(good), len(tested) - len(good)) == (32, 8, 10)
+    assert not {path.parent for path in learnt.paths} & {image.path.parent for image in good}
+
+
+def test_an_image_without_a_mask_is_good_beside_others_with_one(tmp_path: Path) -> None:
+    add(tmp_path, "a.png")
+    add(tmp_path, "b.png")
+    add(tmp_path, "c.png", "c_mask.png", defective=True)
+    assert {path.name for path in read_good_images(tmp_path).paths} < {"a.png", "b.png"}
+    assert [image.kind for image in read_test_images(tmp_path)] == ["defective", GOOD]
+
+
+def test_a_lost_mask_is_said_since_it_is_the_label(tmp_path: Path) -> None:
+    add(tmp_path, "a.png", "a_GT.png")
+    (tmp_path / "a_GT.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"a_GT\.png.*says whether"):
+        read_good_images(tmp_path)
+
+
+def test_where_all_masks_mark_a_defect_nothing_is_learnt(tmp_path: Path) -> None:
+    add(tmp_path, "a.png", "a_GT.png", defective=True)
+    with pytest.raises(DatasetError, match="every image has a mask that marks a defect"):
+        read_good_images(tmp_path)
