@@ -151,6 +151,7 @@ class GpuBenchmark:
         self.paper_settings = paper.with_overrides(changes)
         self.default_settings = preset("default").with_overrides(_QUICK_DEFAULT if quick else {})
         self.rows: list[Row] = []
+        self.failures: list[str] = []
         self.figures: dict[str, Any] = {"device": device_name(device), "torch": torch.__version__}
 
     def run(self) -> None:
@@ -163,6 +164,7 @@ class GpuBenchmark:
         for section in (self.paper, self.default):
             begun = time.monotonic()
             if reason := attempt(section, strict=self.quick):
+                self.failures.append(f"{section.__name__}: {reason}")
                 self.row(f"{section.__name__} FAILED", reason)
             self.figures[f"{section.__name__} seconds"] = time.monotonic() - begun
             write(self.output, self.figures)
@@ -309,11 +311,18 @@ class GpuBenchmark:
         self._agree("default", model, [image.path for image in test])
 
 
-def run_paper_only(arguments: argparse.Namespace, folders: list[Path], device: torch.device) -> list[dict[str, Any]]:
-    """Train on every product with every seed, then make the maps; what there is is written after each."""
+def run_paper_only(
+    arguments: argparse.Namespace, folders: list[Path], device: torch.device
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Train on every product with every seed, then make the maps; what there is is written after each.
+
+    Returns:
+        How the runs went, and what failed.
+    """
     deadline = time.monotonic() + 60 * arguments.minutes
     base = preset("paper").with_overrides(_QUICK_PAPER if arguments.quick else {})
     runs: list[Paper] = []
+    failures: list[str] = []
 
     def written() -> list[dict[str, Any]]:
         results = [asdict(run.result) for run in runs]
@@ -333,13 +342,13 @@ def run_paper_only(arguments: argparse.Namespace, folders: list[Path], device: t
             if time.monotonic() > deadline:
                 sys.stderr.write(f"{folder.name}, seed {seed}: no time left\n")
                 continue
-            attempt(functools.partial(train, folder, seed), strict=arguments.quick)
+            failures.append(attempt(functools.partial(train, folder, seed), strict=arguments.quick))
             written()
     for run in runs if arguments.maps else []:
         if time.monotonic() < deadline:
-            attempt(functools.partial(run.measure_maps, arguments.workers), strict=arguments.quick)
+            failures.append(attempt(functools.partial(run.measure_maps, arguments.workers), strict=arguments.quick))
             written()
-    return written()
+    return written(), [failure for failure in failures if failure]
 
 
 def attempt(work: Callable[[], object], *, strict: bool) -> str:
@@ -403,8 +412,9 @@ def main(words: list[str] | None = None) -> None:
                 side, training, testing = (160, 12, 3) if arguments.quick else (448, 200, 40)
                 make_product(folders[0], width=side, height=side, training=training, testing=testing)
             if arguments.paper_only:
-                results = run_paper_only(arguments, folders, device)
+                results, failures = run_paper_only(arguments, folders, device)
                 sys.stdout.write(json.dumps(results if arguments.quick else _short(results), indent=2) + "\n")
+                _end(failures)
                 return
             benchmark = GpuBenchmark(
                 folders[0],
@@ -416,8 +426,14 @@ def main(words: list[str] | None = None) -> None:
             )
             benchmark.run()
             sys.stdout.write(f"{benchmark.figures['device']}, torch {torch.__version__}\n\n{table(benchmark.rows)}\n")
+            _end(benchmark.failures)
     except DifferNetError as error:
         sys.exit(f"error: {error}")
+
+
+def _end(failures: list[str]) -> None:
+    if failures:
+        sys.exit(f"error: {'; '.join(failures)}")
 
 
 def _short(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -40,7 +40,8 @@ from differnet.views import fixed_views, resize
 EPOCHS_PER_LOOK = 8
 # Images whose views the flow scores at once.
 _SCORED_TOGETHER = 64
-_VIEWS_PER_CALL = 64
+# Of maps, many of which are made at a time.
+_VIEWS_PER_CALL = 32
 
 
 @dataclass

@@ -86,3 +86,15 @@ def test_the_paper_alone_on_several_products_and_seeds(tmp_path: Path, capsys: p
         assert 0.0 <= run["image_auroc"] <= run["best_look_auroc"] <= 1.0
         assert run["pixel_auroc"] > 0.5
         assert len(run["losses"]) == run["epochs"] == 2
+
+
+def test_a_product_that_cannot_be_read_is_told_and_the_others_are_measured(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [f"--set={name}={value}" for name, value in {**LITTLE, "training.epochs": 1}.items()]
+    output = tmp_path / "paper.json"
+    with pytest.raises(SystemExit, match=r"error: DatasetError: .*nowhere"):
+        data = [f"--data={folder}" for folder in (tmp_path / "nowhere", product)]
+        main(["--paper-only", "--device=cpu", "--no-maps", f"-o{output}", *data, *changes])
+    assert "Traceback" in capsys.readouterr().err
+    assert [run["product"] for run in json.loads(output.read_text(encoding="utf-8"))] == [product.name]
