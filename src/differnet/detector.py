@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -177,7 +177,13 @@ class DifferNet:
         self._localizer = inspection.localizer
         return inspection
 
-    def fit(self, images: GoodImages, listener: Progress | None = None) -> DifferNet:
+    def fit(
+        self,
+        images: GoodImages,
+        listener: Progress | None = None,
+        *,
+        groups: Sequence[Hashable] | None = None,
+    ) -> DifferNet:
         """Learn from images of good parts, and calibrate as the settings say.
 
         Ctrl-C during training keeps the best state so far; ``manifest.training.interrupted`` tells. Images that
@@ -187,16 +193,20 @@ class DifferNet:
         Args:
             images: A product in the MVTec layout, a plain folder, a list file, or paths and arrays.
             listener: Hears of the progress.
+            groups: For each image, in their order, what it belongs to, such as its part's number: images of a group are
+                learnt from together or not at all, and count once for the threshold. Near-copies are found without.
 
         Returns:
             The model itself; as it was before, if this fails.
 
         Raises:
-            DatasetError: If there are too few good images.
+            DatasetError: If there are too few good images, or not as many groups.
             WeightsError: If the extractor's weights are not found.
             DivergenceError: If training does not converge.
         """
         sources = _as_sources(images)
+        if groups is not None and len(groups) != len(sources):
+            raise DatasetError(f"There are {len(groups)} groups for {len(sources)} images; give one for each.")
         settings = self._given.model_copy(update={"views": choose_size(sources, self._given.views, self.region)})
         extraction, sha256 = self._extraction_to_fit(settings)
         outcome = fit_model(
@@ -206,6 +216,7 @@ class DifferNet:
             listener or Listener(),
             extractor_sha256=sha256,
             recipe=self._recipe,
+            labels=groups,
         )
         self._fitted, self._localizer = outcome.model, None
         self._extraction, self._extractor_sha256 = extraction, sha256

@@ -71,20 +71,29 @@ def test_the_command_draws_over_the_image_that_it_has_read(
     assert counts == [1] * 3
 
 
-@pytest.mark.parametrize("method", ["held-out", "cross-fitted"])
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        ({"calibration.method": "cross-fitted"}, 1),
+        ({"calibration.method": "held-out", "training.near_copies": "ignored"}, 1),
+        ({"calibration.method": "held-out"}, 2),
+    ],
+    ids=["cross-fitted", "held-out", "held-out-compared"],
+)
 def test_training_opens_each_image_once_its_fingerprint_included(
-    product: Path, small_settings: Settings, tmp_path: Path, method: str
+    product: Path, small_settings: Settings, tmp_path: Path, changes: dict[str, str], times: int
 ) -> None:
+    """To divide them, held-out training must see them all before it learns from the first."""
     paths = []
     for path in sorted((product / "train" / "good").iterdir()):
         paths.append(tmp_path / path.name)
         paths[-1].write_bytes(path.read_bytes())
     damaged = tmp_path / "zzz.png"
     damaged.write_text("not an image")
-    settings = small_settings.with_overrides({"training.epochs": 1, "calibration.method": method})
+    settings = small_settings.with_overrides({"training.epochs": 1, **changes})
     with opened([*paths, damaged]) as counts:
         model = DifferNet(settings, device="cpu").fit([*paths, damaged])
-    assert counts == [1] * (len(paths) + 1)
+    assert counts == [times] * (len(paths) + 1)
     assert model.manifest is not None
     digests = sorted(hashlib.sha256(path.read_bytes()).digest() for path in [*paths, damaged])
     assert model.manifest.training.data_sha256 == hashlib.sha256(b"".join(digests)).hexdigest()

@@ -40,6 +40,8 @@ class Calibration:
         review_rate: Share of good parts that may be refused or sent to review, above `false_reject_rate` and below 1;
             None for no review.
         pareto: The tail beyond the scores; None for the conformal rule throughout.
+        groups: Number of groups that the images are of, where images of a group belong together (pictures of one part)
+            and are no independent witnesses; the rate is then no promise. None where each stands alone.
         threshold: Parts that score above it are refused.
         review_threshold: Parts that score above it, up to `threshold`, are sent to review; None without review. With
             few images it may equal `threshold`, and then no part is.
@@ -54,6 +56,7 @@ class Calibration:
     false_reject_rate: float
     review_rate: float | None = None
     pareto: ParetoTail | None = None
+    groups: int | None = None
     threshold: float = field(init=False)
     review_threshold: float | None = field(init=False)
 
@@ -95,7 +98,8 @@ class Calibration:
         """Where the false-reject rate of this very threshold lies, calibration images being a random sample.
 
         Given n images of which k lie above the threshold, the rate is Beta(k + 1, n - k) distributed (Vovk 2012):
-        exactly, for independent images with continuous scores that the model was not fitted to.
+        exactly, for independent images with continuous scores that the model was not fitted to. Of images in G groups
+        it is taken as if there were G of them: Beta(a (G + 1), (1 - a)(G + 1)) for the stated rate a.
 
         Args:
             confidence: Share of calibrations whose interval holds the true rate; as much is left out on either side.
@@ -113,7 +117,9 @@ class Calibration:
         from scipy.special import betaincinv  # noqa: PLC0415 - deciding must not need scipy
 
         images = len(self.scores)
-        allowed = allowed_refusals(self.false_reject_rate, images)
+        allowed: float = allowed_refusals(self.false_reject_rate, images)
+        if self.groups is not None:
+            images, allowed = self.groups, self.false_reject_rate * (self.groups + 1)
         ends = (1 - confidence) / 2, (1 + confidence) / 2
         low, high = (float(betaincinv(allowed, images + 1 - allowed, end)) for end in ends)
         return low, high
@@ -174,6 +180,7 @@ class Calibration:
             images=len(self.scores),
             source=source,
             pareto=self.pareto,
+            groups=self.groups,
         )
 
     @classmethod
@@ -189,7 +196,13 @@ class Calibration:
         """
         damaged = "copy the model file again, or calibrate the model again."
         try:
-            found = cls(np.asarray(scores, np.float64), record.false_reject_rate, record.review_rate, record.pareto)
+            found = cls(
+                np.asarray(scores, np.float64),
+                record.false_reject_rate,
+                record.review_rate,
+                record.pareto,
+                record.groups,
+            )
         except DifferNetError as error:
             raise ModelFileError(f"The calibration in the model file is not valid ({error}); {damaged}") from None
         if len(found.scores) != record.images:
@@ -226,7 +239,12 @@ class Calibration:
 
 
 def calibrate(
-    scores: ArrayLike, false_reject_rate: float, review_rate: float | None = None, tail: Tail = "conformal"
+    scores: ArrayLike,
+    false_reject_rate: float,
+    review_rate: float | None = None,
+    tail: Tail = "conformal",
+    *,
+    groups: int | None = None,
 ) -> Calibration:
     """Find the thresholds for stated rates.
 
@@ -239,6 +257,7 @@ def calibrate(
             ``generalized-pareto`` extrapolates beyond the scores, from 20 images on and without a guarantee. In
             simulation at 1 %, it refused 0.4 to 3 % of good parts on average with 20 images, 1 to 2 % with 50, and
             0.7 to 1.3 % with 200; the heavier the tail of the scores, the more.
+        groups: See `Calibration.groups`.
 
     Raises:
         SettingsError: If a rate or the tail is not allowed.
@@ -253,7 +272,8 @@ def calibrate(
             check_rate(name, rate)
     ascending = sorted_scores(scores)
     pareto = fit_pareto_tail(ascending) if tail == "generalized-pareto" else None
-    return Calibration(ascending, float(false_reject_rate), None if review_rate is None else float(review_rate), pareto)
+    review = None if review_rate is None else float(review_rate)
+    return Calibration(ascending, float(false_reject_rate), review, pareto, groups)
 
 
 def _on_its_side(value: float, score: float, rate: float, threshold: float) -> float:

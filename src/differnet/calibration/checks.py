@@ -22,26 +22,12 @@ def check_rate(name: str, rate: float) -> None:
     Raises:
         SettingsError: If it does not.
     """
-    """Make sure that a rate lies in (0, 1).
-
-    Args:
-        name: What the rate is called in the message.
-        rate: The rate.
-
-    Raises:
-        SettingsError: If it does not.
-    """
     # Written so that NaN fails it too.
     if not 0.0 < rate < 1.0:
         raise SettingsError(f"{name} is {rate} and must lie between 0 and 1, both excluded; 0.05 stands for 5 %.")
 
 
 def checked_score(score: float) -> float:
-    """A score as a float64 number.
-
-    Raises:
-        DatasetError: If it is NaN.
-    """
     """A score as a float64 number.
 
     Raises:
@@ -59,11 +45,6 @@ def finite_scores(scores: ArrayLike) -> NDArray[np.float64]:
     Raises:
         DatasetError: If one of them is not finite.
     """
-    """Scores as (n,) float64.
-
-    Raises:
-        DatasetError: If one of them is not finite.
-    """
     values = np.asarray(scores, np.float64).ravel()
     if not np.isfinite(values).all():
         raise DatasetError("A score is not a finite number; train the model again.")
@@ -71,11 +52,6 @@ def finite_scores(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def sorted_scores(scores: ArrayLike) -> NDArray[np.float64]:
-    """Scores as (n,) float64, ascending.
-
-    Raises:
-        DatasetError: If one of them is not finite.
-    """
     """Scores as (n,) float64, ascending.
 
     Raises:

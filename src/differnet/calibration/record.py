@@ -29,6 +29,8 @@ class CalibrationRecord(FrozenRecord):
         source: Whether the scores are of images ``held-out`` from training, ``cross-fitted`` by models that had not
             seen the image, or of ``images`` that the user gave for calibration alone.
         pareto: The fitted tail, for ``generalized-pareto`` only.
+        groups: Number of groups that the images are of, where images of a group belong together and there are too few
+            groups for the rate to be promised; None where each image stands alone.
     """
 
     tail: Tail
@@ -39,6 +41,7 @@ class CalibrationRecord(FrozenRecord):
     images: int = Field(ge=1)
     source: Source
     pareto: ParetoTail | None = None
+    groups: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> CalibrationRecord:

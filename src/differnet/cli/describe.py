@@ -25,7 +25,8 @@ def calibration_summary(model: DifferNet) -> dict[str, Any] | None:
     record = model.manifest.calibration if model.manifest is not None else None
     if record is None or model.calibration is None:
         return None
-    interval = model.calibration.rate_interval() if record.source != "cross-fitted" else None
+    known = record.source != "cross-fitted" or record.groups is not None
+    interval = model.calibration.rate_interval() if known else None
     return {
         **record.model_dump(),
         "expected_rate": model.calibration.expected_rate,
@@ -38,6 +39,13 @@ def calibration_sentence(model: DifferNet) -> str:
     summary = calibration_summary(model)
     if summary is None:
         return model.uncalibrated_reason
+    if summary["groups"] is not None and summary["rate_interval95"] is not None:
+        low, high = summary["rate_interval95"]
+        return (
+            f"threshold {summary['threshold']:.4g}: {summary['false_reject_rate']:.3g} of the {summary['images']} "
+            f"{_SOURCES[summary['source']]} score above it; they are of {summary['groups']} independent group(s) only, "
+            f"so that of other good parts {low:.3f} to {high:.3f} (95 %) may be refused."
+        )
     sentence = (
         f"threshold {summary['threshold']:.4g}: refuses at most {summary['false_reject_rate']:.3g} of good parts that "
         f"are like the {summary['images']} {_SOURCES[summary['source']]}"

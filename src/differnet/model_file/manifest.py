@@ -25,6 +25,9 @@ class TrainingRecord(FrozenRecord):
         images: Number of images that the flow was trained on.
         held_out_images: Number of good images held out.
         members: Number of flows in the ensemble.
+        groups: Number of groups of images that belong together, of the images that were scored to calibrate; None where
+            each stands alone.
+        remarks: What should be known of the images, a sentence or two each: near-copies among them, for example.
         data_sha256: Fingerprint of all these images, empty for imported weights.
         region_sha256: Fingerprint of the region of interest, empty for whole images.
         epochs: Finished epochs.
@@ -41,6 +44,8 @@ class TrainingRecord(FrozenRecord):
     images: int = Field(0, ge=0)
     held_out_images: int = Field(0, ge=0)
     members: int = Field(1, ge=1, le=50)
+    groups: int | None = Field(None, ge=1)
+    remarks: tuple[str, ...] = ()
     data_sha256: str = ""
     region_sha256: str = ""
     epochs: int = Field(0, ge=0)

@@ -189,7 +189,15 @@ def describe_promise(calibration: Calibration, source: Source | None) -> list[st
     origin = "good images" if source is None else _ORIGINS[source]
     stated = percent(calibration.false_reject_rate)
     interval = calibration.rate_interval()
-    if interval is None:
+    if interval is not None and calibration.groups is not None:
+        low, high = interval
+        paragraphs = [
+            f"{stated} of the {images} {origin} score above the threshold {number(calibration.threshold)}. They are of "
+            f"{counted(calibration.groups, 'independent group')} only, too few to promise a rate for other parts: with "
+            f"95{_SPACE}% confidence their true rate lies between {percent(low)} and {percent(high)}, as far as so few "
+            "can tell. Good images of more parts narrow that range."
+        ]
+    elif interval is None:
         paragraphs = [
             f"The threshold {number(calibration.threshold)} is for a false-reject rate of {stated}. It rests on the "
             f"scores of {images} {origin}, too few for that rate, so that it is extrapolated beyond them with a "

@@ -128,6 +128,12 @@ class TrainingSettings(FrozenRecord):
         keep: ``best`` keeps the epoch with the highest held-out likelihood, which may be 0, the Gaussian that a flow
             with whitening starts as; ``last`` keeps the last one.
         patience: Stop after this many epochs without a better one; 0 never stops early.
+        near_copies: ``together`` finds good images that show the same thing (copies, recompressed or flipped ones,
+            frames of one part; see `differnet.training.near_copies`), and learns from all of a group or from none;
+            ``ignored`` does not look for them.
+        group_by: Which good images show the same part: ``folder``, for those in one folder, or a regular expression for
+            those in whose names it finds the same; empty where each shows another one. Images of a group are learnt
+            from together or not at all, and count once for the threshold.
     """
 
     epochs: int = Field(40, ge=1)
@@ -141,6 +147,8 @@ class TrainingSettings(FrozenRecord):
     min_held_out: int = Field(10, ge=0)
     keep: Literal["best", "last"] = "best"
     patience: int = Field(8, ge=0)
+    near_copies: Literal["together", "ignored"] = "together"
+    group_by: str = Field("", max_length=1000)
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,8 +15,10 @@ from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
 from differnet.training.cell_spool import CellSpool
 from differnet.training.fitted import Fitted
+from differnet.training.grouping import group_images
 from differnet.training.local_fitting import LocalFitting, Measurement, join_scores
 from differnet.training.maximum_likelihood import TrainingResult, fit_flow
+from differnet.training.near_copies import NearCopies
 from differnet.training.progress import EpochReport, Progress
 from differnet.training.splits import check_readable, fold_places
 from differnet.training.vectors import BankVectors, training_views
@@ -44,13 +46,18 @@ class CrossFitting:
     def __init__(self, settings: Settings, extraction: FeatureExtraction, progress: Progress) -> None:
         self._settings, self._extraction, self._progress = settings, extraction, progress
 
-    def fit(self, sources: Sequence[ImageSource]) -> Fitted:
+    def fit(self, sources: Sequence[ImageSource], labels: Sequence[Hashable] | None = None) -> Fitted:
         """Learn from good images, see `FittingStrategy.fit`."""
         cells = LocalFitting(self._settings, self._extraction, len(sources))
+        seen = NearCopies() if self._settings.training.near_copies == "together" else None
         with CellSpool() as spool:
             places: list[int] = []
+            read: list[int] = []
 
             def visit(image: Sample) -> None:
+                read.append(image.index)
+                if seen is not None:
+                    seen.add(image.pixels)
                 cells.collect(image)
                 if image.cells is not None:
                     spool.add(image.cells)
@@ -59,24 +66,27 @@ class CrossFitting:
             bank, trained, watched = self._features(sources, cells, visit)
             count = len(bank.sources)
             check_readable(count, len(sources), bank.failures)
+            grouping = group_images(bank.sources, None if labels is None else [labels[place] for place in read], seen)
+            folds = fold_places(grouping.groups, self._settings)
             local = cells.fit()
-            measured = self._measure(cells, spool, places)
-        flow, result, scores = self._fit_folds(trained, watched)
+            measured = self._measure(cells, spool, places, folds)
+        flow, result, scores = self._fit_folds(trained, watched, folds)
         # After Ctrl-C not all folds have a flow: the scores that there are, are held-out scores of the last one.
         scored = scores.isfinite()
         of_scored = [each for each, known in zip(measured, scored.tolist(), strict=True) if known] if measured else []
         scale, joined, peaks = join_scores(self._settings, scores[scored], of_scored)
-        folds = min(self._settings.calibration.folds, count)
         return Fitted(
             flow,
             result,
-            images=count - count // folds if result.interrupted else count,
+            images=count - count // len(folds) if result.interrupted else count,
             held_out_images=int(scored.sum()) if result.interrupted else 0,
             local=local,
             scale=scale,
             scores=joined,
             peaks=peaks,
             source="held-out" if result.interrupted else "cross-fitted",
+            names=tuple(name for name, known in zip(bank.sources, scored.tolist(), strict=True) if known),
+            grouping=grouping.of(scored.nonzero().flatten().tolist()),
             failures=tuple(bank.failures),
         )
 
@@ -100,30 +110,34 @@ class CrossFitting:
         watched = scored_features(bank.features[:, trained_views:], settings.scoring.aggregation)
         return bank, watched if shared else bank.features[:, :trained_views], watched
 
-    def _measure(self, cells: LocalFitting, spool: CellSpool, places: Sequence[int]) -> list[Measurement]:
+    def _measure(
+        self, cells: LocalFitting, spool: CellSpool, places: Sequence[int], folds: Sequence[Sequence[int]]
+    ) -> list[Measurement]:
         """Measure every image by good cells that were chosen without its fold.
 
         Leaving an image's cells out of the cells of all would not do: they stand in for cells of others that were not
         chosen because of them, so that the image would score higher than a new one like it.
         """
-        count = len(places)
         measured: dict[int, Measurement] = {}
-        for fold in fold_places(count, self._settings):
+        for fold in folds if places else ():
             local = cells.fit({places[number] for number in fold})
             if local is None:
                 break
             measure = cells.measure_by(local)
             for number in fold:
                 measured[number] = measure(spool[number])
-                self._progress.images("heat maps", len(measured), count)
+                self._progress.images("heat maps", len(measured), len(places))
         return [measured[number] for number in sorted(measured)]
 
-    def _fit_folds(self, trained: Tensor, watched: Tensor) -> tuple[DensityModel, TrainingResult, Tensor]:
+    def _fit_folds(
+        self, trained: Tensor, watched: Tensor, places: Sequence[Sequence[int]]
+    ) -> tuple[DensityModel, TrainingResult, Tensor]:
         """Train a flow without each fold.
 
         Args:
             trained: (N, V, d) features of the training views.
             watched: (N, W, d) features of the fixed views.
+            places: Of the images of each fold.
 
         Returns:
             The ensemble, how the last training went, and the (N,) scores of the images by the flows that did not see
@@ -131,7 +145,6 @@ class CrossFitting:
             fold.
         """
         settings, training, count = self._settings, self._settings.training, len(trained)
-        places = fold_places(count, settings)
         folds = len(places)
         scores = torch.full((count,), torch.nan)
         members: list[DensityModel] = []

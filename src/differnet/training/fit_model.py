@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,10 @@ from differnet.model_file.manifest import TrainingRecord
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings
 from differnet.training.fitting import Fitted, fit
+from differnet.training.grouping import one_of_each
+from differnet.training.labels import labels_of
 from differnet.training.progress import Progress
+from differnet.training.remarks import remarks_of
 from differnet.training.view_choice import ViewDecision, choose_views
 
 __all__ = ["Outcome", "fit_model"]
@@ -48,10 +51,12 @@ def fit_model(
     *,
     extractor_sha256: str,
     recipe: str | None = None,
+    labels: Sequence[Hashable] | None = None,
 ) -> Outcome:
     """Learn from images of good parts, and calibrate as the settings say.
 
-    With too few images for the rate of the settings the model has no threshold.
+    With too few images for the rate of the settings the model has no threshold. Of images that belong together one
+    score counts, unless the groups are too few for the rate: then all count, and the record says how few they are of.
 
     Args:
         settings: All settings.
@@ -60,6 +65,7 @@ def fit_model(
         progress: Hears of the progress.
         extractor_sha256: Fingerprint of the extractor's weights.
         recipe: Text of the recipe that the settings come from, kept in the model.
+        labels: Of each image; images with the same label show the same part.
 
     Raises:
         DatasetError: If there are too few good images.
@@ -69,38 +75,58 @@ def fit_model(
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
     # Hashed while they are read to learn from: the fingerprint of the data reads none again.
     sources = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in sources]
+    if labels is None and settings.training.group_by:
+        labels = labels_of(sources, settings.training.group_by)
     decision = None
     if settings.views.kind == "auto":
         decision = choose_views(extraction, sources, settings)
         settings = decision.settings
-    fitted = fit(settings, extraction, sources, progress)
+    fitted = fit(settings, extraction, sources, progress, labels)
+    chosen = settings.calibration
+    needed = images_needed(chosen.false_reject_rate)
+    groups = len(set(fitted.grouping.groups))
+    kept = one_of_each(fitted.grouping.groups, settings.seed)
+    if groups < needed <= len(fitted.scores):
+        kept = list(range(len(fitted.scores)))
+    scores = fitted.scores[kept]
+    peaks = fitted.peaks[kept] if len(fitted.peaks) else fitted.peaks
     # Fitted on the CPU; what it judges is described where the network runs.
     local = None if fitted.local is None else fitted.local.to(extraction.device)
     model = FittedModel.describe(
         settings,
-        Parts(fitted.flow, fitted.scores, fitted.peaks, None, local, fitted.scale, extraction.region),
+        Parts(fitted.flow, scores, peaks, None, local, fitted.scale, extraction.region),
         features=extraction.features,
         extractor_sha256=extractor_sha256,
-        training=_record(sources, extraction, fitted, time.perf_counter() - started),
+        training=_record(settings, sources, extraction, fitted, time.perf_counter() - started),
         source=fitted.source,
         recipe=recipe,
     )
-    chosen = settings.calibration
-    if chosen.method != "none" and len(model.scores) >= images_needed(chosen.false_reject_rate):
-        threshold = calibrate(model.scores.double().numpy(), chosen.false_reject_rate, chosen.review_rate)
+    if chosen.method != "none" and len(scores) >= needed:
+        threshold = calibrate(
+            scores.double().numpy(),
+            chosen.false_reject_rate,
+            chosen.review_rate,
+            groups=groups if groups < len(scores) else None,
+        )
         model = model.calibrated(threshold, source=fitted.source)
     return Outcome(model, [*fitted.failures], decision)
 
 
 def _record(
-    sources: Sequence[ImageSource], extraction: FeatureExtraction, fitted: Fitted, seconds: float
+    settings: Settings,
+    sources: Sequence[ImageSource],
+    extraction: FeatureExtraction,
+    fitted: Fitted,
+    seconds: float,
 ) -> TrainingRecord:
-    result = fitted.result
+    result, groups = fitted.result, len(set(fitted.grouping.groups))
     kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
     return TrainingRecord(
         origin="trained",
         images=fitted.images,
         held_out_images=fitted.held_out_images,
+        groups=groups if groups < len(fitted.scores) else None,
+        remarks=remarks_of(fitted, settings),
         data_sha256=data_fingerprint(sources),
         region_sha256=region_fingerprint(extraction.region),
         members=fitted.flow.member_count,

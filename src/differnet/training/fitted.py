@@ -12,6 +12,7 @@ from differnet.flow import DensityModel
 from differnet.images.failure import Failure
 from differnet.localization.local_model import LocalModel
 from differnet.scoring import CommonScale
+from differnet.training.grouping import Grouping
 from differnet.training.maximum_likelihood import TrainingResult
 
 __all__ = ["Fitted"]
@@ -31,6 +32,8 @@ class Fitted:
         scores: float32 (n,) scores of good images by a flow that was not trained on them.
         peaks: float32 (n,) hottest raw map values of those images; empty for models that map by gradient.
         source: Where the scores came from.
+        names: What the images are called that the scores are of.
+        grouping: Which of these images belong together.
         failures: Images that could not be used.
     """
 
@@ -43,4 +46,6 @@ class Fitted:
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
     peaks: Tensor = field(default_factory=lambda: torch.empty(0))
     source: Source = "held-out"
+    names: tuple[str, ...] = ()
+    grouping: Grouping = field(default_factory=lambda: Grouping((), ()))
     failures: tuple[Failure, ...] = ()

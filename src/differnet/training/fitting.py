@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from differnet.calibration import images_needed
@@ -24,18 +24,20 @@ class FittingStrategy(Protocol):
     Of what `fit` gives these hold:
 
     - ``scores[i]`` and ``peaks[i]`` are of the same image, by a flow and by cells that were fitted without it;
+    - images of a group, those with the same label or found to be near-copies of each other, are never on both sides;
     - no image counts twice: of those given, `Fitted.images` were trained on, `Fitted.held_out_images` were not, and
       the others are in `Fitted.failures` (after Ctrl-C during cross-fitting, the folds not trained on are);
     - the same images in the same order with the same settings give the same tensors.
     """
 
-    def fit(self, sources: Sequence[ImageSource]) -> Fitted:
+    def fit(self, sources: Sequence[ImageSource], labels: Sequence[Hashable] | None = None) -> Fitted:
         """Learn from good images.
 
         Ctrl-C during training keeps the best state so far, and `TrainingResult.interrupted` tells.
 
         Args:
             sources: Of at least `differnet.training.MIN_IMAGES` images; those that cannot be read become failures.
+            labels: Of each image; images with the same label show the same part.
 
         Raises:
             DatasetError: If too few of the images can be read.
@@ -67,7 +69,11 @@ def choose_strategy(
 
 
 def fit(
-    settings: Settings, extraction: FeatureExtraction, sources: Sequence[ImageSource], progress: Progress
+    settings: Settings,
+    extraction: FeatureExtraction,
+    sources: Sequence[ImageSource],
+    progress: Progress,
+    labels: Sequence[Hashable] | None = None,
 ) -> Fitted:
     """Learn from good images as the settings say.
 
@@ -76,9 +82,10 @@ def fit(
         extraction: The path from images to features.
         sources: Good images.
         progress: Hears of the progress.
+        labels: Of each image; images with the same label show the same part.
 
     Raises:
         DatasetError: If there are too few good images.
         DivergenceError: If training does not converge.
     """
-    return choose_strategy(settings, extraction, progress, len(sources)).fit(sources)
+    return choose_strategy(settings, extraction, progress, len(sources)).fit(sources, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
@@ -14,8 +14,10 @@ from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
 from differnet.training.device_vectors import DeviceVectors, fits_device
 from differnet.training.fitted import Fitted
-from differnet.training.local_fitting import LocalFitting, LocalMeasure, Measurement, join_scores
+from differnet.training.grouping import Grouping, group_images
+from differnet.training.local_fitting import LocalFitting, Measurement, join_scores
 from differnet.training.maximum_likelihood import fit_flow
+from differnet.training.near_copies import NearCopies
 from differnet.training.progress import Progress
 from differnet.training.splits import check_readable, split_held_out
 from differnet.training.vectors import BankVectors, FreshVectors, VectorSource, training_views
@@ -38,22 +40,30 @@ class HeldOutFitting:
     def __init__(self, settings: Settings, extraction: FeatureExtraction, progress: Progress) -> None:
         self._settings, self._extraction, self._progress = settings, extraction, progress
 
-    def fit(self, sources: Sequence[ImageSource]) -> Fitted:
+    def fit(self, sources: Sequence[ImageSource], labels: Sequence[Hashable] | None = None) -> Fitted:
         """Learn from good images, see `FittingStrategy.fit`."""
         settings = self._settings
-        chosen, held_out = split_held_out(len(sources), settings.training, settings.seed)
+        grouping = self._grouping(sources, labels)
+        chosen, held_out = split_held_out(len(sources), settings.training, settings.seed, grouping.groups)
         cells = LocalFitting(settings, self._extraction, len(chosen))
         failures: list[Failure] = []
         vectors = self._vectors(sources, chosen, cells, failures)
         local = cells.fit()
         measure = None if local is None else cells.measure_by(local)
         measured: list[Measurement] = []
+        scored: list[int] = []
+
+        def visit(image: Sample) -> None:
+            scored.append(held_out[image.index])
+            if measure is not None and image.cells is not None:
+                measured.append(measure(image.cells))
+
         bank = self._extraction.bank(
             [sources[i] for i in held_out],
             fixed_views(settings.views),
             lambda done: self._progress.images("held-out features", done, len(held_out)),
             names=[describe(sources[i], i) for i in held_out],
-            visit=lambda image: _measure(measure, image, measured),
+            visit=visit,
             cells=cells.cells,
         )
         failures += bank.failures
@@ -81,8 +91,24 @@ class HeldOutFitting:
             scale=scale,
             scores=joined,
             peaks=peaks,
+            names=tuple(bank.sources),
+            grouping=grouping.of(scored),
             failures=tuple(failures),
         )
+
+    def _grouping(self, sources: Sequence[ImageSource], labels: Sequence[Hashable] | None) -> Grouping:
+        """Which images belong together; to find near-copies before the split, all images are read once more."""
+        training = self._settings.training
+        names = [describe(source, place) for place, source in enumerate(sources)]
+        if training.near_copies == "ignored" or training.held_out == 0.0:
+            return group_images(names, labels)
+        seen = NearCopies()
+        for place, source in enumerate(sources):
+            image = self._extraction.prepare(source, (), place, compute=False)
+            # One that cannot be read is like no other, and left out later.
+            seen.add(image.pixels if isinstance(image, Sample) else None)
+            self._progress.images("comparing", place + 1, len(sources))
+        return group_images(names, labels, seen)
 
     def _vectors(
         self, every: Sequence[ImageSource], chosen: Sequence[int], cells: LocalFitting, failures: list[Failure]
@@ -125,8 +151,3 @@ class HeldOutFitting:
         trained = scored_features(bank.features, aggregation)
         trained = trained.to(self._extraction.device)
         return BankVectors(trained, batch_images=training.batch_images, seed=settings.seed)
-
-
-def _measure(measure: LocalMeasure | None, image: Sample, measured: list[Measurement]) -> None:
-    if measure is not None and image.cells is not None:
-        measured.append(measure(image.cells))

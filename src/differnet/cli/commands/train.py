@@ -48,6 +48,14 @@ def train(
         float | None,
         typer.Option(help="Share of good parts that may be refused; short for --set calibration.false_reject_rate=R."),
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folder|PATTERN",
+            help="Which images show the same part: those of a folder, or those in whose names this regular expression "
+            "finds the same, such as 'part(\\d+)'; short for --set training.group_by=...",
+        ),
+    ] = None,
     region: Annotated[
         str | None,
         typer.Option(
@@ -76,6 +84,7 @@ def train(
         "training.epochs": epochs,
         "seed": seed,
         "calibration.false_reject_rate": false_reject_rate,
+        "training.group_by": group_by,
     }
     named = {name: value for name, value in shortcuts.items() if value is not None}
     changes = parse_assignments(settings or []) | named
@@ -156,3 +165,5 @@ def _say_outcome(model: DifferNet, output: Path) -> None:
         how = f"kept epoch {record.kept_epoch} of {record.epochs}, {watched}loss {lowest}"
     say(f"{output}: learnt from {record.images} good images{held_out}; {how}, {record.seconds:.0f} s.")
     say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
+    for remark in record.remarks:
+        warn(remark)

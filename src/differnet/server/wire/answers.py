@@ -75,7 +75,8 @@ def calibration_card(model: DifferNet) -> dict[str, Any] | None:
         return None
     wanted = ("threshold", "review_threshold", "false_reject_rate", "review_rate", "images", "source", "tail")
     # Scores of cross-fitting come from several flows, so that no theorem gives an interval for them.
-    interval = None if record.source == "cross-fitted" else model.calibration.rate_interval()
+    known = record.source != "cross-fitted" or record.groups is not None
+    interval = model.calibration.rate_interval() if known else None
     return {name: getattr(record, name) for name in wanted} | {
         "rate_interval": None if interval is None else list(interval)
     }

@@ -1,0 +1,59 @@
+"""What should be said of the images that a model learnt from."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from differnet.calibration import images_needed
+from differnet.settings import Settings
+from differnet.training.fitted import Fitted
+
+__all__ = ["remarks_of"]
+
+_MOST_NAMED = 5
+
+
+def remarks_of(fitted: Fitted, settings: Settings) -> tuple[str, ...]:
+    """Say what a user should know of the images that were scored to calibrate: a few sentences each."""
+    return tuple(remark for remark in (_near_copies(fitted), _too_few(fitted, settings), _pattern(fitted)) if remark)
+
+
+def _near_copies(fitted: Fitted) -> str:
+    members: dict[int, list[str]] = {}
+    for group, is_copy, name in zip(fitted.grouping.groups, fitted.grouping.copies, fitted.names, strict=True):
+        if is_copy:
+            members.setdefault(group, []).append(PurePath(name).name)
+    several = sorted((names for names in members.values() if len(names) > 1), key=len, reverse=True)
+    if not several:
+        return ""
+    named = "; ".join(", ".join(_shortened(names)) for names in _shortened(several))
+    return (
+        f"{sum(map(len, several))} of {len(fitted.names)} good images are near-copies of others, in {len(several)} "
+        f"group(s): {named}. A group was learnt from together or not at all, and counts once for the threshold."
+    )
+
+
+def _too_few(fitted: Fitted, settings: Settings) -> str:
+    images, groups = len(fitted.scores), len(set(fitted.grouping.groups))
+    rate = settings.calibration.false_reject_rate
+    needed = images_needed(rate)
+    if groups >= images or groups >= needed or images < needed or settings.calibration.method == "none":
+        return ""
+    return (
+        f"The {images} images that set the threshold are of {groups} independent group(s), and a rate of {rate:g} "
+        f"takes {needed}: it cannot be promised for parts that are not among these. Give good images of more parts."
+    )
+
+
+def _pattern(fitted: Fitted) -> str:
+    if not fitted.grouping.pattern:
+        return ""
+    return (
+        f"Images in whose names '{fitted.grouping.pattern}' is the same look most alike. If they show the same part or "
+        "place, the stated rate holds for these alone, and cannot be promised for others: train with --group-by "
+        f"'{fitted.grouping.pattern}', so that it is measured on parts that were not learnt from."
+    )
+
+
+def _shortened(items: list[str] | list[list[str]]) -> list:  # type: ignore[type-arg]
+    return [*items[:_MOST_NAMED], *(["..."] if len(items) > _MOST_NAMED else [])]
