@@ -66,6 +66,7 @@ def main() -> None:
     """Print the share of unseen good cells that is refused, and how many groups were found."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.near_copies", description=__doc__)
     parser.add_argument("--choices", type=int, default=10, help="number of choices of cells")
+    parser.add_argument("--kind", choices=sorted(KINDS), action="append", help="only this kind of copies; repeatable")
     parser.add_argument("--ignored", action="store_true", help="with training.near_copies=ignored, to compare")
     arguments = parser.parse_args()
     dataset = find_dataset()
@@ -74,23 +75,24 @@ def main() -> None:
     settings = preset("default").with_overrides(
         {"training.near_copies": "ignored" if arguments.ignored else "together"}
     )
-    refused: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    refused: dict[str, list[float]] = {kind: [] for kind in arguments.kind or KINDS}
     with tempfile.TemporaryDirectory(prefix="differnet-near-copies-") as cache:
         for choice in range(arguments.choices):
             order = np.random.RandomState(choice).permutation(len(good))
             known, unseen = ([good[i] for i in part] for part in np.split(order, [TRAINING_CELLS]))
-            for kind, (parts, ways) in KINDS.items():
+            for kind, rates in refused.items():
+                parts, ways = KINDS[kind]
                 random = np.random.RandomState(choice)
                 images = [way(read_image(path), random) for path in known[:parts] for way in ways]
                 shuffled = [images[i] for i in random.permutation(len(images))]
                 model = DifferNet(settings.with_overrides({"seed": choice}), cache=cache).fit(shuffled)
                 scores = model.score(unseen)
                 threshold = model.calibrate(false_reject_rate=RATE).threshold
-                refused[kind].append(float((scores > threshold).mean()))
+                rates.append(float((scores > threshold).mean()))
                 record = model.fitted.manifest.training
                 sys.stdout.write(
                     f"choice {choice}, {kind}: {len(images)} images of {parts} cells, {record.groups} groups found, "
-                    f"{refused[kind][-1]:.3f} of {len(unseen)} refused\n"
+                    f"{rates[-1]:.3f} of {len(unseen)} refused\n"
                 )
                 sys.stdout.flush()
     for kind, rates in refused.items():

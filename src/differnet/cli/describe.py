@@ -42,9 +42,9 @@ def calibration_sentence(model: DifferNet) -> str:
     if summary["groups"] is not None and summary["rate_interval95"] is not None:
         low, high = summary["rate_interval95"]
         return (
-            f"threshold {summary['threshold']:.4g}: {summary['false_reject_rate']:.3g} of the {summary['images']} "
-            f"{_SOURCES[summary['source']]} score above it; they are of {summary['groups']} independent group(s) only, "
-            f"so that of other good parts {low:.3f} to {high:.3f} (95 %) may be refused."
+            f"threshold {summary['threshold']:.4g}: {summary['false_reject_rate']:.3g} of the {summary['images']} good "
+            f"images score above it. They are of {summary['groups']} independent group(s) only: of other good parts "
+            f"{low:.3f} to {high:.3f} (95 %) may be refused."
         )
     sentence = (
         f"threshold {summary['threshold']:.4g}: refuses at most {summary['false_reject_rate']:.3g} of good parts that "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Comparison", "NearCopies"]
 
-_SIDE = 48
+_SIDE = 32
 # So many principal components, a share of the images' number, are what parts have in common.
 _COMMON_SHARE, _COMMON_LEAST, _COMMON_MOST = 0.1, 5, 200
 _COMMON_IMAGES = 2000
@@ -25,6 +25,10 @@ _AGREEMENT = 0.8
 # told well what parts have in common, so that the share begins low: a tenth, and 0.3 from 240 images on.
 _MATCH = 8
 _SHARE_LEAST, _SHARE_MOST, _SHARE_IMAGES = 0.1, 0.3, 800
+# Where that finds so many images that somebody must have taken parts several times, less is enough: nine tenths of the
+# groups of frames are whole then, which are half of them by the strict rule, and no two parts in one.
+_MANY_COPIES = 0.2
+_LOOSE_AGREEMENT, _LOOSE_SHARE = 0.6, 0.5
 _BLOCK = 256
 # More images than this are compared by so many random projections, to 0.02 of agreement.
 _MANY, _PROJECTIONS = 2000, 512
@@ -51,9 +55,9 @@ class NearCopies:
 
     What all images have in common, their mean and first principal components (position, light, kinds of a product), is
     taken away. What is left is a part's own: grain, scratches, the chance of its surface. Agreement is the correlation
-    in that, in the best of the square's eight positions. No two of the demo's 300 solar cells agree by more than 0.8; a
+    in that, in the best of the square's eight positions. No two of the demo's 300 solar cells are linked; a
     cell and its copy at JPEG quality 50, at +-3 % brightness, halved in size, turned or flipped agree by 0.95 to 1,
-    frames moved by a pixel or two by 0.75 to 0.9.
+    frames moved by a pixel or two by 0.75 to 0.95.
     """
 
     def __init__(self) -> None:
@@ -85,15 +89,20 @@ class NearCopies:
             agreement[rows, start + rows] = -1.0
             lacking[start : start + len(rows)] = 1.0 - np.partition(agreement, count - match, axis=1)[:, count - match]
             nearest[start : start + len(rows)] = agreement.argmax(axis=1)
-            for row, column in np.argwhere(agreement > _AGREEMENT).tolist():
+            for row, column in np.argwhere(agreement > _LOOSE_AGREEMENT).tolist():
                 candidates.append((start + row, column, float(agreement[row, column])))
-        share = min(max(count / _SHARE_IMAGES, _SHARE_LEAST), _SHARE_MOST)
-        found = {
-            (min(one, other), max(one, other))
-            for one, other, agreement in candidates
-            if 1.0 - agreement < share * min(lacking[one], lacking[other])
-        }
-        return Comparison(tuple(sorted(found.union(_equal(images)))), tuple(nearest.tolist()))
+
+        def found(least: float, share: float) -> set[tuple[int, int]]:
+            return {
+                (min(one, other), max(one, other))
+                for one, other, agreement in candidates
+                if agreement > least and 1.0 - agreement < share * min(lacking[one], lacking[other])
+            }
+
+        links = found(_AGREEMENT, min(max(count / _SHARE_IMAGES, _SHARE_LEAST), _SHARE_MOST)).union(_equal(images))
+        if len({place for link in links for place in link}) > _MANY_COPIES * count:
+            links |= found(_LOOSE_AGREEMENT, _LOOSE_SHARE)
+        return Comparison(tuple(sorted(links)), tuple(nearest.tolist()))
 
 
 def _agreements(images: Values) -> Iterator[tuple[int, Values]]:
