@@ -25,7 +25,7 @@ from differnet.extractors import CustomExtractor, Weights, check_own, own_extrac
 from differnet.features import Engine, FeatureExtraction, Sample
 from differnet.features.cache import FeatureCache
 from differnet.flow import DensityModel, build_density_model
-from differnet.images import ImageSource, RegionOfInterest, read_good_images
+from differnet.images import DecodedImage, ImageSource, PixelScale, RegionOfInterest, read_good_images
 from differnet.images.failure import Failure
 from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
@@ -132,6 +132,11 @@ class DifferNet:
         return self._region
 
     @property
+    def pixel_scale(self) -> PixelScale | None:
+        """What becomes black and white of pixels of more than eight bits, as `load_image` takes it."""
+        return None if self._fitted is None else self._fitted.pixel_scale
+
+    @property
     def manifest(self) -> Manifest | None:
         """What the model file says of this model; None until fitted."""
         return None if self._fitted is None else self._fitted.manifest
@@ -219,7 +224,7 @@ class DifferNet:
             labels=groups,
         )
         self._fitted, self._localizer = outcome.model, None
-        self._extraction, self._extractor_sha256 = extraction, sha256
+        self._extraction, self._extractor_sha256 = extraction.on_scale(outcome.model.pixel_scale), sha256
         self.failures, self.view_decision = outcome.failures, outcome.view_decision
         return self
 
@@ -301,7 +306,7 @@ class DifferNet:
         Raises:
             ImageError: If an image cannot be used; `inspect_stream` goes on instead.
         """
-        single = isinstance(images, (str, os.PathLike, bytes, np.ndarray))
+        single = isinstance(images, (str, os.PathLike, bytes, np.ndarray, DecodedImage))
         several: Iterable[ImageSource] = [images] if single else images  # type: ignore[list-item,assignment]
         results = self.inspect_stream(several, all_views=True)
         return np.array([_usable(result).score for result in results], np.float32)
@@ -527,6 +532,7 @@ class DifferNet:
             deviation=chosen.deviation,
             cache=self._cache,
             fingerprint=sha256,
+            scale=None if fitted is None else fitted.pixel_scale,
             engine=self._engine,
         )
         return extraction, sha256
@@ -545,6 +551,6 @@ def _usable(result: _Result | Failure) -> _Result:
 def _as_sources(images: GoodImages) -> list[ImageSource]:
     if isinstance(images, (str, os.PathLike)):
         return list(read_good_images(images).paths)
-    if isinstance(images, (bytes, np.ndarray)):
+    if isinstance(images, (bytes, np.ndarray, DecodedImage)):
         raise DatasetError("Several good images are needed, not one; give a list of arrays, a folder or paths.")
     return list(images)

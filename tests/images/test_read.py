@@ -203,7 +203,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "tiff": (lambda folder: truncated(folder / "cut.tif"), "damaged or truncated"),
     "webp": (lambda folder: truncated(folder / "cut.webp"), ""),
     "corrupt-tiff": (lambda folder: corrupt_tiff(folder / "corrupt.tif"), "damaged or truncated"),
-    "float-tiff": (lambda folder: saved(Image.new("F", (WIDTH, HEIGHT)), folder / "float.tif"), "floating-point"),
+    "float-tiff": (
+        lambda folder: saved(Image.new("F", (WIDTH, HEIGHT), float("nan")), folder / "float.tif"),
+        "no numbers",
+    ),
     "dot": (lambda folder: saved(Image.new("RGB", (1, 1)), folder / "dot.png"), "1 x 1"),
     "strip": (lambda folder: saved(Image.new("RGB", (10_000, 3)), folder / "strip.png"), "10000 x 3"),
     "missing": (lambda folder: folder / "missing.png", "no such file"),

@@ -43,6 +43,7 @@ def test_the_columns_are_the_keys_in_order_and_the_source_is_called_path(calibra
         "model_id",
         "milliseconds",
         "views",
+        "unlike",
     )
     assert row["path"] == "part.png"
     assert {name: row[name] for name in ABOUT if name != "source"} == {

@@ -17,9 +17,11 @@ from PIL import Image
 
 from differnet.errors import ImageError as DifferNetImageError
 from differnet.images import load_image as differnet_load
+from differnet_runtime.deep import PixelScale
 from differnet_runtime.errors import ImageError
 from differnet_runtime.header import read_header
 from differnet_runtime.images import DEFAULT_MAX_PIXELS, load_image
+from tests.images.files import FILES
 from tests.images.test_read import UNUSABLE, write_png_header
 
 HEIGHT, WIDTH = 24, 36
@@ -94,6 +96,24 @@ def test_files_of_other_kinds() -> None:
     for suffix in (".png", ".tif"):
         deep = np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]])
         assert_same(cv2.imencode(suffix, deep)[1].tobytes())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_table_of_files(name: str) -> None:
+    file = FILES[name]
+    if file.expected is None:
+        with pytest.raises(DifferNetImageError) as expected:
+            differnet_load(file.content())
+        with pytest.raises(ImageError) as raised:
+            load_image(file.content())
+        assert file.refusal in str(raised.value)
+        assert str(raised.value) == str(expected.value)
+        return
+    scale = None if file.scale is None else PixelScale(file.scale.eight, file.scale.integer, file.scale.floating)
+    read = load_image(file.content(), scale=scale)
+    np.testing.assert_array_equal(read, differnet_load(file.content(), scale=file.scale))
+    shown = file.expected if file.expected.ndim == 3 else np.repeat(file.expected[:, :, None], 3, axis=2)
+    assert np.abs(read.astype(int) - shown).max() <= file.tolerance
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

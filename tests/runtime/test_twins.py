@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from dataclasses import fields
 
@@ -16,6 +17,13 @@ import differnet_runtime.collect
 def test_images_are_collected_by_the_same_text() -> None:
     text = inspect.getsource(differnet.images.collect)
     assert inspect.getsource(differnet_runtime.collect) == text.replace("differnet.errors", "differnet_runtime.errors")
+
+
+@pytest.mark.parametrize("name", ["deep", "header", "likeness"])
+def test_images_are_read_by_the_same_text(name: str) -> None:
+    ours, theirs = (importlib.import_module(f"{room}.{name}") for room in ("differnet.images", "differnet_runtime"))
+    text = inspect.getsource(ours).replace("differnet.images.", "differnet_runtime.")
+    assert inspect.getsource(theirs) == text
 
 
 @pytest.mark.parametrize("name", ["Verdict", "Failure"])

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inspector = Inspector(options.model, threads=options.threads)
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
+    unlike: dict[str, list[str]] = {}
     with ExitStack() as stack:
         sinks: list[_Sink] = []
         if options.csv:
@@ -64,17 +65,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(result, Failure):
                 failures.append(result)
                 continue
+            unlike.setdefault(result.unlike or "", []).append(result.source)
             for sink in sinks:
                 sink(result.to_dict())
     if options.json:
         skipped = [failure.to_dict() for failure in failures]
         document = {"model": str(options.model), "images": rows, "skipped": skipped}
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    unlike.pop("", None)
+    _tell(unlike, failures)
+    return _EXIT_FAILED if failures else 0
+
+
+def _tell(unlike: Mapping[str, Sequence[str]], failures: Sequence[Failure]) -> None:
+    for what, sources in unlike.items():
+        _say(f"warning: {len(sources)} image(s) are unlike the training images: {what} ({sources[0]}).")
     for failure in failures:
         _say(f"warning: {failure}")
     if failures:
         _say(f"{len(failures)} image(s) skipped.")
-    return _EXIT_FAILED if failures else 0
 
 
 def run() -> None:

@@ -1,8 +1,9 @@
-"""What the first bytes of an image file tell: format and size, before anything is decoded."""
+"""What the first bytes of an image file tell: format, size and numbers, before anything is decoded."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,9 +17,26 @@ _JPEG_SCAN = 0xDA
 # Frame headers, of all ways of coding; the four left out are other segments.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
-_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_EXTRA_SAMPLES = 256, 257, 338
-_TIFF_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
+_TIFF_TAGS = frozenset({_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT})
 _UNASSOCIATED_ALPHA = 2
+_MIN_IS_WHITE = 0
+# What every decoder has; the others' names are for the message.
+_TIFF_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946})
+_OTHER_COMPRESSIONS = {
+    6: "old-style JPEG",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+_LAB = frozenset({8, 9, 10})
+_SIGNED, _FLOATING, _COMPLEX = 2, 3, (5, 6)
 
 
 @dataclass(frozen=True)
@@ -30,12 +48,27 @@ class Header:
         width: As stored, in pixels.
         height: As stored, in pixels.
         alpha_offset: Of a TIFF with transparency beside full colours: where the byte lies that says so.
+        bits: Of a value.
+        is_signed: Whether values are integers with a sign.
+        is_floating: Whether values are floating-point numbers.
+        is_inverted: Whether the smallest value is white, in a TIFF.
+        refusal: Why it is not read, though it is a sound file; empty if it is.
     """
 
     format: Format
     width: int
     height: int
     alpha_offset: int | None = None
+    bits: int = 8
+    is_signed: bool = False
+    is_floating: bool = False
+    is_inverted: bool = False
+    refusal: str = ""
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether values are other than unsigned integers of up to eight bits."""
+        return self.bits > 8 or self.is_signed or self.is_floating
 
 
 def read_header(content: bytes) -> Header | None:
@@ -49,7 +82,8 @@ def read_header(content: bytes) -> Header | None:
     """
     try:
         if content.startswith(_PNG):
-            return Header("PNG", *struct.unpack_from(">II", content, 16))
+            width, height, bits = struct.unpack_from(">IIB", content, 16)
+            return Header("PNG", width, height, bits=bits)
         if content.startswith(b"\xff\xd8\xff"):
             return _jpeg(content)
         if content.startswith(b"BM"):
@@ -96,23 +130,57 @@ def _bmp(content: bytes) -> Header:
 
 def _tiff(content: bytes) -> Header:
     order = "<" if content.startswith(b"II") else ">"
+    found: dict[int, tuple[int, ...]] = {}
+    alpha_offset = None
+    for tag, kind, offset, values in _tiff_entries(content, order):
+        # Of a size that is said twice, decoders may take either.
+        found[tag] = max(found[tag], values) if tag in found and tag in (_WIDTH, _HEIGHT) else values
+        if tag == _EXTRA_SAMPLES and kind == 3 and values[:1] == (_UNASSOCIATED_ALPHA,):
+            alpha_offset = offset + (0 if order == "<" else 1)
+    if _WIDTH not in found or _HEIGHT not in found:
+        raise ValueError("it does not say its size")
+
+    def first(tag: int, default: int) -> int:
+        return found[tag][0] if found.get(tag) else default
+
+    compression, photometric, numbers = first(_COMPRESSION, 1), first(_PHOTOMETRIC, 1), first(_SAMPLE_FORMAT, 1)
+    refusal = ""
+    if compression not in _TIFF_COMPRESSIONS:
+        name = _OTHER_COMPRESSIONS.get(compression, f"number {compression}")
+        refusal = f"its TIFF compression ({name}) is not supported; save it uncompressed, or with LZW or Deflate"
+    elif photometric in _LAB:
+        refusal = "its colours are CIE L*a*b*, which is not supported; save it as RGB"
+    elif numbers in _COMPLEX:
+        refusal = "its values are complex numbers, which is not supported; save their magnitude"
+    return Header(
+        "TIFF",
+        first(_WIDTH, 0),
+        first(_HEIGHT, 0),
+        alpha_offset,
+        max(found.get(_BITS) or (1,)),
+        numbers == _SIGNED,
+        numbers == _FLOATING,
+        photometric == _MIN_IS_WHITE,
+        refusal,
+    )
+
+
+def _tiff_entries(content: bytes, order: str) -> Iterator[tuple[int, int, int, tuple[int, ...]]]:
+    """Tag, type, place of the values, and the values, up to four, of what is needed of the first page."""
     big = content[2:4].strip(b"\0") == b"+"
-    (directory,) = struct.unpack_from(order + ("Q" if big else "I"), content, 8 if big else 4)
+    word, room = ("Q", 8) if big else ("I", 4)
+    (directory,) = struct.unpack_from(order + word, content, 8 if big else 4)
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), content, directory)
     entry, start = (20, directory + 8) if big else (12, directory + 2)
-    values: dict[int, int] = {}
-    alpha_offset = None
     for place in range(start, start + entry * min(count, 4096), entry):
         tag, kind = struct.unpack_from(order + "HH", content, place)
-        if tag not in (_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_EXTRA_SAMPLES) or kind not in _TIFF_FORMATS:
+        if tag not in _TIFF_TAGS or kind not in _TIFF_TYPES:
             continue
-        offset = place + (12 if big else 8)
-        (values[tag],) = struct.unpack_from(order + _TIFF_FORMATS[kind], content, offset)
-        if tag == _TIFF_EXTRA_SAMPLES and kind == 3 and values[tag] == _UNASSOCIATED_ALPHA:
-            alpha_offset = offset + (0 if order == "<" else 1)
-    if _TIFF_WIDTH not in values or _TIFF_HEIGHT not in values:
-        raise ValueError("it does not say its size")
-    return Header("TIFF", values[_TIFF_WIDTH], values[_TIFF_HEIGHT], alpha_offset)
+        (length,) = struct.unpack_from(order + word, content, place + 4)
+        offset = place + 4 + room
+        if length * struct.calcsize(order + _TIFF_TYPES[kind]) > room:
+            (offset,) = struct.unpack_from(order + word, content, offset)
+        yield tag, kind, offset, struct.unpack_from(f"{order}{min(length, 4)}{_TIFF_TYPES[kind]}", content, offset)
 
 
 def _webp(content: bytes) -> Header:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from differnet_runtime.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet_runtime.errors import ImageError
 from differnet_runtime.header import Header, read_header
 
-__all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "ImageSource", "as_rgb", "load_image"]
+__all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "DecodedImage", "ImageSource", "as_rgb", "decode_image", "load_image"]
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any]
 """What an image can be given as: a path, the content of a file, or an array (see `as_rgb`)."""
@@ -25,19 +27,35 @@ MIN_SIDE = 16
 """Shortest side accepted, in pixels; anything smaller holds no texture to judge."""
 
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
-_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
 
-def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image that was read.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), RGB.
+        depth: In what numbers it came.
+    """
+
+    pixels: NDArray[np.uint8]
+    depth: Depth = field(default_factory=Depth)
+
+
+def load_image(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: PixelScale | None = None
+) -> NDArray[np.uint8]:
     """Read an image given as a path, as the content of a file, or as an array.
 
-    Grey, palette and alpha images become RGB (alpha is dropped). Of 16-bit values the high byte is kept. Orientation
-    (EXIF) is applied. Of a file with several pages, the first is read. The pixel count is checked before anything is
-    decoded, and the content decides on the format, not the name.
+    Grey, palette and alpha images become RGB (alpha is dropped). Orientation (EXIF) is applied. Of a file with several
+    pages, the first is read. The pixel count is checked before anything is decoded, and the content decides on the
+    format, not the name.
 
     Args:
         source: The image.
         max_pixels: Refuse images with more pixels than this.
+        scale: What becomes black and white of values of more than eight bits; None keeps the high byte of 16 bits, so
+            that 0..65535 becomes 0..255, and takes floating-point values by their natural range.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB.
@@ -45,10 +63,21 @@ def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
     Raises:
         ImageError: If the image cannot be read or is too small or too large.
     """
+    return decode_image(source, max_pixels=max_pixels, scale=scale).pixels
+
+
+def decode_image(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: PixelScale | None = None
+) -> DecodedImage:
+    """Read an image as `load_image` does, and tell in what numbers it came.
+
+    Raises:
+        ImageError: If the image cannot be read or is too small or too large.
+    """
     if isinstance(source, np.ndarray):
-        return as_rgb(source, max_pixels=max_pixels)
+        return _of_array(source, max_pixels, scale)
     if isinstance(source, bytes):
-        return _decoded(source, "the image", max_pixels)
+        return _decoded(source, "the image", max_pixels, scale)
     file = Path(source)
     try:
         # Read by Python: OpenCV does not open every file name.
@@ -63,16 +92,19 @@ def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
         raise ImageError(f"{file}: permission denied; make the file readable.") from None
     except OSError as error:
         raise ImageError(f"{file}: cannot be read ({error.strerror or error}); replace the file.") from None
-    return _decoded(content, str(file), max_pixels)
+    return _decoded(content, str(file), max_pixels, scale)
 
 
-def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+def as_rgb(
+    array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: PixelScale | None = None
+) -> NDArray[np.uint8]:
     """Turn an array into an RGB image.
 
     Args:
         array: Shape (height, width), (height, width, 1), (height, width, 3) RGB or (height, width, 4) RGBA;
-            uint8 in 0..255, uint16 in 0..65535, bool, or floats in [0, 1].
+            uint8 in 0..255, uint16 in 0..65535, int8 or int16, bool, or floats, in [0, 1] unless `scale` says more.
         max_pixels: Refuse images with more pixels than this.
+        scale: As for `load_image`.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB. A uint8 RGB input is returned without a copy.
@@ -80,6 +112,11 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     Raises:
         ImageError: If the shape, the dtype or the values are none of the above.
     """
+    return _of_array(array, max_pixels, scale).pixels
+
+
+def _of_array(array: NDArray[Any], max_pixels: int, scale: PixelScale | None) -> DecodedImage:
+    depth = Depth()
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
@@ -90,30 +127,45 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     array = array[:, :, :3]
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
-    elif array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
-    elif np.issubdtype(array.dtype, np.floating):
+    elif array.dtype in (np.uint16, np.int16, np.int8) or np.issubdtype(array.dtype, np.floating):
+        learnt = None if scale is None else scale.floating
         # Written so that NaN fails it too.
-        if not (float(array.min()) >= 0.0 and float(array.max()) <= 1.0):
+        in_unit = array.dtype.kind != "f" or (float(array.min()) >= 0.0 and float(array.max()) <= 1.0)
+        if not in_unit and (learnt is None or not np.isfinite(array).all()):
             raise ImageError("A float image array must hold values in [0, 1] and no NaN; divide it by its full scale.")
-        array = np.rint(array * 255.0).astype(np.uint8)
+        array, depth = eight_bit_pixels(array, scale)
     elif array.dtype != np.uint8:
-        raise ImageError(f"An image array must be uint8, uint16, bool or float, not {array.dtype}; convert it.")
+        raise ImageError(f"An image array must be uint8, uint16, int16, bool or float, not {array.dtype}; convert it.")
     if array.shape[2] == 1:
         array = np.repeat(array, 3, axis=2)
-    return np.ascontiguousarray(array)
+    return DecodedImage(np.ascontiguousarray(array), depth)
 
 
-def _decoded(content: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decoded(content: bytes, name: str, max_pixels: int, scale: PixelScale | None) -> DecodedImage:
+    if not content:
+        raise ImageError(f"{name}: is empty, so it is not a {_FORMAT_NAMES} image; replace the file.")
     try:
         header = read_header(content)
         if header is None:
             raise ImageError(f"{name}: is not a {_FORMAT_NAMES} image; remove it or convert it.")
         _check_size(header.width, header.height, max_pixels, name=name)
-        return _pixels(content, header)
+        if header.refusal:
+            raise ImageError(f"{name}: {header.refusal}.")
+        if not header.is_deep:
+            return DecodedImage(_pixels(content, header))
+        values = decode_deep(content, header.alpha_offset)
     except (ValueError, cv2.error) as error:
         reason = "OpenCV cannot decode it" if isinstance(error, cv2.error) else error
         raise ImageError(f"{name}: the image is damaged or truncated ({reason}); replace the file.") from None
+    try:
+        pixels, depth = eight_bit_pixels(values, scale)
+    except ValueError as error:
+        raise ImageError(f"{name}: cannot be read, since {error}; save it in another format.") from None
+    if header.is_inverted:
+        pixels = np.uint8(255) - pixels
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    return DecodedImage(np.ascontiguousarray(pixels), depth)
 
 
 def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
@@ -122,22 +174,10 @@ def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
         # Called premultiplied, colours come as they are; otherwise OpenCV would multiply them by the transparency.
         encoded = encoded.copy()
         encoded[header.alpha_offset] = 1
-    decoded = cv2.imdecode(encoded, _COLOUR)
-    if decoded is None and header.format == "TIFF":
-        decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)  # 32 bits a value, which _COLOUR does not take
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
-    if np.issubdtype(decoded.dtype, np.floating):
-        raise ValueError("floating-point pixels have no known range")
-    if decoded.dtype.itemsize > 1:
-        if decoded.max() > 65535 or decoded.min() < 0:
-            raise ValueError("its values need more than 16 bits")
-        decoded = (decoded.astype(np.uint16) >> 8).astype(np.uint8)
-    if decoded.ndim == 2:
-        decoded = decoded[:, :, None]
-    if decoded.shape[2] == 1:
-        return np.repeat(decoded, 3, axis=2)
-    return np.ascontiguousarray(decoded[:, :, 2::-1])
+    return np.ascontiguousarray(decoded[:, :, ::-1])
 
 
 def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:

@@ -17,7 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from differnet_runtime.errors import ImageError, ModelFileError, NoMapError
-from differnet_runtime.images import DEFAULT_MAX_PIXELS, ImageSource, load_image
+from differnet_runtime.images import DEFAULT_MAX_PIXELS, DecodedImage, ImageSource, decode_image
+from differnet_runtime.likeness import TrainingImages
 from differnet_runtime.verdict import Decision, Failure, Verdict
 
 __all__ = ["Inspector"]
@@ -71,6 +72,8 @@ class Inspector:
         self._max_pixels = max_pixels
         self._size: list[int] | None = self.about["image_size"]
         self._outputs: list[str] = self.about["outputs"]
+        seen = self.manifest["training"].get("seen")
+        self._seen = None if seen is None else TrainingImages.from_dict(seen)
         calibration = self.manifest.get("calibration")
         self.threshold: float | None = None if calibration is None else float(calibration["threshold"])
         # Without the map where it is not asked for.
@@ -106,13 +109,13 @@ class Inspector:
             In the order of the input, the verdict on an image or why there is none.
         """
         before = time.perf_counter()
-        for source, pixels in self._read_ahead(images):
-            if isinstance(pixels, Failure):
-                yield pixels
+        for source, image in self._read_ahead(images):
+            if isinstance(image, Failure):
+                yield image
                 continue
-            outputs = self._run(pixels, [name for name in self._outputs if name != "map"])
+            outputs = self._run(image.pixels, [name for name in self._outputs if name != "map"])
             now = time.perf_counter()
-            yield self._verdict(source, pixels, outputs, round(1000 * (now - before), 3))
+            yield self._verdict(source, image, outputs, round(1000 * (now - before), 3))
             before = time.perf_counter()
 
     def explain(self, image: ImageSource) -> NDArray[np.float32]:
@@ -131,14 +134,16 @@ class Inspector:
         """
         if not self.has_map:
             raise NoMapError("The file was exported without heat maps; export the model again, with --map.")
-        outputs = self._run(self._load(image), ["map"])
+        outputs = self._run(self._load(image).pixels, ["map"])
         return cast("NDArray[np.float32]", outputs["map"])
 
-    def _load(self, source: ImageSource) -> NDArray[np.uint8]:
-        image = load_image(source, max_pixels=self._max_pixels)
-        if self._size is not None and [image.shape[1], image.shape[0]] != self._size:
+    def _load(self, source: ImageSource) -> DecodedImage:
+        scale = None if self._seen is None else self._seen.scale
+        image = decode_image(source, max_pixels=self._max_pixels, scale=scale)
+        height, width = image.pixels.shape[:2]
+        if self._size is not None and [width, height] != self._size:
             raise ImageError(
-                f"The image has {image.shape[1]} x {image.shape[0]} pixels, the region of interest was made for "
+                f"The image has {width} x {height} pixels, the region of interest was made for "
                 f"{self._size[0]} x {self._size[1]}; give images of that size."
             )
         return image
@@ -147,8 +152,9 @@ class Inspector:
         return dict(zip(names, self._session.run(names, {"image": image}, self._run_options), strict=True))
 
     def _verdict(
-        self, source: str, image: NDArray[np.uint8], outputs: Mapping[str, NDArray[Any]], milliseconds: float
+        self, source: str, image: DecodedImage, outputs: Mapping[str, NDArray[Any]], milliseconds: float
     ) -> Verdict:
+        height, width = image.pixels.shape[:2]
         judged = self.threshold is not None
         return Verdict(
             source=source,
@@ -157,15 +163,16 @@ class Inspector:
             margin=float(outputs["margin"]) if judged else None,
             p_value=float(outputs["p_value"]) if judged else None,
             decision=_DECISIONS[int(outputs["decision"])] if judged else None,
-            width=image.shape[1],
-            height=image.shape[0],
+            width=width,
+            height=height,
             model_id=self.manifest["model_id"],
             milliseconds=milliseconds,
             views=self.about["views"],
+            unlike=None if self._seen is None else self._seen.unlike(width, height, image.depth),
         )
 
-    def _read_ahead(self, images: Iterable[ImageSource]) -> Iterator[tuple[str, NDArray[np.uint8] | Failure]]:
-        def read(item: tuple[int, ImageSource]) -> tuple[str, NDArray[np.uint8] | Failure]:
+    def _read_ahead(self, images: Iterable[ImageSource]) -> Iterator[tuple[str, DecodedImage | Failure]]:
+        def read(item: tuple[int, ImageSource]) -> tuple[str, DecodedImage | Failure]:
             name = _describe(item[1], item[0])
             try:
                 return name, self._load(item[1])
@@ -174,7 +181,7 @@ class Inspector:
 
         remaining = enumerate(images)
         with ThreadPoolExecutor(1, thread_name_prefix="differnet-read") as pool:
-            pending: deque[Future[tuple[str, NDArray[np.uint8] | Failure]]] = deque()
+            pending: deque[Future[tuple[str, DecodedImage | Failure]]] = deque()
             try:
                 for item in itertools.islice(remaining, _READ_AHEAD):
                     pending.append(pool.submit(read, item))

@@ -26,6 +26,7 @@ class Verdict:
         model_id: Tells models apart that could score differently: 12 hexadecimal digits.
         milliseconds: Time from the verdict before it (or from the start) to this one, reading included.
         views: Number of views that were scored.
+        unlike: What the image has unlike the training images, such as another size or bit depth; None if nothing.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Verdict:
     model_id: str
     milliseconds: float
     views: int = 1
+    unlike: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values, the source under the name ``path``."""

@@ -1,18 +1,20 @@
-"""What several commands say of a calibration, and of test images."""
+"""What several commands say of a calibration, and of images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from differnet.cli.console import say
+from differnet.cli.console import say, warn
 
 if TYPE_CHECKING:
     from differnet.detector import DifferNet
     from differnet.images import LabelledImage
+    from differnet.inspection.verdict import Verdict
 
-__all__ = ["calibration_sentence", "calibration_summary", "say_masks"]
+__all__ = ["UnlikeImages", "calibration_sentence", "calibration_summary", "pixel_scale_sentence", "say_masks"]
 
+_KINDS = 3
 _SOURCES = {
     "held-out": "good images held out of training",
     "cross-fitted": "good images, each scored by a flow that did not see it",
@@ -68,3 +70,37 @@ def say_masks(images: Sequence[LabelledImage]) -> None:
         say(f"no mask was found of any of the {len(defective)} defective images; heat maps are not measured.")
     else:
         say(f"no mask was found of {len(without)} of {len(defective)} defective images, such as {without[0].path}.")
+
+
+class UnlikeImages:
+    """Counts the images that are unlike the training images, and tells of them at the end."""
+
+    def __init__(self) -> None:
+        self._images = self._unlike = 0
+        self._first: dict[str, str] = {}
+
+    def add(self, verdict: Verdict) -> None:
+        """Take note of an image."""
+        self._images += 1
+        if verdict.unlike is not None:
+            self._unlike += 1
+            if len(self._first) < _KINDS:
+                self._first.setdefault(verdict.unlike, verdict.source)
+
+    def warn(self) -> None:
+        """Warn, if there were any."""
+        if self._unlike:
+            said = "; ".join(f"{unlike} ({source})" for unlike, source in self._first.items())
+            warn(f"{self._unlike} of {self._images} image(s) are unlike the training images: {said}.")
+
+
+def pixel_scale_sentence(model: DifferNet) -> str:
+    """On what scale pixels of more than eight bits are read; empty where that is the usual one."""
+    scale = model.pixel_scale
+    if scale is None:
+        return ""
+    ranges = [each for each in (scale.integer, scale.floating) if each is not None and each != (0.0, 65535.0)]
+    if not ranges:
+        return ""
+    said = " and ".join(f"values {black:g} to {white:g}" for black, white in ranges)
+    return f"pixels of more than eight bits are read on the scale of the training images: {said} become black to white."

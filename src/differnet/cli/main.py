@@ -94,6 +94,8 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
+    # What OpenCV says of damaged images on stderr, each image's own sentence says already.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     keep_freed_memory()
     # What Pillow has to say of odd metadata is of no use to anybody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")

@@ -135,7 +135,7 @@ def compare(
     least = 1.0 if model.settings.scoring.local else 0.0
     for index, source in enumerate(images):
         try:
-            image = load_image(source)
+            image = load_image(source, scale=reference.pixel_scale)
             if reference.region is not None:
                 reference.region.crop(image)
         except ImageError as error:

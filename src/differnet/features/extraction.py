@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -17,7 +18,14 @@ from differnet.features.describer import Describer
 from differnet.features.network import Engine, FeatureNetwork
 from differnet.features.sample import Sample
 from differnet.features.streaming import stream_groups
-from differnet.images import ImageSource, RegionOfInterest, load_image
+from differnet.images import (
+    ImageSource,
+    PixelScale,
+    RegionOfInterest,
+    ScaleSource,
+    TrainingLook,
+    decode_image,
+)
 from differnet.images.failure import Failure, describe
 from differnet.views import View, apply_views, resize
 
@@ -47,6 +55,7 @@ class FeatureExtraction:
         cache: Keeps features from one run to the next; None computes them anew.
         fingerprint: Of the extractor's weights, by which the cache tells features apart.
         most_bytes: A bank of more than this is kept in a temporary file, mapped into memory.
+        scale: What becomes black and white of pixels of more than eight bits, see `differnet.images.read_image`.
         engine: What runs the network on a CPU: ``openvino``, which is quicker; ``torch``; or ``auto``, the former where
             it is installed and can. Features agree in six digits. A GPU, gradients, bfloat16, several scales, and a
             few views of a lone image, for which compiling does not pay, are always torch's.
@@ -54,6 +63,7 @@ class FeatureExtraction:
     Attributes:
         network: From pixels to features and cells.
         region: The region of interest.
+        scale: Of the pixels.
 
     Raises:
         SettingsError: If OpenVINO is asked for, and is not installed or cannot do this.
@@ -73,6 +83,7 @@ class FeatureExtraction:
         cache: FeatureCache | None = None,
         fingerprint: str = "",
         most_bytes: int = _MOST_BYTES,
+        scale: PixelScale | None = None,
         engine: Engine = "auto",
     ) -> None:
         self.network = FeatureNetwork(
@@ -87,6 +98,8 @@ class FeatureExtraction:
             engine=engine,
         )
         self.region = region
+        self.scale: ScaleSource = scale
+        self._look: TrainingLook | None = None
         self._cache = cache
         self._most_bytes = most_bytes
 
@@ -134,6 +147,18 @@ class FeatureExtraction:
     def features(self) -> int:
         """Number of features, d."""
         return self.network.features
+
+    def on_scale(self, scale: PixelScale | None) -> FeatureExtraction:
+        """The same network for images on another scale."""
+        other = copy.copy(self)
+        other.scale, other._look = scale, None
+        return other
+
+    def watched_by(self, look: TrainingLook) -> FeatureExtraction:
+        """The same network for images to learn from, whose scale and sizes are found out on the way."""
+        other = copy.copy(self)
+        other.scale, other._look = look.scale, look
+        return other
 
     def describe(self, pixels: NDArray[np.uint8], describer: Describer) -> Any:  # noqa: ANN401 - the describer's cells
         """See `FeatureNetwork.describe`."""
@@ -245,14 +270,17 @@ class FeatureExtraction:
         """
         name = describe(source, index) if name is None else name
         try:
-            image = load_image(source)
+            decoded = decode_image(source, scale=self.scale)
+            image = decoded.pixels
+            if self._look is not None:
+                self._look.note(image.shape[1], image.shape[0], decoded.depth)
             cropped = image if self.region is None else self.region.crop(image)
         except ImageError as error:
             return Failure(name, str(error))
         chosen = views(index) if callable(views) else views
         pixels = resize(cropped, self.network.size)
         kept = image if with_image else None
-        sample = Sample(index, name, image.shape[1], image.shape[0], chosen, pixels, image=kept)
+        sample = Sample(index, name, image.shape[1], image.shape[0], chosen, pixels, depth=decoded.depth, image=kept)
         if self._find(sample, cells) or self.network.device.type != "cpu":
             return sample
         sample.turned = apply_views(pixels, chosen)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.features.describer import Cells
+from differnet.images import Depth
 from differnet.views import View
 
 __all__ = ["Sample", "Stopwatch"]
@@ -61,6 +62,7 @@ class Sample:
         height: Height of the original image, in pixels.
         views: Its first V views: those whose features come at once.
         pixels: uint8 (size, size, 3), the image as it was resized.
+        depth: In what numbers the image came.
         image: uint8 (height, width, 3), the original; None unless it was asked for, since it is large.
         turned: uint8 (V, size, size, 3), its views, while the network needs them.
         key: Under which the cache keeps what the network says of it.
@@ -78,6 +80,7 @@ class Sample:
     height: int
     views: Sequence[View]
     pixels: NDArray[np.uint8]
+    depth: Depth = field(default_factory=Depth)
     image: NDArray[np.uint8] | None = None
     turned: NDArray[np.uint8] | None = None
     key: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from differnet.images import ImageSource
+from differnet.images import DecodedImage, ImageSource
 
 __all__ = ["Failure", "describe"]
 
@@ -36,4 +36,4 @@ def describe(source: ImageSource, index: int) -> str:
     """Name an image for a message or a table: its path, or its place in the input."""
     if isinstance(source, np.ndarray):
         return f"array[{index}]"
-    return f"image[{index}]" if isinstance(source, bytes) else str(source)
+    return f"image[{index}]" if isinstance(source, (bytes, DecodedImage)) else str(source)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from differnet.images.hashed_file import HashedFile
-from differnet.images.read import ImageSource
+from differnet.images.read import DecodedImage, ImageSource
 from differnet.images.region_of_interest import RegionOfInterest
 
 __all__ = ["data_fingerprint", "region_fingerprint"]
@@ -27,6 +27,8 @@ def data_fingerprint(sources: Iterable[ImageSource]) -> str:
             continue
         if isinstance(source, np.ndarray):
             content = str((source.shape, source.dtype)).encode() + source.tobytes()
+        elif isinstance(source, DecodedImage):
+            content = str(source.pixels.shape).encode() + source.pixels.tobytes()
         elif isinstance(source, bytes):
             content = source
         else:

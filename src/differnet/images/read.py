@@ -6,20 +6,51 @@ import io
 import os
 import stat
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from differnet.errors import ImageError
+from differnet.images.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet.images.hashed_file import HashedFile
+from differnet.images.header import read_header
 
-__all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "ImageSource", "as_rgb", "load_image", "read_image"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "MIN_SIDE",
+    "DecodedImage",
+    "ImageSource",
+    "ScaleSource",
+    "as_rgb",
+    "decode_image",
+    "load_image",
+    "read_image",
+]
 
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any]
-"""What an image can be given as: a path, the content of a file, or an array (see `as_rgb`)."""
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image that was read.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), RGB.
+        depth: In what numbers it came.
+    """
+
+    pixels: NDArray[np.uint8]
+    depth: Depth = field(default_factory=Depth)
+
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any] | DecodedImage
+"""What an image can be given as: a path, the content of a file, an array (see `as_rgb`), or one that was read."""
+
+ScaleSource: TypeAlias = PixelScale | Callable[[], PixelScale] | None
+"""A scale of pixels of more than eight bits, or what finds it when the first such image comes."""
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Largest image decoded by default, in pixels: a 100 MP camera passes, a decompression bomb does not."""
@@ -31,15 +62,20 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 # Pillow keeps its limit in a module variable, and images are read in several threads.
 _PILLOW_LIMIT = threading.Lock()
-_SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+_DEEP_PNG = 16
+_HEAD_BYTES = 26
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+def load_image(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: ScaleSource = None
+) -> NDArray[np.uint8]:
     """Read an image given as a path, as the content of a file, or as an array.
 
     Args:
         source: A path (see `read_image`), the content of such a file, or an array (see `as_rgb`).
         max_pixels: Refuse images with more pixels than this.
+        scale: As for `read_image`.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB.
@@ -47,23 +83,39 @@ def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
     Raises:
         ImageError: If the image cannot be read or is too small or too large.
     """
+    return decode_image(source, max_pixels=max_pixels, scale=scale).pixels
+
+
+def decode_image(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: ScaleSource = None
+) -> DecodedImage:
+    """Read an image as `load_image` does, and tell in what numbers it came.
+
+    Raises:
+        ImageError: If the image cannot be read or is too small or too large.
+    """
+    if isinstance(source, DecodedImage):
+        return source
     if isinstance(source, np.ndarray):
-        return as_rgb(source, max_pixels=max_pixels)
+        return _of_array(source, max_pixels, scale)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), "the image", max_pixels)
-    return read_image(source, max_pixels=max_pixels)
+        return _decode(io.BytesIO(source), "the image", max_pixels, scale)
+    return _read(source, max_pixels, scale)
 
 
-def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+def read_image(
+    path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: ScaleSource = None
+) -> NDArray[np.uint8]:
     """Decode an image file.
 
-    Grey, palette and alpha images become RGB (alpha is dropped, as the official code does). Of 16-bit values
-    the high byte is kept, so that 0..65535 becomes 0..255. JPEG orientation (EXIF) is applied. Of a file with several
-    pages, the first is read. The pixel count is checked before anything is decoded.
+    Grey, palette and alpha images become RGB (alpha is dropped, as the official code does). JPEG orientation (EXIF) is
+    applied. Of a file with several pages, the first is read. The pixel count is checked before anything is decoded.
 
     Args:
         path: PNG, JPEG, BMP, TIFF or WebP file; the content decides, not the name. A `HashedFile` is read whole.
         max_pixels: Refuse images with more pixels than this.
+        scale: What becomes black and white of values of more than eight bits; None keeps the high byte of 16 bits, so
+            that 0..65535 becomes 0..255, and takes floating-point values by their natural range.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB.
@@ -71,12 +123,16 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     Raises:
         ImageError: If the file is missing, not an image, damaged, too small or too large.
     """
+    return _read(path, max_pixels, scale).pixels
+
+
+def _read(path: str | os.PathLike[str], max_pixels: int, scale: ScaleSource) -> DecodedImage:
     file = Path(path)
     try:
         mode = file.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe may never end
             raise ImageError(f"{file}: is not an ordinary file; give the file of an image.")
-        return _decode(path if isinstance(path, HashedFile) else file, str(file), max_pixels)
+        return _decode(path if isinstance(path, HashedFile) else file, str(file), max_pixels, scale)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file; check the path.") from None
     except IsADirectoryError:
@@ -90,13 +146,16 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         raise ImageError(f"{file}: cannot be read ({reason}); check the path.") from None
 
 
-def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+def as_rgb(
+    array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS, scale: ScaleSource = None
+) -> NDArray[np.uint8]:
     """Turn an array into an RGB image.
 
     Args:
         array: Shape (height, width), (height, width, 1), (height, width, 3) RGB or (height, width, 4) RGBA;
-            uint8 in 0..255, uint16 in 0..65535, bool, or floats in [0, 1].
+            uint8 in 0..255, uint16 in 0..65535, int8 or int16, bool, or floats, in [0, 1] unless `scale` says more.
         max_pixels: Refuse images with more pixels than this.
+        scale: As for `read_image`.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB. A uint8 RGB input is returned without a copy.
@@ -104,6 +163,11 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     Raises:
         ImageError: If the shape, the dtype or the values are none of the above.
     """
+    return _of_array(array, max_pixels, scale).pixels
+
+
+def _of_array(array: NDArray[Any], max_pixels: int, scale: ScaleSource) -> DecodedImage:
+    depth = Depth()
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
@@ -114,26 +178,29 @@ def as_rgb(array: NDArray[Any], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     array = array[:, :, :3]
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
-    elif array.dtype == np.uint16:
-        array = _sixteen_to_eight(array)
-    elif np.issubdtype(array.dtype, np.floating):
+    elif array.dtype in (np.uint16, np.int16, np.int8) or np.issubdtype(array.dtype, np.floating):
+        scale = scale() if callable(scale) else scale
+        learnt = None if scale is None else scale.floating
         # Written so that NaN fails it too.
-        if not (float(array.min()) >= 0.0 and float(array.max()) <= 1.0):
+        in_unit = array.dtype.kind != "f" or (float(array.min()) >= 0.0 and float(array.max()) <= 1.0)
+        if not in_unit and (learnt is None or not np.isfinite(array).all()):
             raise ImageError("A float image array must hold values in [0, 1] and no NaN; divide it by its full scale.")
-        array = np.rint(array * 255.0).astype(np.uint8)
+        array, depth = eight_bit_pixels(array, scale)
     elif array.dtype != np.uint8:
-        raise ImageError(f"An image array must be uint8, uint16, bool or float, not {array.dtype}; convert it.")
+        raise ImageError(f"An image array must be uint8, uint16, int16, bool or float, not {array.dtype}; convert it.")
     if array.shape[2] == 1:
         array = np.repeat(array, 3, axis=2)
-    return np.ascontiguousarray(array)
+    return DecodedImage(np.ascontiguousarray(array), depth)
 
 
-def _decode(file: Path | HashedFile | io.BytesIO, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(file: Path | HashedFile | io.BytesIO, name: str, max_pixels: int, scale: ScaleSource) -> DecodedImage:
     """Decode a file; errors of its path are left to the caller."""
     try:
-        with _open_header(io.BytesIO(file.read_bytes()) if isinstance(file, HashedFile) else file) as image:
-            _check_size(image.width, image.height, max_pixels, name=name)
-            return _to_rgb(image)
+        if isinstance(file, Path):
+            with file.open("rb") as stream:
+                return _decode_stream(stream, name, max_pixels, scale)
+        content = io.BytesIO(file.read_bytes()) if isinstance(file, HashedFile) else file
+        return _decode_stream(content, name, max_pixels, scale)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
         raise
     except UnidentifiedImageError:
@@ -142,7 +209,46 @@ def _decode(file: Path | HashedFile | io.BytesIO, name: str, max_pixels: int) ->
         raise ImageError(f"{name}: the image is damaged or truncated ({error}); replace the file.") from None
 
 
-def _open_header(file: Path | io.BytesIO) -> Image.Image:
+def _decode_stream(stream: IO[bytes], name: str, max_pixels: int, scale: ScaleSource) -> DecodedImage:
+    head = stream.read(_HEAD_BYTES)
+    stream.seek(0)
+    if not head:
+        raise ImageError(f"{name}: is empty, so it is not a {_FORMAT_NAMES} image; replace the file.")
+    # A file's first bytes say whether more has to be known of it before Pillow may have it.
+    if head.startswith(_TIFF) or (head.startswith(b"\x89PNG") and head[24:25] == bytes([_DEEP_PNG])):
+        deep = _decode_deep(stream.read(), name, max_pixels, scale)
+        if deep is not None:
+            return deep
+        stream.seek(0)
+    with _open_header(stream) as image:
+        _check_size(image.width, image.height, max_pixels, name=name)
+        return DecodedImage(_to_rgb(image))
+
+
+def _decode_deep(content: bytes, name: str, max_pixels: int, scale: ScaleSource) -> DecodedImage | None:
+    """Decode values other than unsigned ones of eight bits; None if the file has such."""
+    header = read_header(content)
+    if header is None:
+        return None
+    _check_size(header.width, header.height, max_pixels, name=name)
+    if header.refusal:
+        raise ImageError(f"{name}: {header.refusal}.")
+    if not header.is_deep:
+        return None
+    values = decode_deep(content, header.alpha_offset)
+    known = scale() if callable(scale) else scale
+    try:
+        pixels, depth = eight_bit_pixels(values, known)
+    except ValueError as error:
+        raise ImageError(f"{name}: cannot be read, since {error}; save it in another format.") from None
+    if header.is_inverted:
+        pixels = np.uint8(255) - pixels
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    return DecodedImage(np.ascontiguousarray(pixels), depth)
+
+
+def _open_header(file: IO[bytes]) -> Image.Image:
     """Open an image without decoding it, and without Pillow's own limit on pixels, which ours replaces."""
     with _PILLOW_LIMIT:
         limit = Image.MAX_IMAGE_PIXELS
@@ -154,23 +260,10 @@ def _open_header(file: Path | io.BytesIO) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    sixteen_bit = image.mode in _SIXTEEN_BIT_MODES
     oriented = ImageOps.exif_transpose(image)
-    if sixteen_bit:
-        values = np.asarray(oriented)
-        if values.max() > 65535 or values.min() < 0:
-            raise ValueError("its values need more than 16 bits")
-        return as_rgb(_sixteen_to_eight(values), max_pixels=values.size)
-    if oriented.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
     if oriented.mode != "RGB":
         oriented = oriented.convert("RGB")
     return np.asarray(oriented)
-
-
-def _sixteen_to_eight(array: NDArray[Any]) -> NDArray[np.uint8]:
-    # The high byte, as Pillow takes it of 16-bit colour: grey and colour files then agree.
-    return (array.astype(np.uint16) >> 8).astype(np.uint8)
 
 
 def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:

@@ -47,6 +47,7 @@ class Inspection:
         self._views = fixed_views(settings.views)
         self._extraction, self._flow = extraction, model.flow
         self._scale, self._calibration, self._model_id = model.scale, model.calibration, model.manifest.model_id
+        self._seen = model.manifest.training.seen
         self.localizer = localizer or Localizer(
             extraction,
             self._views,
@@ -123,6 +124,7 @@ class Inspection:
             model_id=self._model_id,
             milliseconds=sample.clock.milliseconds,
             views=len(sample.features),
+            unlike=None if self._seen is None else self._seen.unlike(sample.width, sample.height, sample.depth),
         )
 
     def score(self, sample: Sample) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from differnet.calibration import Calibration, Source
 from differnet.flow import DensityModel
-from differnet.images import RegionOfInterest
+from differnet.images import PixelScale, RegionOfInterest
 from differnet.localization.local_model import LocalModel
 from differnet.model_file.bundle import read_bundle, write_bundle
 from differnet.model_file.manifest import Manifest, TrainingRecord
@@ -66,6 +66,11 @@ class FittedModel:
         return self.manifest.settings
 
     @property
+    def pixel_scale(self) -> PixelScale | None:
+        """What becomes black and white of pixels of more than eight bits; None for what images have by default."""
+        return None if self.manifest.training.seen is None else self.manifest.training.seen.scale
+
+    @property
     def is_imported(self) -> bool:
         """Whether the authors' code trained it."""
         return self.manifest.training.origin == "official"
@@ -99,7 +104,7 @@ class FittedModel:
             settings=settings,
             features=features,
             extractor_sha256=extractor_sha256,
-            model_id=_model_id(settings, extractor_sha256, parts),
+            model_id=_model_id(settings, extractor_sha256, parts, training),
             training=training,
             recipe=recipe,
         )
@@ -194,7 +199,7 @@ def _restored(manifest_json: str, tensors: Mapping[str, Tensor], source: Source,
     return model._moved(torch.device(device))
 
 
-def _model_id(settings: Settings, extractor_sha256: str, parts: Parts) -> str:
+def _model_id(settings: Settings, extractor_sha256: str, parts: Parts, training: TrainingRecord) -> str:
     """Fingerprint of all that a raw score depends on."""
     digest = hashlib.sha256(f"{settings.model_dump_json()}{extractor_sha256}".encode())
     for name, tensor in sorted(parts.flow.state_dict().items()):
@@ -203,6 +208,9 @@ def _model_id(settings: Settings, extractor_sha256: str, parts: Parts) -> str:
         digest.update(parts.scale.usual.numpy().tobytes())
         for tensor in parts.local.state().values():
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    scale = None if training.seen is None else training.seen.scale
+    if scale is not None and (scale.integer, scale.floating) != (None, None):
+        digest.update(repr((scale.integer, scale.floating)).encode())
     if parts.region is not None:
         digest.update(str(parts.region.size).encode() + np.packbits(parts.region.mask).tobytes())
     return digest.hexdigest()[:12]

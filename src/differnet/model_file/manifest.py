@@ -9,6 +9,7 @@ from pydantic import Field
 
 from differnet.calibration import CalibrationRecord
 from differnet.frozen_record import FrozenRecord
+from differnet.images import TrainingImages
 from differnet.settings import Settings
 
 __all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord"]
@@ -38,6 +39,8 @@ class TrainingRecord(FrozenRecord):
         seconds: Duration.
         device: Where it was trained.
         precision: What the extractor computed in, and computes in wherever the model is loaded.
+        seen: What the training images were like, and the scale of their pixels, on which all others are read; None in
+            files of earlier versions, which read the high byte of 16 bits.
     """
 
     origin: Literal["trained", "official"]
@@ -56,6 +59,7 @@ class TrainingRecord(FrozenRecord):
     seconds: float = Field(0.0, ge=0.0)
     device: str = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
+    seen: TrainingImages | None = None
 
 
 class Manifest(FrozenRecord):

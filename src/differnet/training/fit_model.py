@@ -12,7 +12,7 @@ import torch
 from differnet.calibration import calibrate, images_needed
 from differnet.features import FeatureExtraction
 from differnet.flow import DENSITY_MODELS
-from differnet.images import HashedFile, ImageSource, data_fingerprint, region_fingerprint
+from differnet.images import HashedFile, ImageSource, TrainingLook, data_fingerprint, region_fingerprint
 from differnet.images.failure import Failure
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
@@ -77,6 +77,8 @@ def fit_model(
     sources = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in sources]
     if labels is None and settings.training.group_by:
         labels = labels_of(sources, settings.training.group_by)
+    look = TrainingLook(sources)
+    extraction = extraction.watched_by(look)
     decision = None
     if settings.views.kind == "auto":
         decision = choose_views(extraction, sources, settings)
@@ -97,7 +99,7 @@ def fit_model(
         Parts(fitted.flow, scores, peaks, None, local, fitted.scale, extraction.region),
         features=extraction.features,
         extractor_sha256=extractor_sha256,
-        training=_record(settings, sources, extraction, fitted, time.perf_counter() - started),
+        training=_record(settings, sources, extraction, fitted, time.perf_counter() - started, look),
         source=fitted.source,
         recipe=recipe,
     )
@@ -118,6 +120,7 @@ def _record(
     extraction: FeatureExtraction,
     fitted: Fitted,
     seconds: float,
+    look: TrainingLook,
 ) -> TrainingRecord:
     result, groups = fitted.result, len(set(fitted.grouping.groups))
     kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
@@ -138,4 +141,5 @@ def _record(
         seconds=round(seconds, 3),
         device=str(extraction.device),
         precision="bfloat16" if extraction.dtype == torch.bfloat16 else "float32",
+        seen=look.result(),
     )

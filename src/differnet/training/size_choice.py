@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from differnet.images import ImageSource, RegionOfInterest
+from differnet.images import DecodedImage, ImageSource, RegionOfInterest
 from differnet.settings import ViewSettings
 
 __all__ = ["choose_size"]
@@ -49,6 +49,8 @@ def choose_size(sources: Sequence[ImageSource], views: ViewSettings, region: Reg
 
 def _side(source: ImageSource) -> float | None:
     """The side of the square that has as many pixels; None for what cannot be read, of which training tells."""
+    if isinstance(source, DecodedImage):
+        source = source.pixels
     if isinstance(source, np.ndarray):
         return float(np.sqrt(source.shape[0] * source.shape[1])) if source.ndim >= 2 else None
     try:

@@ -99,6 +99,7 @@ class FolderWatch:
     ) -> None:
         self.inspected = 0
         self.failed = 0
+        self._told: set[str] = set()
         self.left: list[str] = []
         self._folder = folder
         self._model = model
@@ -286,8 +287,13 @@ class FolderWatch:
         if error:
             self.failed += 1
             self._warn(error)
-        else:
-            self.inspected += 1
+            return
+        self.inspected += 1
+        unlike = None if isinstance(result, Failure) else result.unlike
+        if unlike is not None and unlike not in self._told:
+            # Said once: of a camera that was changed every photograph would say it.
+            self._told.add(unlike)
+            self._warn(f"{photograph.relative}: unlike the training images: {unlike}.")
 
 
 def _unreadable(folder: Path, error: OSError) -> DatasetError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json
-from differnet.cli.describe import say_masks
+from differnet.cli.describe import UnlikeImages, say_masks
 from differnet.cli.options import (
     DefectiveOption,
     DeviceOption,
@@ -64,6 +64,10 @@ def evaluate(
         print_json({"model": str(model), "product": str(product), **evaluation.to_dict()})
     else:
         _print_table(evaluation)
+    unlike = UnlikeImages()
+    for entry in evaluation.scored:
+        unlike.add(entry.verdict)
+    unlike.warn()
     fail_if_skipped(evaluation.failures)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say, warn
+from differnet.cli.describe import UnlikeImages
 from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, WeightsOption
 from differnet.cli.outputs import check_not_input
 from differnet.cli.progress import progress
@@ -53,6 +54,7 @@ def explain(
     detector = DifferNet.load(model, device=device, weights=weights)
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
+    unlike = UnlikeImages()
     warned = False
     with progress() as listener:
         results = detector.explain_stream(found.paths, map_method, with_images=True)
@@ -66,6 +68,7 @@ def explain(
                     "the model has no fixed scale for these maps; 1 is the hottest of each image. Run calibrate first."
                 )
                 warned = True
+            unlike.add(result.verdict)
             picture = output / names[path]
             save_overlay(picture, result.original, result.heat, result.regions, caption=_caption(result))
             rows.append({**result.to_dict(), "picture": str(picture)})
@@ -74,6 +77,7 @@ def explain(
     if as_json:
         skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})
+    unlike.warn()
     fail_if_skipped(failures)
 
 

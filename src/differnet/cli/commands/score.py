@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say
+from differnet.cli.describe import UnlikeImages
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.cli.outputs import check_not_input, open_destination
 from differnet.cli.progress import progress
@@ -66,6 +67,7 @@ def score(
     detector = DifferNet.load(model, device=device, weights=weights)
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
+    unlike = UnlikeImages()
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if csv:
@@ -80,13 +82,16 @@ def score(
                 sink.write(result)
             if isinstance(result, Failure):
                 failures.append(result)
-            elif as_json:
+                continue
+            unlike.add(result)
+            if as_json:
                 rows.append(result.to_dict())
             elif not sinks:
                 _print_line(result)
     if as_json:
         skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})
+    unlike.warn()
     fail_if_skipped(failures)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from differnet.cli.commands.inspect_folder import show_survey
 from differnet.cli.console import EXIT_INTERRUPTED, fail_if_skipped, print_json, say, warn
-from differnet.cli.describe import calibration_sentence, calibration_summary
+from differnet.cli.describe import calibration_sentence, calibration_summary, pixel_scale_sentence
 from differnet.cli.options import DeviceOption, GoodOption, JsonOption, WeightsOption, parse_assignments
 from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
@@ -125,6 +125,8 @@ def train(
         model.fit(images.paths, listener)
     model.save(output)
     _say_views(model)
+    if sentence := pixel_scale_sentence(model):
+        say(sentence)
     record = model.manifest.training  # type: ignore[union-attr]
     if as_json:
         print_json(

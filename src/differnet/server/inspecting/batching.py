@@ -15,13 +15,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from differnet.compute.threads import count_workers, use_cores
 from differnet.errors import ImageError
-from differnet.images import load_image
+from differnet.images import DecodedImage, PixelScale, decode_image
 from differnet.images.failure import Failure
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
 from differnet.server.inspecting.media_types import media_type
@@ -150,12 +148,12 @@ class Batcher:
             return
         try:
             job.served = self._shelf.get(job.model)
-            pixels = self._decode(job)
+            decoded = self._decode(job, job.served.model.pixel_scale)
             try:
-                job.sample = job.served.model.prepare(pixels)
+                job.sample = job.served.model.prepare(decoded)
             finally:
                 with self._change:
-                    self._decoded_bytes -= pixels.nbytes
+                    self._decoded_bytes -= decoded.pixels.nbytes
                     self._change.notify_all()
         except Problem as problem:
             _fail(job, problem)
@@ -163,7 +161,7 @@ class Batcher:
             _log.exception("inspection failed", extra={"model": job.model, "images": 1})
             _fail(job, _inspection_failed())
 
-    def _decode(self, job: Job) -> NDArray[np.uint8]:
+    def _decode(self, job: Job, scale: PixelScale | None) -> DecodedImage:
         content = job.upload.content
         kind = media_type(content)
         if kind is None:
@@ -174,7 +172,7 @@ class Batcher:
             # Decoded images are large: no more of them than the limit, but always one.
             self._change.wait_for(lambda: self._decoded_bytes < self._limits.decoded_bytes)
         try:
-            pixels = load_image(content, max_pixels=self._limits.pixels)
+            decoded = decode_image(content, max_pixels=self._limits.pixels, scale=scale)
         except ImageError as error:
             raise Problem(422, _capitalised(str(error))) from None
         except MemoryError:
@@ -185,8 +183,8 @@ class Batcher:
                 422, "The image is damaged in a way that its decoder cannot handle; replace the file."
             ) from None
         with self._change:
-            self._decoded_bytes += pixels.nbytes
-        return pixels
+            self._decoded_bytes += decoded.pixels.nbytes
+        return decoded
 
     def _take(self) -> tuple[Served, list[Job]] | None:
         """What is ready for one model, None if it is not yet time; models take turns."""

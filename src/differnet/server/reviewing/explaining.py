@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from differnet.errors import DifferNetError
-from differnet.images import load_image
+from differnet.images import PixelScale, load_image
 from differnet.images.failure import Failure
 from differnet.localization.overlay import heat_layer
 from differnet.server.inspecting.batching import Batcher
@@ -67,9 +67,12 @@ class Explainer:
             Problem: 410 if it was removed.
         """
         content = self._content(row)
-        if not display or row["media_type"] in _SHOWN_AS_IT_IS:
+        scale = self._scale(row)
+        # Browsers take the high byte of 16 bits, in which images of 10 or 12 are dark.
+        is_shown = row["media_type"] in _SHOWN_AS_IT_IS and (scale is None or scale.integer is None)
+        if not display or is_shown:
             return content, str(row["media_type"])
-        return _png(_decode(content)), "image/png"
+        return _png(_decode(content, scale)), "image/png"
 
     def thumbnail(self, row: Row) -> bytes:
         """A small JPEG.
@@ -81,7 +84,7 @@ class Explainer:
         kept = self._read(sha256, _THUMBNAIL)
         if kept is not None:
             return kept
-        pixels = _decode(self._content(row))
+        pixels = _decode(self._content(row), self._scale(row))
         scale = min(1.0, _THUMBNAIL_SIDE / max(pixels.shape[:2]))
         if scale < 1.0:
             size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
@@ -106,7 +109,7 @@ class Explainer:
             Problem: As for `heat_layer`.
         """
         layer = Image.open(io.BytesIO(self.heat_layer(row)))
-        picture = Image.fromarray(_decode(self._content(row))).convert("RGBA")
+        picture = Image.fromarray(_decode(self._content(row), self._scale(row))).convert("RGBA")
         picture.alpha_composite(layer)
         return _png(np.asarray(picture.convert("RGB")))
 
@@ -155,6 +158,10 @@ class Explainer:
         places = [place for place in self._shelf.places().values() if place.served is not None]
         found = [place.served for place in places if place.served and place.served.model_id == row["model_id"]]
         return next((served for served in found if served.name == row["model"]), found[0] if found else None)
+
+    def _scale(self, row: Row) -> PixelScale | None:
+        served = self._model(row)
+        return None if served is None else served.model.pixel_scale
 
     def _compute_once(self, row: Row, served: Served, stem: str) -> None:
         """Compute, or wait for the one who is computing the same."""
@@ -218,9 +225,9 @@ class Explainer:
             )
 
 
-def _decode(content: bytes) -> NDArray[np.uint8]:
+def _decode(content: bytes, scale: PixelScale | None) -> NDArray[np.uint8]:
     try:
-        return load_image(content)
+        return load_image(content, scale=scale)
     except DifferNetError as error:
         raise Problem(410, f"The stored image cannot be read: {error}") from None
 

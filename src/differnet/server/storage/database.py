@@ -90,6 +90,7 @@ inspections = sa.Table(
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("milliseconds", sa.Double, nullable=False),
     sa.Column("views", sa.Integer, nullable=False),
+    sa.Column("unlike", sa.Text),
     sa.Column("review", sa.String(10)),
     sa.Column("reviewed_at", UtcDateTime),
     sa.Column("note", sa.Text),

@@ -40,6 +40,7 @@ _VERDICT: dict[str, Any] = {
     "height": 900,
     "milliseconds": 31.5,
     "views": 1,
+    "unlike": None,
     "review": None,
     "reviewed_at": None,
     "note": None,
@@ -79,6 +80,7 @@ class Inspection(BaseModel):
     height: int
     milliseconds: float
     views: int
+    unlike: str | None = Field(description="What the image has unlike the training images, such as another size.")
     review: ReviewWord | None
     reviewed_at: datetime | None
     note: str | None

@@ -1,6 +1,6 @@
 /** A verdict as it is shown everywhere: symbol, word and colour; score on its scale; p-value in words. */
 import { api } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { scoreScale } from "./score_scale.js";
 import { DECISIONS, REVIEWS, fileNameOf, moment, number, pValueInWords } from "./words.js";
@@ -39,6 +39,7 @@ export function verdictPanel(inspection, { signal, heading = "h2" } = {}) {
   const panel = h(
     "section", { class: `verdict verdict-${known}`, "aria-label": `Verdict: ${DECISIONS[known].word}` },
     h("div", { class: "verdict-banner" }, icon(known), h("div", {}, h(heading, { class: "verdict-word" }, DECISIONS[known].word), h("p", {}, DECISIONS[known].sentence))),
+    inspection.unlike ? notice("warning", `Unlike the training images: ${inspection.unlike}.`) : null,
     scale,
     meaning,
     facts(inspection),

@@ -1,0 +1,64 @@
+"""What training images were like, in size and numbers, and what another image has unlike them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from differnet.images.deep import Depth, PixelScale, unlike
+
+__all__ = ["TrainingImages"]
+
+# Cameras and crops differ by less.
+_ASPECT_FACTOR = 1.1
+_SIZE_FACTOR = 1.25
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """What training images were like.
+
+    Attributes:
+        scale: Of their pixels.
+        widths: Smallest and largest, in pixels.
+        heights: Smallest and largest, in pixels.
+        aspects: Smallest and largest width over height.
+    """
+
+    scale: PixelScale
+    widths: tuple[int, int]
+    heights: tuple[int, int]
+    aspects: tuple[float, float]
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> TrainingImages:
+        """From JSON values, as a model file has them."""
+        scale = fields["scale"]
+        integer, floating = (None if scale[name] is None else tuple(scale[name]) for name in ("integer", "floating"))
+        ranges = {name: tuple(fields[name]) for name in ("widths", "heights", "aspects")}
+        return cls(PixelScale(scale["eight"], integer, floating), **ranges)
+
+    def unlike(self, width: int, height: int, depth: Depth) -> str | None:
+        """What an image has unlike the training images, in words; None if nothing.
+
+        Args:
+            width: Of the image, in pixels.
+            height: Of the image, in pixels.
+            depth: In what numbers it came.
+        """
+        said = [self._unlike_size(width, height), unlike(depth, self.scale)]
+        return "; ".join(each for each in said if each) or None
+
+    def _unlike_size(self, width: int, height: int) -> str | None:
+        aspect, side = width / height, (width * height) ** 0.5
+        smallest, largest = ((self.widths[i] * self.heights[i]) ** 0.5 for i in (0, 1))
+        differs = []
+        if aspect > _ASPECT_FACTOR * self.aspects[1] or _ASPECT_FACTOR * aspect < self.aspects[0]:
+            differs.append("aspect")
+        if side > _SIZE_FACTOR * largest or _SIZE_FACTOR * side < smallest:
+            differs.append("size")
+        if not differs:
+            return None
+        sides = " x ".join(str(low) if low == high else f"{low}-{high}" for low, high in (self.widths, self.heights))
+        return f"another {' and '.join(differs)}: {width} x {height} pixels, training images {sides}"

@@ -1,0 +1,158 @@
+"""The table of files: what every reader makes of them. Both packages are tried on it, `differnet` and the runtime."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from differnet.images import PixelScale
+
+__all__ = ["FILES", "PIXELS", "TableFile", "png", "tiff"]
+
+HEIGHT, WIDTH = 24, 36
+# Every value, from a fixed place on.
+PIXELS = ((np.arange(HEIGHT * WIDTH) * 37) % 256).astype(np.uint8).reshape(HEIGHT, WIDTH)
+COLOUR = np.dstack((PIXELS, PIXELS[::-1], PIXELS[:, ::-1]))
+
+Content = Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file, and what is read of it.
+
+    Attributes:
+        content: Makes the file.
+        expected: uint8 (height, width) or (height, width, 3); None if it is refused.
+        refusal: What the refusal says.
+        scale: Of the model's training images; None if there is no model.
+        tolerance: Of lossy files.
+    """
+
+    content: Content
+    expected: NDArray[np.uint8] | None = None
+    refusal: str = ""
+    scale: PixelScale | None = None
+    tolerance: int = 0
+
+
+def png(values: NDArray[Any]) -> bytes:
+    """A PNG of uint8 or uint16, (height, width) or (height, width, 3) RGB."""
+    return bytes(cv2.imencode(".png", values if values.ndim == 2 else values[:, :, ::-1])[1].tobytes())
+
+
+def tiff(values: NDArray[Any], *, inverted: bool = False, **tags: int) -> bytes:
+    """An uncompressed little-endian TIFF of any numbers; written by hand, since no library at hand writes them all."""
+    height, width = values.shape[:2]
+    samples = 1 if values.ndim == 2 else values.shape[2]
+    bits = 8 * values.dtype.itemsize
+    number = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    photometric = tags.get("photometric", 2 if samples == 3 else 0 if inverted else 1)
+    data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    arrays = struct.pack("<3H3H", *([bits] * 3), *([number] * 3))
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, samples, bits if samples == 1 else 8 + len(data)),
+        (259, 3, 1, tags.get("compression", 1)),
+        (262, 3, 1, photometric),
+        (273, 4, 1, 8),
+        (277, 3, 1, samples),
+        (278, 3, 1, height),
+        (279, 4, 1, len(data)),
+        (339, 3, samples, number if samples == 1 else 8 + len(data) + 6),
+    ]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data) + len(arrays)) + data + arrays + directory + b"\0\0\0\0"
+
+
+def pillow(image: Image.Image, format_: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's options
+    stream = io.BytesIO()
+    image.save(stream, format_, **options)
+    return stream.getvalue()
+
+
+def deep(bits: int, values: NDArray[np.uint8] = PIXELS) -> NDArray[np.uint16]:
+    """8-bit values as a camera of more bits gives them, its low bits in use."""
+    low = (np.arange(values.size, dtype=np.uint16) % 2 ** (bits - 8)).reshape(values.shape)
+    return (values.astype(np.uint16) << (bits - 8)) + low
+
+
+def up_to(white: float) -> PixelScale:
+    return PixelScale(False, (0.0, white), (0.0, white))
+
+
+UNIT = (PIXELS / 255).astype(np.float32)
+SIGNED = PIXELS.astype(np.int16) - 128
+
+FILES: dict[str, TableFile] = {
+    "png-8": TableFile(lambda: png(PIXELS), PIXELS),
+    "png-8-colour": TableFile(lambda: png(COLOUR), COLOUR),
+    "png-16": TableFile(lambda: png(deep(16)), PIXELS),
+    "png-16-colour": TableFile(lambda: png(deep(16, COLOUR)), COLOUR),
+    "png-12-in-16": TableFile(lambda: png(deep(12)), PIXELS, scale=up_to(4095)),
+    "png-12-in-16-colour": TableFile(lambda: png(deep(12, COLOUR)), COLOUR, scale=up_to(4095)),
+    "png-10-in-16": TableFile(lambda: png(deep(10)), PIXELS, scale=up_to(1023)),
+    "png-14-in-16": TableFile(lambda: png(deep(14)), PIXELS, scale=up_to(16383)),
+    "png-12-in-16-without-a-model": TableFile(lambda: png(deep(12)), PIXELS >> 4),
+    "png-16-on-12-bits": TableFile(
+        lambda: png(deep(16)), np.minimum(deep(16) >> 4, 255).astype(np.uint8), scale=up_to(4095)
+    ),
+    "png-8-on-12-bits": TableFile(lambda: png(PIXELS), PIXELS, scale=up_to(4095)),
+    "tiff-8": TableFile(lambda: tiff(PIXELS), PIXELS),
+    "tiff-8-colour": TableFile(lambda: tiff(COLOUR), COLOUR),
+    "tiff-8-min-is-white": TableFile(lambda: tiff(PIXELS, inverted=True), 255 - PIXELS),
+    "tiff-16": TableFile(lambda: tiff(deep(16)), PIXELS),
+    "tiff-16-colour": TableFile(lambda: tiff(deep(16, COLOUR)), COLOUR),
+    "tiff-16-min-is-white": TableFile(lambda: tiff(deep(16), inverted=True), 255 - PIXELS),
+    "tiff-12-in-16": TableFile(lambda: tiff(deep(12)), PIXELS, scale=up_to(4095)),
+    "tiff-12-in-16-min-is-white": TableFile(lambda: tiff(deep(12), inverted=True), 255 - PIXELS, scale=up_to(4095)),
+    "tiff-int8": TableFile(lambda: tiff(SIGNED.astype(np.int8)), PIXELS),
+    "tiff-int16-negative": TableFile(lambda: tiff(SIGNED << 8), PIXELS),
+    "tiff-int16-negative-10-bits": TableFile(
+        lambda: tiff(SIGNED << 2), PIXELS, scale=PixelScale(False, (-512.0, 511.0))
+    ),
+    "tiff-int16-positive": TableFile(lambda: tiff(deep(12).astype(np.int16)), PIXELS, scale=up_to(4095)),
+    "tiff-int32": TableFile(lambda: tiff(deep(16).astype(np.int32)), PIXELS),
+    "tiff-uint32": TableFile(lambda: tiff(deep(12).astype(np.uint32)), PIXELS, scale=up_to(4095)),
+    "tiff-int32-too-large": TableFile(lambda: tiff(deep(16).astype(np.int32) * 2), refusal="need more than 16 bits"),
+    "tiff-float-unit": TableFile(lambda: tiff(UNIT), PIXELS),
+    "tiff-float-unit-colour": TableFile(lambda: tiff((COLOUR / 255).astype(np.float32)), COLOUR),
+    "tiff-float64-unit": TableFile(lambda: tiff(UNIT.astype(np.float64)), PIXELS),
+    "tiff-float-255": TableFile(lambda: tiff(PIXELS.astype(np.float32)), PIXELS),
+    "tiff-float-4095": TableFile(lambda: tiff(UNIT * 4095), PIXELS),
+    "tiff-float-dark-on-4095": TableFile(
+        lambda: tiff(UNIT * 819), np.rint(PIXELS / 5).astype(np.uint8), scale=up_to(4095)
+    ),
+    "tiff-float-own-range": TableFile(lambda: tiff(UNIT * 7), PIXELS),
+    "tiff-float-symmetric": TableFile(
+        lambda: tiff(UNIT * 2 - 1), np.rint(PIXELS.astype(float)).astype(np.uint8), tolerance=1
+    ),
+    "tiff-float-nan": TableFile(
+        lambda: tiff(np.where(PIXELS == 7, np.nan, UNIT).astype(np.float32)), refusal="no numbers, or infinite"
+    ),
+    "tiff-lab": TableFile(lambda: tiff(COLOUR, photometric=8), refusal="CIE L*a*b*"),
+    "tiff-zstandard": TableFile(lambda: tiff(PIXELS, compression=50000), refusal="Zstandard"),
+    "tiff-lzma": TableFile(lambda: tiff(PIXELS, compression=34925), refusal="LZMA"),
+    "tiff-jpeg-xl": TableFile(lambda: tiff(PIXELS, compression=50002), refusal="JPEG XL"),
+    "tiff-jpeg-2000": TableFile(lambda: tiff(PIXELS, compression=34712), refusal="JPEG 2000"),
+    "tiff-unknown": TableFile(lambda: tiff(PIXELS, compression=12345), refusal="number 12345"),
+    "tiff-lzw": TableFile(lambda: pillow(Image.fromarray(COLOUR), "TIFF", compression="tiff_lzw"), COLOUR),
+    "tiff-deflate": TableFile(
+        lambda: pillow(Image.fromarray(COLOUR), "TIFF", compression="tiff_adobe_deflate"), COLOUR
+    ),
+    "tiff-packbits": TableFile(lambda: pillow(Image.fromarray(PIXELS), "TIFF", compression="packbits"), PIXELS),
+    "tiff-16-lzw": TableFile(lambda: pillow(Image.fromarray(deep(16)), "TIFF", compression="tiff_lzw"), PIXELS),
+    "bmp": TableFile(lambda: pillow(Image.fromarray(COLOUR), "BMP"), COLOUR),
+    "webp": TableFile(lambda: pillow(Image.fromarray(COLOUR), "WEBP", lossless=True), COLOUR),
+    "empty": TableFile(lambda: b"", refusal="is empty"),
+    "text": TableFile(lambda: b"no image at all " * 9, refusal="is not a PNG"),
+}
