@@ -22,6 +22,8 @@ HEIGHT, WIDTH = 24, 36
 PIXELS = ((np.arange(HEIGHT * WIDTH) * 37) % 256).astype(np.uint8).reshape(HEIGHT, WIDTH)
 COLOUR = np.dstack((PIXELS, PIXELS[::-1], PIXELS[:, ::-1]))
 
+SMOOTH = np.asarray(Image.fromarray(COLOUR).resize((9, 6)).resize((144, 96), Image.Resampling.BICUBIC))
+
 Content = Callable[[], bytes]
 
 
@@ -86,6 +88,21 @@ def deep(bits: int, values: NDArray[np.uint8] = PIXELS) -> NDArray[np.uint16]:
     return (values.astype(np.uint16) << (bits - 8)) + low
 
 
+def jpeg(pixels: NDArray[np.uint8] = SMOOTH, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's options
+    return pillow(Image.fromarray(pixels), "JPEG", quality=95, **options)
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def overwritten(content: bytes, what: bytes) -> bytes:
+    middle = (content.index(b"\xff\xda") + len(content)) // 2
+    return content[:middle] + what + content[middle + len(what) :]
+
+
 def up_to(white: float) -> PixelScale:
     return PixelScale(False, (0.0, white), (0.0, white))
 
@@ -102,7 +119,7 @@ FILES: dict[str, TableFile] = {
     "png-12-in-16-colour": TableFile(lambda: png(deep(12, COLOUR)), COLOUR, scale=up_to(4095)),
     "png-10-in-16": TableFile(lambda: png(deep(10)), PIXELS, scale=up_to(1023)),
     "png-14-in-16": TableFile(lambda: png(deep(14)), PIXELS, scale=up_to(16383)),
-    "png-12-in-16-without-a-model": TableFile(lambda: png(deep(12)), PIXELS >> 4),
+    "png-12-in-16-without-a-model": TableFile(lambda: png(deep(12)), PIXELS // 16),
     "png-16-on-12-bits": TableFile(
         lambda: png(deep(16)), np.minimum(deep(16) >> 4, 255).astype(np.uint8), scale=up_to(4095)
     ),
@@ -153,6 +170,16 @@ FILES: dict[str, TableFile] = {
     "tiff-16-lzw": TableFile(lambda: pillow(Image.fromarray(deep(16)), "TIFF", compression="tiff_lzw"), PIXELS),
     "bmp": TableFile(lambda: pillow(Image.fromarray(COLOUR), "BMP"), COLOUR),
     "webp": TableFile(lambda: pillow(Image.fromarray(COLOUR), "WEBP", lossless=True), COLOUR),
+    "jpeg": TableFile(jpeg, SMOOTH, tolerance=12),
+    "jpeg-grey": TableFile(lambda: jpeg(SMOOTH[:, :, 0]), SMOOTH[:, :, 0], tolerance=12),
+    "jpeg-progressive": TableFile(lambda: jpeg(progressive=True), SMOOTH, tolerance=12),
+    "jpeg-turned": TableFile(lambda: jpeg(exif=turned()), np.rot90(SMOOTH, -1), tolerance=12),
+    "jpeg-padded": TableFile(lambda: jpeg()[:-2] + b"\0" * 20 + jpeg()[-2:], SMOOTH, tolerance=12),
+    "jpeg-zeroed": TableFile(
+        lambda: overwritten(jpeg(), b"\0" * 200), refusal="damaged or truncated (corrupt JPEG data"
+    ),
+    "jpeg-overwritten": TableFile(lambda: overwritten(jpeg(), b"\xd5" * 40), refusal="damaged or truncated"),
+    "jpeg-cut": TableFile(lambda: jpeg()[:-300], refusal="damaged or truncated"),
     "empty": TableFile(lambda: b"", refusal="is empty"),
     "text": TableFile(lambda: b"no image at all " * 9, refusal="is not a PNG"),
 }

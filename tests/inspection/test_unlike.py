@@ -25,7 +25,7 @@ TWELVE = PixelScale(False, (0.0, 4095.0))
 
 def twelve(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """As a camera of twelve bits gives it, its low bits in use."""
-    return (pixels.astype(np.uint16) << 4) + np.random.default_rng(0).integers(0, 16, pixels.shape, dtype=np.uint16)
+    return pixels * np.uint16(16) + np.random.default_rng(0).integers(0, 16, pixels.shape, dtype=np.uint16)
 
 
 @pytest.fixture(scope="module")

