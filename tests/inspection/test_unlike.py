@@ -132,3 +132,16 @@ def test_the_commands_tell_of_it(deep_product: Path, fitted: DifferNet, product:
         images = [large] if command[0] == "explain" else [deep_product]
         assert "unlike the training images" in run(command[0], tmp_path / "m.safetensors", *images, *command[1:]).stderr
     assert "unlike" not in run("evaluate", tmp_path / "m.safetensors", product).stderr
+
+
+@pytest.mark.parametrize(("width", "said"), [(80, None), (300, "sides differ 5.0 to 1")])
+def test_training_says_how_much_long_images_are_squeezed(
+    small_settings: Settings, width: int, said: str | None
+) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (60, width, 3), dtype=np.uint8) for _ in range(16)]
+    changes = {"training.epochs": 1, "views.kind": "none", "views.count": 1, "views.training_count": 1}
+    model = DifferNet(small_settings.with_overrides(changes), device="cpu").fit(images)
+    assert model.manifest is not None
+    remarks = " ".join(model.manifest.training.remarks)
+    assert "resized to squares" not in remarks if said is None else said in remarks

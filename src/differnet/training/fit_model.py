@@ -12,7 +12,7 @@ import torch
 from differnet.calibration import calibrate, images_needed
 from differnet.features import FeatureExtraction
 from differnet.flow import DENSITY_MODELS
-from differnet.images import HashedFile, ImageSource, TrainingLook, data_fingerprint, region_fingerprint
+from differnet.images import HashedFile, ImageSource, TrainingImages, TrainingLook, data_fingerprint, region_fingerprint
 from differnet.images.failure import Failure
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
@@ -22,7 +22,7 @@ from differnet.training.fitting import Fitted, fit
 from differnet.training.grouping import one_of_each
 from differnet.training.labels import labels_of
 from differnet.training.progress import Progress
-from differnet.training.remarks import remarks_of
+from differnet.training.remarks import remarks_of, remarks_on_shape
 from differnet.training.view_choice import ViewDecision, choose_views
 
 __all__ = ["Outcome", "fit_model"]
@@ -99,7 +99,9 @@ def fit_model(
         Parts(fitted.flow, scores, peaks, None, local, fitted.scale, extraction.region),
         features=extraction.features,
         extractor_sha256=extractor_sha256,
-        training=_record(settings, sources, extraction, fitted, time.perf_counter() - started, look),
+        training=_record(
+            settings, sources, extraction, fitted, seconds=time.perf_counter() - started, seen=look.result()
+        ),
         source=fitted.source,
         recipe=recipe,
     )
@@ -119,8 +121,9 @@ def _record(
     sources: Sequence[ImageSource],
     extraction: FeatureExtraction,
     fitted: Fitted,
+    *,
     seconds: float,
-    look: TrainingLook,
+    seen: TrainingImages | None,
 ) -> TrainingRecord:
     result, groups = fitted.result, len(set(fitted.grouping.groups))
     kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
@@ -129,7 +132,7 @@ def _record(
         images=fitted.images,
         held_out_images=fitted.held_out_images,
         groups=groups if groups < len(fitted.scores) else None,
-        remarks=remarks_of(fitted, settings),
+        remarks=(*remarks_of(fitted, settings), *remarks_on_shape(seen, settings, extraction.region)),
         data_sha256=data_fingerprint(sources),
         region_sha256=region_fingerprint(extraction.region),
         members=fitted.flow.member_count,
@@ -141,5 +144,5 @@ def _record(
         seconds=round(seconds, 3),
         device=str(extraction.device),
         precision="bfloat16" if extraction.dtype == torch.bfloat16 else "float32",
-        seen=look.result(),
+        seen=seen,
     )

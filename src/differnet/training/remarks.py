@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from differnet.calibration import images_needed
+from differnet.images import RegionOfInterest, TrainingImages
 from differnet.settings import Settings
 from differnet.training.fitted import Fitted
 
-__all__ = ["remarks_of"]
+__all__ = ["remarks_of", "remarks_on_shape"]
 
 _MOST_NAMED = 5
+_SQUEEZED = 2.0
 
 
 def remarks_of(fitted: Fitted, settings: Settings) -> tuple[str, ...]:
@@ -57,3 +59,27 @@ def _pattern(fitted: Fitted) -> str:
 
 def _shortened(items: list[str] | list[list[str]]) -> list:  # type: ignore[type-arg]
     return [*items[:_MOST_NAMED], *(["..."] if len(items) > _MOST_NAMED else [])]
+
+
+def remarks_on_shape(
+    seen: TrainingImages | None, settings: Settings, region: RegionOfInterest | None
+) -> tuple[str, ...]:
+    """Say how much images that are far from square are squeezed.
+
+    Args:
+        seen: What the training images were like.
+        settings: With the size that they are resized to.
+        region: What they are cropped to before; None for whole images.
+    """
+    if seen is None:
+        return ()
+    aspects = seen.aspects if region is None else (region.box[2] / region.box[3],) * 2
+    longest = max(aspects[1], 1 / aspects[0])
+    if longest <= _SQUEEZED:
+        return ()
+    size = settings.views.size
+    return (
+        f"Images whose sides differ {longest:.1f} to 1 are resized to squares of {size} x {size} pixels: along the "
+        f"longer side, detail shrinks {longest:.1f} times as much. If defects are small, cut the images into "
+        f"pieces that are nearly square and train on those, or give a part of them by --region.",
+    )
