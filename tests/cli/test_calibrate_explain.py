@@ -51,6 +51,22 @@ def test_wrong_rates_are_told_and_the_file_is_left(
     assert own.read_bytes() == model_file.read_bytes()
 
 
+def test_defects_among_the_calibration_images_are_told_of(model_file: Path, product: Path, tmp_path: Path) -> None:
+    (tmp_path / "good").mkdir()
+    for place in range(4):
+        for kind in ("scratch", "blot"):
+            for number in range(3):
+                name = f"{kind}{place}{number}.png"
+                shutil.copy(product / "test" / kind / f"{place:03}.png", tmp_path / "good" / name)
+    done = run("calibrate", model_file, tmp_path / "good", "-o", tmp_path / "m.safetensors", "--json")
+    assert "score above the threshold that the model had, where 0.1 was stated" in done.stderr
+    assert json.loads(done.stdout)["warning"]
+    fine = json.loads(
+        run("calibrate", model_file, "--false-reject-rate", 0.2, "-o", tmp_path / "m.safetensors", "--json").stdout
+    )
+    assert fine["warning"] is None
+
+
 def test_a_grossly_defective_calibration_image_is_named(model_file: Path, product: Path, tmp_path: Path) -> None:
     shutil.copytree(product / "train" / "good", tmp_path / "good")
     noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)

@@ -2,7 +2,8 @@
 
 from differnet.calibration.calibration import Calibration, calibrate
 from differnet.calibration.conformal import conformal_threshold, images_needed, p_value
-from differnet.calibration.outliers import gross_outliers
+from differnet.calibration.excess import chance_of_refusals
+from differnet.calibration.outliers import deviations_above, gross_outliers
 from differnet.calibration.pareto import ParetoTail
 from differnet.calibration.record import CalibrationRecord, Decision, Source, Tail
 
@@ -14,7 +15,9 @@ __all__ = [
     "Source",
     "Tail",
     "calibrate",
+    "chance_of_refusals",
     "conformal_threshold",
+    "deviations_above",
     "gross_outliers",
     "images_needed",
     "p_value",

@@ -1,4 +1,4 @@
-"""Calibration images that are probably defective."""
+"""Good images that score so far above the others that they are probably defective."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from differnet.calibration.checks import finite_scores
 
-__all__ = ["gross_outliers"]
+__all__ = ["deviations_above", "gross_outliers"]
 
 _OUTLIER_IMAGES = 10
 
@@ -23,7 +23,9 @@ _NORMAL_85 = 1.0364
 _NORMAL_MAD = 1.4826
 
 
-def gross_outliers(scores: ArrayLike, reference: ArrayLike | None = None) -> NDArray[np.intp]:
+def gross_outliers(
+    scores: ArrayLike, reference: ArrayLike | None = None, *, logarithmic: bool = False
+) -> NDArray[np.intp]:
     """Calibration images that score so far above the others that they are probably defective.
 
     Meant for a warning only: dropping what looks bad from the calibration makes its rates wrong.
@@ -39,6 +41,7 @@ def gross_outliers(scores: ArrayLike, reference: ArrayLike | None = None) -> NDA
     Args:
         scores: (n,) of the images in question.
         reference: (m,) scores of the images to compare them with; by default these images themselves.
+        logarithmic: Whether the scores are on a scale of logarithms already, as those joined from flow and cells.
 
     Returns:
         Indices into `scores`, ascending; none when there are fewer than 10 images to compare with.
@@ -46,17 +49,48 @@ def gross_outliers(scores: ArrayLike, reference: ArrayLike | None = None) -> NDA
     Raises:
         DatasetError: If a score is not finite.
     """
-    values = finite_scores(scores)
-    others = values if reference is None else finite_scores(reference)
+    values, others = _compared(scores, reference, logarithmic)
     if len(others) < _OUTLIER_IMAGES:
         return np.empty(0, np.intp)
+    median, upper = np.quantile(others, [0.5, 0.85])
+    deviation = max(_spread(others), float(upper - median) / _NORMAL_85)
+    return np.flatnonzero(values > median + _OUTLIER_DEVIATIONS * deviation)
+
+
+def deviations_above(scores: ArrayLike, *, logarithmic: bool = False) -> NDArray[np.float64]:
+    """How far above the median of all each score lies, in median absolute deviations scaled to a standard deviation.
+
+    Unlike the deviation of `gross_outliers`, this one is hardly larger where a tenth of the images is defective. Good
+    images lie more than 3.5 above in up to a tenth of small sets, and 1 to 3 % of solar cells do.
+
+    Args:
+        scores: (n,) of good images, as one supposes.
+        logarithmic: See `gross_outliers`.
+
+    Raises:
+        DatasetError: If a score is not finite.
+    """
+    values, _ = _compared(scores, None, logarithmic)
+    if not len(values):
+        return values
+    return (values - np.median(values)) / _spread(values)
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    return max(_NORMAL_MAD * float(np.median(np.abs(values - np.median(values)))), _OUTLIER_MIN_DEVIATION)
+
+
+def _compared(
+    scores: ArrayLike, reference: ArrayLike | None, logarithmic: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores in question and those to compare them with, both on a scale of logarithms."""
+    values = finite_scores(scores)
+    others = values if reference is None else finite_scores(reference)
+    if logarithmic or not len(others):
+        return values, others
     lowest = float(others.min())
     if lowest <= 0.0:
         shift = float(np.median(others)) - 2 * lowest
         values, others = values + shift, others + shift
     tiny = sys.float_info.min
-    values, others = np.log(np.maximum(values, tiny)), np.log(np.maximum(others, tiny))
-    median, upper = np.quantile(others, [0.5, 0.85])
-    absolute = float(np.median(np.abs(others - median)))
-    deviation = max(_NORMAL_MAD * absolute, float(upper - median) / _NORMAL_85, _OUTLIER_MIN_DEVIATION)
-    return np.flatnonzero(values > median + _OUTLIER_DEVIATIONS * deviation)
+    return np.log(np.maximum(values, tiny)), np.log(np.maximum(others, tiny))

@@ -12,10 +12,28 @@ from differnet.frozen_record import FrozenRecord
 from differnet.images import TrainingImages
 from differnet.settings import Settings
 
-__all__ = ["FORMAT_VERSION", "Manifest", "TrainingRecord"]
+__all__ = ["FORMAT_VERSION", "Manifest", "Suspect", "TrainingRecord"]
 
 # 3: pooled stages are a list, the local score joins the flow's.
 FORMAT_VERSION = 3
+
+
+class Suspect(FrozenRecord):
+    """A good image that scored high by a model that did not see it.
+
+    Attributes:
+        name: Its path, or place in the input.
+        score: By that model.
+        deviations: How far it lies above the median of all good images, see `differnet.calibration.deviations_above`.
+        far_off: Whether that is so far that it should be looked at.
+        left_out: Whether it was left out of training for that.
+    """
+
+    name: str
+    score: float
+    deviations: float
+    far_off: bool = False
+    left_out: bool = False
 
 
 class TrainingRecord(FrozenRecord):
@@ -29,6 +47,7 @@ class TrainingRecord(FrozenRecord):
         groups: Number of groups of images that belong together, of the images that were scored to calibrate; None where
             each stands alone.
         remarks: What should be known of the images, a sentence or two each: near-copies among them, for example.
+        suspects: The most suspicious of these images first, a fifth of them at most.
         data_sha256: Fingerprint of all these images, empty for imported weights.
         region_sha256: Fingerprint of the region of interest, empty for whole images.
         epochs: Finished epochs.
@@ -49,6 +68,7 @@ class TrainingRecord(FrozenRecord):
     members: int = Field(1, ge=1, le=50)
     groups: int | None = Field(None, ge=1)
     remarks: tuple[str, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     data_sha256: str = ""
     region_sha256: str = ""
     epochs: int = Field(0, ge=0)

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -22,7 +23,17 @@ from differnet.localization.overlay import DISPLAY_TOP, blend_heat
 from differnet.report.content import number
 from differnet.training.progress import Progress
 
-__all__ = ["Card", "Choice", "Drawing", "Gallery", "choose_images", "colour_scale", "draw_gallery", "shared_folder"]
+__all__ = [
+    "Card",
+    "Choice",
+    "Drawing",
+    "Gallery",
+    "choose_images",
+    "colour_scale",
+    "draw_gallery",
+    "draw_suspects",
+    "shared_folder",
+]
 
 _MOST_CARDS = 6
 _MOST_REGIONS = 12
@@ -165,6 +176,36 @@ def draw_gallery(
             listener.images("heat maps", drawn, len(paths))
         galleries.append(Gallery(choice, cards))
     return galleries
+
+
+def draw_suspects(model: DifferNet, method: str | None) -> Gallery:
+    """Draw the most suspicious training images, as far as they are where they were.
+
+    Args:
+        model: Names them, and explains them.
+        method: Of the heat maps; None for the model's own.
+    """
+    suspects = () if model.manifest is None else model.manifest.training.suspects
+    there = [suspect for suspect in suspects if Path(suspect.name).is_file()]
+    choice = Choice(
+        "Most suspicious training images",
+        "Good images that score highest by models that did not see them, in deviations above what is usual of good "
+        "images. The maps are by the model that did see them, and cooler.",
+        (),
+        len(there),
+    )
+    shown = there[:_MOST_CARDS]
+    cards = []
+    for suspect, result in zip(
+        shown, model.explain_stream([suspect.name for suspect in shown], method, with_images=True), strict=True
+    ):
+        kind = f"{suspect.deviations:.1f} deviations{', left out' if suspect.left_out else ''}"
+        card = Card(suspect.name, kind, suspect.far_off, number(suspect.score), "")
+        if isinstance(result, Failure):
+            cards.append(replace(card, problem=result.reason))
+        else:
+            cards.append(replace(card, drawing=_draw(result.original, result)))
+    return Gallery(choice, cards)
 
 
 def shared_folder(evaluation: Evaluation) -> str:

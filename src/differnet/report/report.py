@@ -38,7 +38,14 @@ from differnet.report.content import (
 )
 from differnet.report.curves import calibration_curve, defective_scores, good_scores, roc_curve
 from differnet.report.figures import draw_calibration, draw_roc, draw_scores
-from differnet.report.gallery import Gallery, choose_images, colour_scale, draw_gallery, shared_folder
+from differnet.report.gallery import (
+    Gallery,
+    choose_images,
+    colour_scale,
+    draw_gallery,
+    draw_suspects,
+    shared_folder,
+)
 from differnet.training.progress import Listener, Progress
 
 __all__ = ["require_extra", "write_report"]
@@ -101,6 +108,9 @@ def write_report(
     _check_evaluation(evaluation, model.manifest.model_id, model.calibration)
     choices = choose_images(evaluation, model.calibration is not None)
     galleries = draw_gallery(model, choices, shared_folder(evaluation), method, listener or Listener())
+    suspects = draw_suspects(model, method)
+    if suspects.cards:
+        galleries.append(suspects)
     page = _render({"title": title, "credit": credit, **_contents(model, model.manifest, evaluation, galleries)})
     try:
         # File names that are not valid text are written with escapes; they must not cost the report.

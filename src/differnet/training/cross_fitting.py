@@ -85,6 +85,7 @@ class CrossFitting:
             scores=joined,
             peaks=peaks,
             source="held-out" if result.interrupted else "cross-fitted",
+            places=tuple(place for place, known in zip(read, scored.tolist(), strict=True) if known),
             names=tuple(name for name, known in zip(bank.sources, scored.tolist(), strict=True) if known),
             grouping=grouping.of(scored.nonzero().flatten().tolist()),
             failures=tuple(bank.failures),

@@ -18,9 +18,10 @@ from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings
-from differnet.training.fitting import Fitted, fit
+from differnet.training.fitting import fit
 from differnet.training.grouping import one_of_each
 from differnet.training.labels import labels_of
+from differnet.training.left_out import Cleaned, fit_cleaned
 from differnet.training.progress import Progress
 from differnet.training.remarks import remarks_of, remarks_on_shape
 from differnet.training.view_choice import ViewDecision, choose_views
@@ -83,15 +84,29 @@ def fit_model(
     if settings.views.kind == "auto":
         decision = choose_views(extraction, sources, settings)
         settings = decision.settings
-    fitted = fit(settings, extraction, sources, progress, labels)
-    chosen = settings.calibration
+    cleaned = fit_cleaned(
+        settings,
+        extraction,
+        sources,
+        labels,
+        lambda given, of_given: fit(settings, extraction, given, progress, of_given),
+    )
+    fitted, chosen = cleaned.fitted, settings.calibration
     needed = images_needed(chosen.false_reject_rate)
     groups = len(set(fitted.grouping.groups))
     kept = one_of_each(fitted.grouping.groups, settings.seed)
     if groups < needed <= len(fitted.scores):
         kept = list(range(len(fitted.scores)))
-    scores = fitted.scores[kept]
-    peaks = fitted.peaks[kept] if len(fitted.peaks) else fitted.peaks
+    scores = torch.cat([fitted.scores[kept], cleaned.scores])
+    peaks = torch.cat([fitted.peaks[kept] if len(fitted.peaks) else fitted.peaks, cleaned.peaks])
+    threshold = None
+    if chosen.method != "none" and len(scores) >= needed:
+        threshold = calibrate(
+            scores.double().numpy(),
+            chosen.false_reject_rate,
+            chosen.review_rate,
+            groups=groups if groups < len(kept) else None,
+        )
     # Fitted on the CPU; what it judges is described where the network runs.
     local = None if fitted.local is None else fitted.local.to(extraction.device)
     model = FittedModel.describe(
@@ -100,31 +115,32 @@ def fit_model(
         features=extraction.features,
         extractor_sha256=extractor_sha256,
         training=_record(
-            settings, sources, extraction, fitted, seconds=time.perf_counter() - started, seen=look.result()
+            sources, extraction, cleaned, seconds=time.perf_counter() - started, seen=look.result()
+        ).model_copy(
+            update={
+                "remarks": (
+                    *remarks_of(fitted, cleaned.suspects, settings, threshold),
+                    *remarks_on_shape(look.result(), settings, extraction.region),
+                )
+            }
         ),
         source=fitted.source,
         recipe=recipe,
     )
-    if chosen.method != "none" and len(scores) >= needed:
-        threshold = calibrate(
-            scores.double().numpy(),
-            chosen.false_reject_rate,
-            chosen.review_rate,
-            groups=groups if groups < len(scores) else None,
-        )
+    if threshold is not None:
         model = model.calibrated(threshold, source=fitted.source)
     return Outcome(model, [*fitted.failures], decision)
 
 
 def _record(
-    settings: Settings,
     sources: Sequence[ImageSource],
     extraction: FeatureExtraction,
-    fitted: Fitted,
+    cleaned: Cleaned,
     *,
     seconds: float,
     seen: TrainingImages | None,
 ) -> TrainingRecord:
+    fitted = cleaned.fitted
     result, groups = fitted.result, len(set(fitted.grouping.groups))
     kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
     return TrainingRecord(
@@ -132,7 +148,7 @@ def _record(
         images=fitted.images,
         held_out_images=fitted.held_out_images,
         groups=groups if groups < len(fitted.scores) else None,
-        remarks=(*remarks_of(fitted, settings), *remarks_on_shape(seen, settings, extraction.region)),
+        suspects=cleaned.suspects,
         data_sha256=data_fingerprint(sources),
         region_sha256=region_fingerprint(extraction.region),
         members=fitted.flow.member_count,

@@ -32,7 +32,8 @@ class Fitted:
         scores: float32 (n,) scores of good images by a flow that was not trained on them.
         peaks: float32 (n,) hottest raw map values of those images; empty for models that map by gradient.
         source: Where the scores came from.
-        names: What the images are called that the scores are of.
+        places: Of the images that the scores are of, among those given.
+        names: What these images are called.
         grouping: Which of these images belong together.
         failures: Images that could not be used.
     """
@@ -46,6 +47,7 @@ class Fitted:
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
     peaks: Tensor = field(default_factory=lambda: torch.empty(0))
     source: Source = "held-out"
+    places: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     grouping: Grouping = field(default_factory=lambda: Grouping((), ()))
     failures: tuple[Failure, ...] = ()

@@ -91,6 +91,7 @@ class HeldOutFitting:
             scale=scale,
             scores=joined,
             peaks=peaks,
+            places=tuple(scored),
             names=tuple(bank.sources),
             grouping=grouping.of(scored),
             failures=tuple(failures),

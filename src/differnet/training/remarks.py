@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
-from differnet.calibration import images_needed
+from differnet.calibration import Calibration, images_needed
 from differnet.images import RegionOfInterest, TrainingImages
+from differnet.model_file.manifest import Suspect
 from differnet.settings import Settings
 from differnet.training.fitted import Fitted
 
@@ -15,9 +17,26 @@ _MOST_NAMED = 5
 _SQUEEZED = 2.0
 
 
-def remarks_of(fitted: Fitted, settings: Settings) -> tuple[str, ...]:
-    """Say what a user should know of the images that were scored to calibrate: a few sentences each."""
-    return tuple(remark for remark in (_near_copies(fitted), _too_few(fitted, settings), _pattern(fitted)) if remark)
+def remarks_of(
+    fitted: Fitted, suspects: Sequence[Suspect], settings: Settings, threshold: Calibration | None
+) -> tuple[str, ...]:
+    """Say what a user should know of the images that were scored to calibrate: a sentence or a few each.
+
+    Args:
+        fitted: What was learnt.
+        suspects: The most suspicious images, those left out among them.
+        settings: All settings.
+        threshold: That was set; None if there is none.
+    """
+    found = (
+        _near_copies(fitted),
+        _too_few(fitted, settings),
+        _pattern(fitted),
+        _left_out([suspect for suspect in suspects if suspect.left_out]),
+        _far_off([suspect for suspect in suspects if suspect.far_off and not suspect.left_out]),
+        "" if threshold is None else _threshold(suspects, threshold),
+    )
+    return tuple(remark for remark in found if remark)
 
 
 def _near_copies(fitted: Fitted) -> str:
@@ -54,6 +73,46 @@ def _pattern(fitted: Fitted) -> str:
         f"Images in whose names '{fitted.grouping.pattern}' is the same look most alike. If they show the same part or "
         "place, the stated rate holds for these alone, and cannot be promised for others: train with --group-by "
         f"'{fitted.grouping.pattern}', so that it is measured on parts that were not learnt from."
+    )
+
+
+def _left_out(suspects: list[Suspect]) -> str:
+    if not suspects:
+        return ""
+    return (
+        f"{len(suspects)} good image(s) scored far above the others by models that did not see them, and were left "
+        f"out: {_listed(suspects)}. Look at them."
+    )
+
+
+def _far_off(suspects: list[Suspect]) -> str:
+    if not suspects:
+        return ""
+    return (
+        f"{len(suspects)} good image(s) score far above the others by models that did not see them: "
+        f"{_listed(suspects)}. Look at them ('differnet explain', or the report): remove what is defective, or train "
+        "with --leave-out-outliers."
+    )
+
+
+def _threshold(suspects: Sequence[Suspect], threshold: Calibration) -> str:
+    setting = [
+        suspect
+        for suspect in suspects
+        if suspect.far_off and not suspect.left_out and suspect.score == threshold.threshold
+    ]
+    if not setting:
+        return ""
+    return (
+        f"The threshold is the score of {PurePath(setting[0].name).name}, {setting[0].deviations:.1f} deviations above "
+        "what is usual of good images: defects that are less strange pass."
+    )
+
+
+def _listed(suspects: list[Suspect]) -> str:
+    named = [f"{PurePath(suspect.name).name} ({suspect.deviations:.1f} deviations)" for suspect in suspects]
+    return ", ".join(
+        [*named[:_MOST_NAMED], *([f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else [])]
     )
 
 

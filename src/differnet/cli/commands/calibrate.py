@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,17 @@ from differnet.cli.options import DeviceOption, GoodOption, JsonOption, WeightsO
 from differnet.cli.outputs import check_not_input, check_writable
 from differnet.cli.progress import progress
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from differnet.calibration import Calibration
+
 __all__ = ["calibrate"]
+
+# Fewer scores than this say little of what is usual.
+_LEAST_REFERENCE = 10
+_UNLIKELY = 0.001
 
 
 def calibrate(
@@ -58,7 +68,7 @@ def calibrate(
         say(f"{good_images}: {found.passed_over}.")
     check_not_input([output], [] if found is None else found.paths)
     detector = DifferNet.load(model, device=device, weights=weights)
-    before = detector.held_out_scores.numpy()
+    before, old = detector.held_out_scores.numpy(), detector.calibration
     with progress() as listener:
         detector.calibrate(
             None if found is None else found.paths,
@@ -67,12 +77,17 @@ def calibrate(
             tail=tail,  # type: ignore[arg-type]
             listener=listener,
         )
-    suspects = []
+    suspects: list[str] = []
+    above = ""
     if found is not None:
         skipped = {failure.source for failure in detector.failures}
         used = [str(path) for path in found.paths if str(path) not in skipped]
         scores = detector.held_out_scores.numpy()
-        suspects = [used[i] for i in gross_outliers(scores, before if len(before) >= len(scores) else None)]
+        reference = before if len(before) >= _LEAST_REFERENCE else None
+        logarithmic = detector.fitted.scale is not None
+        suspects = [used[i] for i in gross_outliers(scores, reference, logarithmic=logarithmic)]
+        if old is not None:
+            above = _more_above_than_stated(old, scores)
     detector.save(target)
     if as_json:
         print_json(
@@ -81,10 +96,27 @@ def calibrate(
                 "model_id": detector.manifest.model_id,  # type: ignore[union-attr]
                 **(calibration_summary(detector) or {}),
                 "suspects": suspects,
+                "warning": above or None,
                 "skipped": [failure.to_dict() for failure in detector.failures],
             }
         )
     say(f"{target}: {calibration_sentence(detector)}")
     for path in suspects:
         warn(f"{path}: scores far above the other images; if it is defective, remove it and calibrate again.")
+    if above:
+        warn(above)
     fail_if_skipped(detector.failures)
+
+
+def _more_above_than_stated(old: Calibration, scores: NDArray[np.float32]) -> str:
+    """What to say where far more of the images lie above the old threshold than it explains; else empty."""
+    from differnet.calibration import chance_of_refusals  # noqa: PLC0415
+
+    refused = int((scores > old.threshold).sum())
+    if chance_of_refusals(old, refused, len(scores)) >= _UNLIKELY:
+        return ""
+    return (
+        f"{refused} of these {len(scores)} images score above the threshold that the model had, where "
+        f"{old.false_reject_rate:.3g} was stated: they are defective, or not like those that it learnt from. The new "
+        "threshold lets pass what is like them; look at them first."
+    )

@@ -56,6 +56,14 @@ def train(
             "finds the same, such as 'part(\\d+)'; short for --set training.group_by=...",
         ),
     ] = None,
+    leave_out_outliers: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-outliers",
+            help="Learn without the good images that score far above the others; short for --set "
+            "training.outliers=left-out.",
+        ),
+    ] = False,
     region: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +93,7 @@ def train(
         "seed": seed,
         "calibration.false_reject_rate": false_reject_rate,
         "training.group_by": group_by,
+        "training.outliers": "left-out" if leave_out_outliers else None,
     }
     named = {name: value for name, value in shortcuts.items() if value is not None}
     changes = parse_assignments(settings or []) | named
