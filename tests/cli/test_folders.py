@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from differnet.sinks import path_of
 from tests.cli.test_commands import SETTINGS, run
 
 
@@ -92,3 +96,48 @@ def test_linked_folders_are_told(model_file: Path, ok_ng: Path, tmp_path: Path) 
     (tmp_path / "link").symlink_to(ok_ng / "NG")
     shutil.copy(next((ok_ng / "OK").iterdir()), tmp_path / "0.png")
     assert "1 linked folder(s)" in run("score", model_file, tmp_path).stderr
+
+
+def test_names_neither_break_tables_nor_command_the_terminal(model_file: Path, ok_ng: Path, tmp_path: Path) -> None:
+    names = ["=cmd|calc.png", "+1.png", "@x.png", "-y.png", "car\rret.png", "esc\x1b[31m.png", "new\nline.png"]
+    source = next((ok_ng / "OK").iterdir())
+    for name in names:
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / "bad\x1b[2J.png").write_bytes(b"no image")
+    arguments = [sys.executable, "-c", "from differnet.cli.main import run; run()", "score", str(model_file), "."]
+    done = subprocess.run([*arguments, "--csv", "x.csv"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "\x1b" in done.stderr) == (1, False)
+    assert "bad\\x1b[2J.png" in done.stderr
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        cells = [row["path"] for row in csv.DictReader(stream)]
+    assert sorted(path_of(cell) for cell in cells) == sorted(names)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    text = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    assert len(text.splitlines()) == len(names)
+    assert "\x1b" not in text
+
+
+def test_long_paths_are_told_without_a_traceback(
+    model_file: Path, ok_ng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(next((ok_ng / "OK").iterdir()), "0.png")
+    for _ in range(60):
+        Path("d" * 80).mkdir()
+        monkeypatch.chdir("d" * 80)
+    monkeypatch.chdir(tmp_path)
+    assert "1 folder(s) or link(s) that cannot be opened" in run("score", model_file, tmp_path).stderr
+    long = "d" * 5000
+    for command in (
+        ["score", model_file, long],
+        ["score", long, "0.png"],
+        ["train", long, "-o", "m.safetensors"],
+        ["train", tmp_path, "-o", long],
+        ["train", tmp_path, "--good", long, "-o", "m.safetensors"],
+        ["evaluate", model_file, long],
+        ["inspect-folder", long],
+        ["score", model_file, "0.png", "--csv", long],
+        ["explain", model_file, "0.png", "-o", long],
+        ["info", long],
+    ):
+        run(*command, code=1)

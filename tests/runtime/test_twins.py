@@ -10,7 +10,9 @@ import pytest
 
 import differnet
 import differnet.images.collect
+import differnet.sinks.cells
 import differnet_runtime
+import differnet_runtime.cells
 import differnet_runtime.collect
 
 
@@ -24,6 +26,10 @@ def test_images_are_read_by_the_same_text(name: str) -> None:
     ours, theirs = (importlib.import_module(f"{room}.{name}") for room in ("differnet.images", "differnet_runtime"))
     text = inspect.getsource(ours).replace("differnet.images.", "differnet_runtime.")
     assert inspect.getsource(theirs) == text
+
+
+def test_lines_of_csv_are_written_by_the_same_text() -> None:
+    assert inspect.getsource(differnet_runtime.cells) == inspect.getsource(differnet.sinks.cells)
 
 
 @pytest.mark.parametrize("name", ["Verdict", "Failure"])

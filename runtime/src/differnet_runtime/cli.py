@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from differnet_runtime.cells import csv_line, printable
 from differnet_runtime.collect import collect_images
 from differnet_runtime.errors import InspectionError, OutputError
 from differnet_runtime.verdict import Failure, Verdict
@@ -133,12 +133,12 @@ def _positive(text: str) -> int:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{printable(message)}\n")
 
 
 def _print_line(row: Mapping[str, Any]) -> None:
     decision = f"\t{row['decision']}" if row["decision"] else ""
-    sys.stdout.write(f"{row['score']:.6g}{decision}\t{row['path']}\n")
+    sys.stdout.write(f"{row['score']:.6g}{decision}\t{printable(row['path'])}\n")
     sys.stdout.flush()
 
 
@@ -162,13 +162,13 @@ def _open_output(path: str) -> Iterator[IO[str]]:
 @contextmanager
 def _csv_sink(path: str) -> Iterator[_Sink]:
     with _open_output(path) as stream:
-        writer = csv.DictWriter(stream, Verdict.columns(), extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
+        columns = Verdict.columns()
 
         def write(row: Mapping[str, Any]) -> None:
-            writer.writerow(row)
+            stream.write(csv_line(columns, (row[column] for column in columns)).decode())
             stream.flush()
 
+        write(dict(zip(columns, columns, strict=True)))
         yield write
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from differnet.images.failure import Failure
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "fail_if_skipped", "print_json", "say", "warn"]
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "fail_if_skipped", "print_json", "print_line", "say", "warn"]
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -33,12 +33,25 @@ def error_console() -> Console:
 
 def say(message: str) -> None:
     """Tell something on stderr."""
-    error_console().print(message, markup=False)
+    error_console().print(_shown(message), markup=False)
 
 
 def warn(message: str) -> None:
     """Warn on stderr."""
-    error_console().print(f"warning: {message}", markup=False, style="yellow")
+    error_console().print(f"warning: {_shown(message)}", markup=False, style="yellow")
+
+
+def print_line(*columns: str) -> None:
+    """Print a line on stdout, its columns between tabs; file names cannot break it or command the terminal."""
+    from differnet.sinks.cells import printable  # noqa: PLC0415
+
+    sys.stdout.write("\t".join(map(printable, columns)) + "\n")
+
+
+def _shown(message: str) -> str:
+    from differnet.sinks.cells import printable  # noqa: PLC0415
+
+    return "\n".join(map(printable, message.split("\n")))
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -57,5 +70,5 @@ def fail_if_skipped(failures: Sequence[Failure]) -> None:
 
 def exit_with_error(error: DifferNetError) -> int:
     """Print an error that the user can mend; returns the exit code."""
-    error_console().print(f"error: {error}", markup=False, style="red")
+    error_console().print(f"error: {_shown(str(error))}", markup=False, style="red")
     return EXIT_FAILED

@@ -40,6 +40,8 @@ from differnet.errors import DifferNetError, OutputError
 
 __all__ = ["app", "run"]
 
+_NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+_SHOWN = 200
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = typer.Typer(
@@ -111,6 +113,10 @@ def run() -> None:
         _silence_stdout()
         sys.exit(EXIT_FAILED)
     except OSError as error:
+        if error.errno in _NO_PATH:
+            name = os.fsdecode(error.filename or "")
+            shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+            sys.exit(exit_with_error(OutputError(f"{shown}: cannot be used ({error.strerror}); give another path.")))
         if error.filename is not None or error.errno not in _DISK_FULL:
             raise
         _silence_stdout()

@@ -74,9 +74,9 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
 
 
 def _opened(path: str | os.PathLike[str], framework: str) -> safetensors.safe_open:
-    if Path(path).is_dir():
-        raise ModelFileError(f"{path}: is a folder, not a model file; give the file that 'differnet train' made.")
     try:
+        if Path(path).is_dir():
+            raise ModelFileError(f"{path}: is a folder, not a model file; give the file that 'differnet train' made.")
         return safetensors.safe_open(path, framework)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file; check the path.") from None

@@ -8,6 +8,7 @@ from typing import Any
 
 from differnet.errors import SettingsError
 from differnet.registry import Registry
+from differnet.sinks.cells import path_of
 from differnet.sinks.delivering import Answer, DeliveringSink, Delivery
 from differnet.sinks.lines import CsvSink, JsonLinesSink
 from differnet.sinks.parquet import ParquetSink
@@ -26,6 +27,7 @@ __all__ = [
     "WebhookSink",
     "find_sink",
     "open_sink",
+    "path_of",
 ]
 
 SINKS: Registry[type[Sink]] = Registry("sink", CsvSink, JsonLinesSink, ParquetSink, WebhookSink)

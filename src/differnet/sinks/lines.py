@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from differnet.errors import OutputError
 from differnet.registry import Registry
+from differnet.sinks.cells import csv_line, printable
 from differnet.sinks.rows import COLUMNS
 from differnet.sinks.sink import Sink
 
@@ -46,11 +46,11 @@ class CsvLines:
 
     def head(self, columns: Collection[str]) -> bytes:
         """The header."""
-        return _csv_line(columns)
+        return csv_line(columns, columns)
 
     def line(self, columns: Collection[str], row: Mapping[str, Any]) -> bytes:
         """The values of the columns."""
-        return _csv_line(row.get(column) for column in columns)
+        return csv_line(columns, (row.get(column) for column in columns))
 
 
 class JsonLines:
@@ -105,7 +105,8 @@ class _LineSink(Sink):
 
     def _write(self, line: bytes) -> None:
         if self._stream is None:
-            sys.stdout.write(line.decode())
+            text = line.decode()
+            sys.stdout.write(f"{printable(text[:-1])}\n" if sys.stdout.isatty() and text else text)
             sys.stdout.flush()
             return
         try:
@@ -149,10 +150,3 @@ def as_json(row: Mapping[str, Any]) -> bytes:
     """Write a row as JSON; infinite values, which JSON does not have, become null."""
     values = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
     return json.dumps(values, allow_nan=False).encode()
-
-
-def _csv_line(values: Iterable[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    # File names that are not valid text are written with escapes; they must not end a batch.
-    return text.getvalue().encode("utf-8", errors="backslashreplace")

@@ -10,6 +10,7 @@ from typing import Any
 
 from differnet.errors import OutputError
 from differnet.files import written_whole
+from differnet.sinks.cells import without_guard
 from differnet.sinks.lines import LINE_FORMATS
 from differnet.sinks.rows import Columns
 
@@ -69,7 +70,7 @@ def _replace(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
-    """Read some columns of a table, row by row; empty cells of CSV are None.
+    """Read some columns of a table, row by row; empty cells of CSV are None, and paths are those that were written.
 
     Raises:
         OutputError: If it is damaged or another table.
@@ -81,9 +82,13 @@ def read_columns(path: Path, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
             table = pq.ParquetFile(path).read(columns=list(names))
             return list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
         with path.open(newline="", encoding="utf-8") as stream:
-            return [tuple(row[name] or None for name in names) for row in csv.DictReader(stream)]
+            return [tuple(_read(name, row[name]) for name in names) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError) as error:
         raise OutputError(f"{path}: is not a table of results ({error}); choose another --out.") from None
+
+
+def _read(name: str, cell: str) -> str | None:
+    return (without_guard(cell) if name == "path" else cell) or None
 
 
 def arrow_table(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - pyarrow's table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from differnet.cli.console import fail_if_skipped, print_json
+from differnet.cli.console import fail_if_skipped, print_json, print_line
 from differnet.cli.describe import UnlikeImages, say_masks
 from differnet.cli.options import (
     DefectiveOption,
@@ -89,7 +89,7 @@ def _print_table(evaluation: Evaluation) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        print_line("  ".join(cells).rstrip())
     sys.stdout.write(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s\n")
     for need, of_what in (("decisions", "at the threshold"), ("masks", "heat maps")):
         figures = [figure for figure in evaluation.figures.values() if figure.metric.needs == need]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from differnet.cli.console import fail_if_skipped, print_json, say, warn
+from differnet.cli.console import fail_if_skipped, print_json, print_line, say, warn
 from differnet.cli.describe import UnlikeImages
 from differnet.cli.options import DeviceOption, JsonOption, MapMethodOption, WeightsOption
 from differnet.cli.outputs import check_not_input
@@ -73,7 +73,7 @@ def explain(
             save_overlay(picture, result.original, result.heat, result.regions, caption=_caption(result))
             rows.append({**result.to_dict(), "picture": str(picture)})
             if not as_json:
-                typer.echo(f"{_caption(result)}\t{picture}")
+                print_line(_caption(result), str(picture))
     if as_json:
         skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped})

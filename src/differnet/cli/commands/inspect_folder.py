@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from differnet.cli.console import EXIT_FAILED, print_json
+from differnet.cli.console import EXIT_FAILED, print_json, print_line
 from differnet.cli.options import DefectiveOption, GoodOption, JsonOption, MasksOption
 
 __all__ = ["inspect_folder", "show_survey"]
@@ -43,6 +42,7 @@ def show_survey(
     if as_json:
         print_json(found.to_dict())
     else:
-        sys.stdout.write("\n".join(found.lines()) + "\n")
+        for line in found.lines():
+            print_line(line)
     if found.refusal:
         raise typer.Exit(EXIT_FAILED)

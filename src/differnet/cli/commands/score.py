@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from differnet.cli.console import fail_if_skipped, print_json, say
+from differnet.cli.console import fail_if_skipped, print_json, print_line, say
 from differnet.cli.describe import UnlikeImages
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.cli.outputs import check_not_input, open_destination
@@ -96,6 +96,6 @@ def score(
 
 
 def _print_line(verdict: Verdict) -> None:
-    decision = f"\t{verdict.decision}" if verdict.decision else ""
-    sys.stdout.write(f"{verdict.score:.6g}{decision}\t{verdict.source}\n")
+    decision = [verdict.decision] if verdict.decision else []
+    print_line(f"{verdict.score:.6g}", *decision, verdict.source)
     sys.stdout.flush()
