@@ -27,6 +27,7 @@ from differnet.features.cache import FeatureCache
 from differnet.flow import DensityModel, build_density_model
 from differnet.images import DecodedImage, ImageSource, PixelScale, RegionOfInterest, read_good_images
 from differnet.images.failure import Failure
+from differnet.inspection.drift import DriftMonitor, DriftReport
 from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection
@@ -109,6 +110,7 @@ class DifferNet:
         self._extraction: FeatureExtraction | None = None
         self._extractor_sha256 = ""
         self._localizer: Localizer | None = None
+        self._monitor: DriftMonitor | None = None
 
     @property
     def fitted(self) -> FittedModel:
@@ -178,9 +180,16 @@ class DifferNet:
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        inspection = Inspection(self.fitted, self.extraction, self._localizer)
+        if self._monitor is None:
+            self._monitor = DriftMonitor(self.fitted.reference)
+        inspection = Inspection(self.fitted, self.extraction, self._localizer, self._monitor)
         self._localizer = inspection.localizer
         return inspection
+
+    @property
+    def drift(self) -> DriftReport:
+        """What the images inspected so far, by this model and threshold, have unlike those of the training."""
+        return DriftReport(0) if self._monitor is None else self._monitor.report(self.calibration)
 
     def fit(
         self,
@@ -223,7 +232,7 @@ class DifferNet:
             recipe=self._recipe,
             labels=groups,
         )
-        self._fitted, self._localizer = outcome.model, None
+        self._fitted, self._localizer, self._monitor = outcome.model, None, None
         self._extraction, self._extractor_sha256 = extraction.on_scale(outcome.model.pixel_scale), sha256
         self.failures, self.view_decision = outcome.failures, outcome.view_decision
         return self
@@ -292,6 +301,7 @@ class DifferNet:
             raise CalibrationError("Training held no images out; give good images that it did not see.")
         calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
         self._fitted, self.failures = model.calibrated(calibration, scores, peaks, source=source), failures
+        self._monitor = None
         return calibration
 
     def score(self, images: ImageSource | Iterable[ImageSource]) -> NDArray[np.float32]:
@@ -539,7 +549,7 @@ class DifferNet:
 
     def __getstate__(self) -> dict[str, Any]:
         # Networks, compiled graphs and their locks are made anew where they are needed.
-        return {**self.__dict__, "_extraction": None, "_localizer": None}
+        return {**self.__dict__, "_extraction": None, "_localizer": None, "_monitor": None}
 
 
 def _usable(result: _Result | Failure) -> _Result:

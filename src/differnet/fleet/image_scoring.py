@@ -51,6 +51,7 @@ class ModelShelf:
         self._device = device
         self._held = held
         self._models: OrderedDict[str, DifferNet] = OrderedDict()
+        self._drift: dict[str, str] = {}
 
     def get(self, product: str) -> DifferNet | None:
         """The model of a product, None if there is none.
@@ -65,9 +66,20 @@ class ModelShelf:
         if content is None:
             return None
         while len(self._models) >= self._held:
-            self._models.popitem(last=False)
+            self._note_drift(*self._models.popitem(last=False))
         self._models[product] = self._load(content)
         return self._models[product]
+
+    def drift(self) -> dict[str, str]:
+        """What images have unlike the training images, in words, for the products where that should be told."""
+        for product, model in self._models.items():
+            self._note_drift(product, model)
+        return dict(sorted(self._drift.items()))
+
+    def _note_drift(self, product: str, model: DifferNet) -> None:
+        sentence = model.drift.sentence
+        if sentence:
+            self._drift[product] = sentence
 
     def _load(self, content: ModelContent) -> DifferNet:
         if isinstance(content, Path):

@@ -49,12 +49,14 @@ class ScoringSummary:
         errors: Images that got an error.
         already_done: Images that had a row before.
         decisions: Number of verdicts by decision.
+        drift: What images have unlike the training images, in words, by product; not known of work on a cluster.
     """
 
     scored: int = 0
     errors: int = 0
     already_done: int = 0
     decisions: dict[str, int] | None = None
+    drift: dict[str, str] | None = None
 
     @property
     def rows(self) -> int:
@@ -123,6 +125,7 @@ def score_archive(
             results.write_row(row)
             summary.count(row)
             progress.images("scores", summary.rows, archive.total)
+    summary.drift = shelf.drift()
     return summary
 
 

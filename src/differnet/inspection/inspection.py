@@ -13,6 +13,7 @@ from torch import Tensor
 from differnet.features import FeatureExtraction, Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
+from differnet.inspection.drift import DriftMonitor
 from differnet.inspection.verdict import Verdict, give_verdict
 from differnet.localization.localizer import Localizer
 from differnet.model_file.fitted_model import FittedModel
@@ -38,11 +39,18 @@ class Inspection:
         model: What was learnt.
         extraction: The path from images to features.
         localizer: Describes cells, and compares them with good ones; None makes one.
+        monitor: Takes the images that are judged; None where nobody wants to know.
     """
 
-    def __init__(self, model: FittedModel, extraction: FeatureExtraction, localizer: Localizer | None = None) -> None:
+    def __init__(
+        self,
+        model: FittedModel,
+        extraction: FeatureExtraction,
+        localizer: Localizer | None = None,
+        monitor: DriftMonitor | None = None,
+    ) -> None:
         settings = model.settings
-        self.model = model
+        self.model, self._monitor = model, monitor
         self._scoring = settings.scoring
         self._views = fixed_views(settings.views)
         self._extraction, self._flow = extraction, model.flow
@@ -186,6 +194,8 @@ class Inspection:
         if way.sequential is not None:
             self._take_views(sample, way.sequential, way.views)
         verdict = self.verdict(sample)
+        if self._monitor is not None:
+            self._monitor.add(sample, verdict)
         sample.clock.stop()
         return verdict
 

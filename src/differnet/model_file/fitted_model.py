@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from differnet.calibration import Calibration, Source
+from differnet.features.reference import Reference
 from differnet.flow import DensityModel
 from differnet.images import PixelScale, RegionOfInterest
 from differnet.localization.local_model import LocalModel
@@ -48,6 +49,7 @@ class FittedModel:
         source: Where the scores came from.
         calibration: The threshold; None if there is none.
         region: The region of interest; None for whole images.
+        reference: What the training images looked like; None where that is not known.
     """
 
     manifest: Manifest
@@ -59,6 +61,7 @@ class FittedModel:
     source: Source = "held-out"
     calibration: Calibration | None = None
     region: RegionOfInterest | None = None
+    reference: Reference | None = None
 
     @property
     def settings(self) -> Settings:
@@ -141,7 +144,9 @@ class FittedModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """What a model file holds beside the manifest, by name."""
-        parts = Parts(self.flow, self.scores, self.peaks, self.calibration, self.local, self.scale, self.region)
+        parts = Parts(
+            self.flow, self.scores, self.peaks, self.calibration, self.local, self.scale, self.region, self.reference
+        )
         return pack(parts, stored=self.settings.flow.stored)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -190,6 +195,7 @@ class FittedModel:
             source,
             parts.calibration,
             parts.region,
+            parts.reference,
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from differnet.calibration import Calibration
 from differnet.errors import ImageError, ModelFileError
+from differnet.features.reference import Reference
 from differnet.flow import DENSITY_MODELS, DensityModel, StoredPrecision, build_density_model
 from differnet.images import RegionOfInterest
 from differnet.localization.local_model import LocalModel
@@ -26,6 +27,7 @@ _SCORES = "calibration.scores"
 _PEAKS = "calibration.peaks"
 _REGION = "region.mask"
 _SCALE = "scoring.usual"
+_REFERENCE_PREFIX = "reference."
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Parts:
         local: The model of good cells; None for methods without.
         scale: Of the joined score; None for models that score by the flow alone.
         region: Region of interest; None for whole images.
+        reference: What the training images looked like; None where that is not known.
     """
 
     flow: DensityModel
@@ -49,6 +52,7 @@ class Parts:
     local: LocalModel | None
     scale: CommonScale | None
     region: RegionOfInterest | None
+    reference: Reference | None = None
 
 
 def pack(parts: Parts, *, stored: StoredPrecision) -> dict[str, Tensor]:
@@ -66,6 +70,8 @@ def pack(parts: Parts, *, stored: StoredPrecision) -> dict[str, Tensor]:
         tensors[_SCALE] = parts.scale.usual
     if parts.region is not None:
         tensors[_REGION] = torch.from_numpy(parts.region.mask.astype(np.uint8))
+    if parts.reference is not None:
+        tensors |= {f"{_REFERENCE_PREFIX}{name}": tensor for name, tensor in parts.reference.state().items()}
     return tensors
 
 
@@ -97,6 +103,7 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
         local=_read_local(path, manifest, tensors),
         scale=_read_scale(path, manifest, tensors) if manifest.settings.scoring.local else None,
         region=region,
+        reference=_read_reference(path, tensors),
     )
 
 
@@ -129,6 +136,22 @@ def _read_local(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[
     except (KeyError, ValueError) as error:
         raise ModelFileError(
             f"{path}: the tensor '{_LOCAL_PREFIX}{error.args[0]}' is missing or not as expected; train again."
+        ) from None
+
+
+def _read_reference(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> Reference | None:
+    state = {
+        name.removeprefix(_REFERENCE_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_REFERENCE_PREFIX)
+    }
+    if not state:
+        return None
+    try:
+        return Reference.from_state(state)
+    except (KeyError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: the tensor '{_REFERENCE_PREFIX}{error.args[0]}' is missing or not as expected; train again."
         ) from None
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.features import FeatureBank, FeatureExtraction, Sample
+from differnet.features.reference import Reference, appearance
 from differnet.flow import DensityEnsemble, DensityModel
 from differnet.images import ImageSource
 from differnet.scoring import score_features, scored_features
@@ -53,9 +56,11 @@ class CrossFitting:
         with CellSpool() as spool:
             places: list[int] = []
             read: list[int] = []
+            looks: list[NDArray[np.float32]] = []
 
             def visit(image: Sample) -> None:
                 read.append(image.index)
+                looks.append(appearance(image.pixels))
                 if seen is not None:
                     seen.add(image.pixels)
                 cells.collect(image)
@@ -68,6 +73,7 @@ class CrossFitting:
             check_readable(count, len(sources), bank.failures)
             grouping = group_images(bank.sources, None if labels is None else [labels[place] for place in read], seen)
             folds = fold_places(grouping.groups, self._settings)
+            reference = Reference.of(looks, bank.features[:, -len(fixed_views(self._settings.views))])
             local = cells.fit()
             measured = self._measure(cells, spool, places, folds)
         flow, result, scores = self._fit_folds(trained, watched, folds)
@@ -88,6 +94,7 @@ class CrossFitting:
             places=tuple(place for place, known in zip(read, scored.tolist(), strict=True) if known),
             names=tuple(name for name, known in zip(bank.sources, scored.tolist(), strict=True) if known),
             grouping=grouping.of(scored.nonzero().flatten().tolist()),
+            reference=reference,
             failures=tuple(bank.failures),
         )
 

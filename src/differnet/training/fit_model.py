@@ -111,7 +111,7 @@ def fit_model(
     local = None if fitted.local is None else fitted.local.to(extraction.device)
     model = FittedModel.describe(
         settings,
-        Parts(fitted.flow, scores, peaks, None, local, fitted.scale, extraction.region),
+        Parts(fitted.flow, scores, peaks, None, local, fitted.scale, extraction.region, fitted.reference),
         features=extraction.features,
         extractor_sha256=extractor_sha256,
         training=_record(

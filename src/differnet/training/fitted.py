@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from differnet.calibration import Source
+from differnet.features.reference import Reference
 from differnet.flow import DensityModel
 from differnet.images.failure import Failure
 from differnet.localization.local_model import LocalModel
@@ -35,6 +36,7 @@ class Fitted:
         places: Of the images that the scores are of, among those given.
         names: What these images are called.
         grouping: Which of these images belong together.
+        reference: What the images looked like; None where there are too few.
         failures: Images that could not be used.
     """
 
@@ -50,4 +52,5 @@ class Fitted:
     places: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     grouping: Grouping = field(default_factory=lambda: Grouping((), ()))
+    reference: Reference | None = None
     failures: tuple[Failure, ...] = ()

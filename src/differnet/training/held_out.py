@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from differnet.errors import DatasetError
 from differnet.features import FeatureExtraction, Sample
+from differnet.features.reference import Reference, appearance
 from differnet.images import ImageSource
 from differnet.images.failure import Failure, describe
 from differnet.scoring import score_features, scored_features
@@ -52,9 +55,11 @@ class HeldOutFitting:
         measure = None if local is None else cells.measure_by(local)
         measured: list[Measurement] = []
         scored: list[int] = []
+        looks: list[NDArray[np.float32]] = []
 
         def visit(image: Sample) -> None:
             scored.append(held_out[image.index])
+            looks.append(appearance(image.pixels))
             if measure is not None and image.cells is not None:
                 measured.append(measure(image.cells))
 
@@ -94,6 +99,7 @@ class HeldOutFitting:
             places=tuple(scored),
             names=tuple(bank.sources),
             grouping=grouping.of(scored),
+            reference=Reference.of(looks, bank.features[:, 0]) if kept else None,
             failures=tuple(failures),
         )
 

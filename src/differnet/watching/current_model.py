@@ -81,6 +81,11 @@ class CurrentModel:
         """Give the verdicts on the contents of files, see `DifferNet.inspect_stream`."""
         return self._model.inspect_stream(contents, all_views=self._all_views)
 
+    @property
+    def drift(self) -> str:
+        """What the images inspected by the model in use have unlike those of training; empty if nothing."""
+        return self._model.drift.sentence
+
     def _look(self) -> Stamp | None:
         try:
             return Stamp.of(self._path.stat())

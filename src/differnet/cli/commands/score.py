@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from differnet.cli.console import fail_if_skipped, print_json, print_line, say
+from differnet.cli.console import fail_if_skipped, print_json, print_line, say, warn
 from differnet.cli.describe import UnlikeImages
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.cli.outputs import check_not_input, open_destination
 from differnet.cli.progress import progress
 
 if TYPE_CHECKING:
+    from differnet.detector import DifferNet
     from differnet.images.failure import Failure
     from differnet.inspection.verdict import Verdict
     from differnet.sinks import Sink
@@ -90,9 +91,16 @@ def score(
                 _print_line(result)
     if as_json:
         skipped = [failure.to_dict() for failure in failures]
-        print_json({"model": str(model), "images": rows, "skipped": skipped})
+        print_json({"model": str(model), "images": rows, "skipped": skipped, "drift": detector.drift.to_dict()})
     unlike.warn()
+    _warn_of_drift(detector)
     fail_if_skipped(failures)
+
+
+def _warn_of_drift(detector: DifferNet) -> None:
+    sentence = detector.drift.sentence
+    if sentence:
+        warn(sentence)
 
 
 def _print_line(verdict: Verdict) -> None:

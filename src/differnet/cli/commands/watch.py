@@ -93,6 +93,8 @@ def watch(
             watcher.run()
         if sender is not None:
             sender.close()
+        if current.drift:
+            warn(current.drift)
         _finish(watcher, book, sender, once, stopper.received)
 
 

@@ -65,6 +65,7 @@ def model_card(name: str, place: Place, *, has_report: bool) -> dict[str, Any]:
         "views": manifest.settings.views.count,
         "training_images": manifest.training.images,
         "calibration": calibration_card(served.model),
+        "drift": served.model.drift.sentence or None,
     }
 
 

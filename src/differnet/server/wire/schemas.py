@@ -141,6 +141,7 @@ class ModelCard(BaseModel):
     image_size: int | None
     views: int | None
     training_images: int | None
+    drift: str | None = Field(description="What recent images have unlike the training images; null if nothing.")
     calibration: CalibrationCard | None
     report_url: str | None
 

@@ -59,6 +59,7 @@ function facts(model) {
     calibration && ["False rejects", `${percent(calibration.false_reject_rate)} stated${calibration.rate_interval ? `; 95 % interval ${calibration.rate_interval.map(percent).join(" to ")}` : ""}`],
     calibration && ["Calibrated on", `${plural(calibration.images, "image")}: ${SOURCES[calibration.source] ?? calibration.source}${calibration.tail === "generalized-pareto" ? "; tail extrapolated" : ""}`],
     ["Trained on", `${plural(model.training_images, "good image")}, ${day(model.created)}`],
+    ...(model.drift ? [["Since it was loaded", model.drift]] : []),
     ["Extractor", `${model.extractor}, ${imageSize(model.image_size)}, ${plural(model.views, "view")}`],
     ["Model id", model.model_id],
     ["File", model.file],

@@ -1,0 +1,190 @@
+"""Do images still look like those of the training, and are as many refused as was stated?"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from differnet.calibration import Calibration, chance_of_refusals
+from differnet.features import Sample
+from differnet.features.reference import APPEARANCE, Reference, appearance
+from differnet.inspection.verdict import Verdict
+
+__all__ = ["DriftMonitor", "DriftReport"]
+
+_MOST_IMAGES = 1000
+_LEAST_IMAGES, _LEAST_REFUSALS = 10, 5
+# Chances of a false alarm, a hundredth together: of the refusals, of each measure of the looks, of the features.
+_REFUSALS, _LOOKS, _FEATURES = 0.001, 0.001, 0.002
+# Smaller differences are no concern, however sure: the chance that an image of now is above one of then, and the mean
+# square shift of the features in their standard deviations.
+_HIGHER, _SHIFT = 0.8, 0.15
+_EPS = 1e-6
+
+_WORDS = {
+    "light": ("darker", "lighter"),
+    "contrast": ("of less contrast", "of more contrast"),
+    "sharpness": ("less sharp", "sharper or noisier"),
+    "colour": ("less colourful", "more colourful"),
+}
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What inspected images have unlike the training images.
+
+    Attributes:
+        images: Number of images with a verdict.
+        refused: Number of those refused; None for a model without a threshold.
+        stated: The stated false-reject rate; None for a model without a threshold.
+        more_refused: Whether more are refused than the stated rate explains.
+        differences: What they have unlike the training images, in words; empty if nothing, or nothing is known.
+        compared: Whether the model knows what its training images looked like; models of before this do not.
+    """
+
+    images: int
+    refused: int | None = None
+    stated: float | None = None
+    more_refused: bool = False
+    differences: tuple[str, ...] = ()
+    compared: bool = False
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether it should be told: of 100 clean batches of images it is at most once."""
+        return self.more_refused or bool(self.differences)
+
+    @property
+    def sentence(self) -> str:
+        """What to tell; empty if nothing."""
+        if not self.is_raised:
+            return ""
+        counts = ""
+        if self.refused is not None and self.stated is not None:
+            counts = f"{self.refused} of {self.images} images refused where {100 * self.stated:.3g} % were stated"
+        if not self.differences:
+            seen = (
+                ", though their light, contrast, sharpness and features are those of the training images"
+                * self.compared
+            )
+            return f"{counts}{seen}: they are defective, or something else has changed."
+        unlike = f"these images differ from the training images ({', '.join(self.differences)})"
+        if not self.more_refused:
+            return f"{unlike}{f'; {counts}' if counts else ''}.".capitalize()
+        return f"{counts}: {unlike}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values, the sentence among them."""
+        return {
+            "images": self.images,
+            "refused": self.refused,
+            "stated": self.stated,
+            "raised": self.is_raised,
+            "more_refused": self.more_refused,
+            "differences": list(self.differences),
+            "sentence": self.sentence or None,
+        }
+
+
+class DriftMonitor:
+    """Takes inspected images, and compares them with those of the training. May be used from several threads.
+
+    Three questions are asked, of 100 clean images together wrongly answered at most once:
+
+    - Are more refused than stated? By the beta-binomial distribution that the conformal rule gives.
+    - Do light, contrast, sharpness or colour lie higher or lower? By the rank sum of Mann and Whitney, and only where
+      an image of now lies above one of then in more than four of five pairs, or in fewer than one.
+    - Have the means of the features moved? The sum of the squares of the shifts is a multiple of chi-square, with the
+      degrees of freedom that the correlations leave (Satterthwaite 1946); and only where they moved by 0.4 standard
+      deviations in the root mean square.
+
+    Args:
+        reference: What the training images looked like; None where that is not known.
+    """
+
+    def __init__(self, reference: Reference | None) -> None:
+        self._reference = reference
+        self._lock = threading.Lock()
+        self._images = self._refused = self._judged = 0
+        self._looks: deque[NDArray[np.float32]] = deque(maxlen=_MOST_IMAGES)
+        self._features: deque[NDArray[np.float32]] = deque(maxlen=_MOST_IMAGES)
+
+    def add(self, sample: Sample, verdict: Verdict) -> None:
+        """Take an image and its verdict."""
+        look = features = None
+        if self._reference is not None:
+            look, features = appearance(sample.pixels), sample.features[0].float().cpu().numpy().copy()
+        with self._lock:
+            self._images += 1
+            self._judged += verdict.decision is not None
+            self._refused += verdict.decision == "reject"
+            if look is not None and features is not None:
+                self._looks.append(look)
+                self._features.append(features)
+
+    def report(self, calibration: Calibration | None) -> DriftReport:
+        """Compare what was taken so far; of more than 1000 images, the looks of the last 1000.
+
+        Args:
+            calibration: The threshold that they were judged by.
+        """
+        with self._lock:
+            images, refused, judged = self._images, self._refused, self._judged
+            looks, features = [*self._looks], [*self._features]
+        counted = calibration is not None and judged == images
+        differences: tuple[str, ...] = ()
+        if self._reference is not None and len(looks) >= _LEAST_IMAGES:
+            differences = _differences(self._reference, np.stack(looks), np.stack(features))
+        return DriftReport(
+            images,
+            refused if counted else None,
+            calibration.false_reject_rate if calibration is not None and counted else None,
+            calibration is not None and counted and _is_more(calibration, refused, images),
+            differences,
+            self._reference is not None and len(looks) >= _LEAST_IMAGES,
+        )
+
+
+def _is_more(calibration: Calibration, refused: int, images: int) -> bool:
+    few = images < _LEAST_REFUSALS or refused <= calibration.false_reject_rate * images
+    return not few and chance_of_refusals(calibration, refused, images) < _REFUSALS
+
+
+def _differences(reference: Reference, looks: NDArray[np.float32], features: NDArray[np.float32]) -> tuple[str, ...]:
+    then = reference.appearance.numpy()
+    found = []
+    for place, name in enumerate(APPEARANCE):
+        higher, chance = _rank_sum(looks[:, place], then[:, place])
+        if chance < _LOOKS and not 1 - _HIGHER <= higher <= _HIGHER:
+            found.append(_WORDS[name][higher > 0.5])
+    if _features_moved(reference, features):
+        found.append("in what the network sees, as by compression, focus, noise or other parts")
+    return tuple(found)
+
+
+def _rank_sum(now: NDArray[np.float32], then: NDArray[np.float32]) -> tuple[float, float]:
+    """The chance that one of now is above one of then, and that of a difference as great without any cause."""
+    ascending = np.sort(then)
+    below = np.searchsorted(ascending, now, "left").sum()
+    ties = np.searchsorted(ascending, now, "right").sum() - below
+    higher = float((below + 0.5 * ties) / (len(now) * len(then)))
+    deviation = math.sqrt((len(now) + len(then) + 1) / (12 * len(now) * len(then)))
+    return higher, math.erfc(abs(higher - 0.5) / deviation / math.sqrt(2))
+
+
+def _features_moved(reference: Reference, features: NDArray[np.float32]) -> bool:
+    from scipy.special import gammaincc  # noqa: PLC0415 - inspecting must not need scipy
+
+    mean, deviation = reference.features.double().numpy()
+    varies = deviation > _EPS
+    shift = (features[:, varies].astype(np.float64).mean(axis=0) - mean[varies]) / deviation[varies]
+    moved = float(np.square(shift).mean()) if varies.any() else 0.0
+    expected = 1 / len(features) + 1 / reference.images
+    half = reference.dimension / 2
+    return moved > _SHIFT and float(gammaincc(half, half * moved / expected)) < _FEATURES
