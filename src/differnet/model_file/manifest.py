@@ -47,7 +47,7 @@ class TrainingRecord(FrozenRecord):
         groups: Number of groups of images that belong together, of the images that were scored to calibrate; None where
             each stands alone.
         remarks: What should be known of the images, a sentence or two each: near-copies among them, for example.
-        suspects: The most suspicious of these images first, a fifth of them at most.
+        suspects: The most suspicious of these images first, see `differnet.training.suspects`.
         data_sha256: Fingerprint of all these images, empty for imported weights.
         region_sha256: Fingerprint of the region of interest, empty for whole images.
         epochs: Finished epochs.
