@@ -9,7 +9,8 @@ cells of ``elpv-dataset``: ``elpv-mono-demo`` (the demo's split), ``elpv-mono`` 
 to learn from, drawn by the seed; all others that are surely good or surely defective to test on). ``NAME@16`` learns
 from 16 images that the seed draws.
 
-Beside the default preset stand two baselines of the same features and cells: ``gaussian``, the squared Mahalanobis
+Beside a preset, the default unless ``--preset`` says otherwise, stand two baselines of the same features and cells:
+``gaussian``, the squared Mahalanobis
 distance (what ``flow.kind=gaussian`` gives, fitted to all images), and ``neighbour``, the local score alone.
 """
 
@@ -184,6 +185,7 @@ def main() -> None:
     parser.add_argument("--cells", action="store_true", help="the solar cells too")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
+    parser.add_argument("--preset", default="default", help="what is measured")
     parser.add_argument("--results", type=Path, default=Path("accuracy.jsonl"), help="file of results")
     parser.add_argument("--cache", type=Path, default=Path("accuracy-features"), help="folder of features")
     parser.add_argument("--document", type=Path, help="document to put the table into")
@@ -196,7 +198,7 @@ def main() -> None:
             known[(row["key"], row["product"], row["method"])] = row
     rows = []
     for seed in range(arguments.seeds):
-        settings = preset("default").with_overrides({"seed": seed, **changed})
+        settings = preset(arguments.preset).with_overrides({"seed": seed, **changed})
         for name, choose in products(arguments).items():
             whole = choose(seed)
             for product, split in ((name, whole), (f"{name}@{SHOTS}", few(whole, seed))):

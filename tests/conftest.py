@@ -19,6 +19,12 @@ OFFICIAL = Path(__file__).parent / "data" / "official"
 # Small images and a narrow flow: everything is real, only little of it.
 SMALL = {
     "views.size": 128,
+    "views.flow_size": 128,
+    "views.enlarge": True,
+    "scoring.join": "soft-maximum",
+    "scoring.hottest": 0.03,
+    "localization.method": "neighbours",
+    "localization.turn_cells": "never",
     "extractor.name": "alexnet",
     "extractor.scales": 2,
     "extractor.stages": [-1],

@@ -194,7 +194,7 @@ def test_other_extractor_weights_than_in_training_are_refused(
 
 
 def test_unknown_presets_and_devices_are_named() -> None:
-    with pytest.raises(SettingsError, match="default, varied, paper"):
+    with pytest.raises(SettingsError, match="default, fast, paper"):
         DifferNet("papers")
     for device in ("gpu", "cuda:99"):
         with pytest.raises(SettingsError, match=device):

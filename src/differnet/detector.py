@@ -534,6 +534,7 @@ class DifferNet:
         extraction = FeatureExtraction(
             extractor,
             size=settings.views.size,
+            view_size=settings.views.flow_size,
             scales=chosen.scales,
             device=self.device,
             dtype=choose_dtype(precision, self.device),

@@ -194,7 +194,7 @@ def test_evaluation_needs_good_and_defective_images(model_file: Path, product: P
         (["--set", "flow.hiden=3"], "flow.hiden"),
         (["--set", "flow.hidden=-3"], "flow.hidden"),
         (["--set", "flow.hidden"], "NAME=VALUE"),
-        (["--preset", "papers"], "default, varied, paper"),
+        (["--preset", "papers"], "default, fast, paper"),
         (["--device", "gpu"], "gpu"),
         (["--set", "extractor.name=resnet18"], "resnet18"),
     ],

@@ -22,7 +22,7 @@ from tests.conftest import plate
 
 # The default size: of small images there are too few cells to tell places apart.
 SIZE, DIMENSIONS = 448, 64
-SETTINGS = LocalizationSettings(dimensions=DIMENSIONS)
+SETTINGS = LocalizationSettings(method="neighbours", dimensions=DIMENSIONS)
 # x, y, width, height
 BOX = (16, 32, 64, 48)
 

@@ -16,7 +16,7 @@ from differnet.settings import Settings
         ({"training.epochs": 0}, "training.epochs"),
         ({"training.betas": [0.9, 1.0]}, "betas"),
         ({"training.held_out": 0.0}, "keep"),
-        ({"views.count": 9}, "count"),
+        ({"views.kind": "none", "views.count": 9}, "count"),
         ({"views.size": 128, "extractor.scales": 3}, "128"),
         ({"no.such": 1}, "no.such"),
         ({"training": 1}, "training"),

@@ -21,7 +21,7 @@ from differnet.features.pooling import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
 from differnet.localization.registry import build_method, exportable_methods
-from differnet.scoring import CommonScale
+from differnet.scoring import CommonScale, hottest_cells
 from differnet.views import View, apply_view, fixed_views
 
 __all__ = ["InspectionGraph"]
@@ -53,7 +53,7 @@ class InspectionGraph(nn.Module):
             )
         model = in_precision(model, "float32")
         extraction = model.extraction.network
-        size = model.settings.views.size
+        size = extraction.size
         self._extractor = extraction.extractor
         self.precision = precision
         if precision == "bfloat16":
@@ -70,7 +70,8 @@ class InspectionGraph(nn.Module):
         self._resize = PillowResize(size, box)
         self._crop = None if self.region is None else _Crop(self.region.mask, self.region.box)
         self.views = fixed_views(model.settings.views)
-        self._views = _Views(self.views, size)
+        self._views = _Views(self.views, extraction.view_size)
+        self._reduce = None if extraction.view_size == size else PillowResize(extraction.view_size, (size, size))
         self.judge = None if model.calibration is None else Judge(model.calibration)
         self._describer: Describer | None = None
         self._heat: nn.Module | None = None
@@ -102,8 +103,7 @@ class InspectionGraph(nn.Module):
         if cells is not None and self._local is not None:
             anomaly = self._local.anomaly(cells)
         if self._scale is not None and anomaly is not None:
-            count = max(1, int(self._hottest * anomaly.numel()))
-            local = anomaly.flatten().topk(count).values.mean()
+            local = anomaly.flatten().topk(hottest_cells(self._hottest, anomaly.numel())).values.mean()
             score = _joined(score, local, self._scale)
         results = [score]
         if self.judge is not None:
@@ -116,12 +116,16 @@ class InspectionGraph(nn.Module):
         """(V, d) features of the views, and the cells of the image as it is, which is the first view."""
         size = pixels.shape[-1]
         cells = None
+        if self._reduce is not None:
+            if self._describer is not None:
+                cells = self._describe(self._network(pixels[None]), size)
+            pixels = self._reduce(pixels.permute(1, 2, 0).contiguous())
         features = []
         for start in range(0, len(self.views), _BATCH):
             views = self._views(pixels, start, _BATCH)
             pooled = []
             for scale in range(self._scales):
-                described = self._describer is not None and start == scale == 0
+                described = self._describer is not None and self._reduce is None and start == scale == 0
                 maps = self._network(_halved(views, scale), described)
                 chosen = [maps[self._extractor.place_of(stage)] for stage in self._stages]
                 pooled.append(pool_maps(chosen, self._deviation))

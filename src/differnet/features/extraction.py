@@ -27,7 +27,7 @@ from differnet.images import (
     decode_image,
 )
 from differnet.images.failure import Failure, describe
-from differnet.views import View, apply_views, resize
+from differnet.views import View, resize
 
 __all__ = ["FeatureExtraction", "ViewChoice"]
 
@@ -45,6 +45,7 @@ class FeatureExtraction:
     Args:
         extractor: A frozen extractor; it is moved to the device.
         size: Side that images are resized to, in pixels.
+        view_size: Side that they are reduced to before views are made of them; None for that of the images.
         scales: Number of image sizes.
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
         dtype: float32 or bfloat16, what the network computes in; features are float32 in either case. Hardware without
@@ -74,6 +75,7 @@ class FeatureExtraction:
         extractor: Extractor,
         *,
         size: int = 448,
+        view_size: int | None = None,
         scales: int = 3,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -89,6 +91,7 @@ class FeatureExtraction:
         self.network = FeatureNetwork(
             extractor,
             size=size,
+            view_size=view_size,
             scales=scales,
             device=device,
             dtype=dtype,
@@ -283,7 +286,7 @@ class FeatureExtraction:
         sample = Sample(index, name, image.shape[1], image.shape[0], chosen, pixels, depth=decoded.depth, image=kept)
         if self._find(sample, cells) or self.network.device.type != "cpu":
             return sample
-        sample.turned = apply_views(pixels, chosen)
+        sample.turned = self.network.turn(pixels, chosen)
         if compute:
             self._compute([sample], cells, compiled=True)
         return sample

@@ -23,7 +23,7 @@ from differnet.extractors.rounding import round_as_bfloat16
 from differnet.features.describer import Cells, Describer
 from differnet.features.openvino_features import CompiledFeatures, compile_features
 from differnet.features.pooling import pool_maps, pool_scales
-from differnet.views import View, apply_views, apply_views_batch
+from differnet.views import View, apply_views, apply_views_batch, resize
 
 __all__ = ["VIEWS_PER_CALL", "Engine", "FeatureNetwork"]
 
@@ -42,7 +42,8 @@ class FeatureNetwork:
 
     Args:
         extractor: A frozen extractor; it is moved to the device.
-        size: Side of the images, in pixels.
+        size: Side of the images, in pixels, as their cells are described.
+        view_size: Side that they are reduced to before views are made of them; None for that of the images.
         scales: Number of image sizes.
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
         dtype: float32 or bfloat16, what the network computes in; features are float32 in either case. Hardware without
@@ -65,6 +66,7 @@ class FeatureNetwork:
         extractor: Extractor,
         *,
         size: int,
+        view_size: int | None = None,
         scales: int,
         device: torch.device | str,
         dtype: torch.dtype,
@@ -74,6 +76,7 @@ class FeatureNetwork:
         engine: Engine,
     ) -> None:
         self.size, self.scales = size, scales
+        self.view_size = size if view_size is None else min(view_size, size)
         self.stages, self.deviation = tuple(stages), deviation
         self.device, self.dtype = torch.device(device), dtype
         self.fingerprint = fingerprint
@@ -107,6 +110,7 @@ class FeatureNetwork:
         return (
             self.fingerprint,
             type(self.extractor).__name__,
+            self.view_size,
             self.scales,
             self.stages,
             self.deviation,
@@ -129,7 +133,7 @@ class FeatureNetwork:
             images: B arrays, uint8 (size, size, 3).
             views: For each image its V views.
             cells: Describes the cells; None for none.
-            turned: On a CPU, for each image its views, uint8 (V, size, size, 3); otherwise not used.
+            turned: On a CPU, for each image its views, uint8 (V, view_size, view_size, 3); otherwise not used.
             compiled: Whether compiling the network would pay.
 
         Returns:
@@ -137,12 +141,13 @@ class FeatureNetwork:
         """
         grids: Sequence[Cells | None] = [None] * len(images)
         parts, first = [], 0
-        if cells is not None and self.scales == 1 and all(chosen[0] == View() for chosen in views):
+        together = self.scales == 1 and self.view_size == self.size
+        if cells is not None and together and all(chosen[0] == View() for chosen in views):
             # Often the only view, so that one pass of the network does for all.
             features, grids = self.extract_with_cells(images, cells, compiled=compiled)
             parts, first = [features], 1
         elif cells is not None:
-            grids = self._describe_cells(images, cells, compiled=compiled)
+            grids = self.describe_cells(images, cells, compiled=compiled)
         if any(len(chosen) > first for chosen in views):
             if self.device.type == "cpu":
                 rest = [each[first:] for each in turned if each is not None]
@@ -150,6 +155,14 @@ class FeatureNetwork:
             else:
                 parts.append(self.extract_on_device(images, [chosen[first:] for chosen in views]))
         return torch.cat(parts, dim=1), grids
+
+    def reduce(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Reduce uint8 (size, size, 3) pixels to what views are made of, (view_size, view_size, 3)."""
+        return pixels if self.view_size == self.size else resize(pixels, self.view_size)
+
+    def turn(self, pixels: NDArray[np.uint8], views: Sequence[View]) -> NDArray[np.uint8]:
+        """Make V views of uint8 (size, size, 3) pixels: uint8 (V, view_size, view_size, 3)."""
+        return apply_views(self.reduce(pixels), views)
 
     def as_tensor(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Turn uint8 (size, size, 3) pixels into (1, 3, size, size) float32 in [0, 1] on the device."""
@@ -193,21 +206,21 @@ class FeatureNetwork:
             (B, V, d) float32 on the CPU.
         """
         if self.device.type == "cpu":
-            turned = [apply_views(image, chosen) for image, chosen in zip(images, views, strict=True)]
+            turned = [self.turn(image, chosen) for image, chosen in zip(images, views, strict=True)]
             return self.extract_turned(turned, compiled=True)
         return self.extract_on_device(images, views)
 
     @torch.no_grad()
     def extract_on_device(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
         """Compute the same as `extract` in one batched call, the views too; what a GPU does."""
-        return self.extract_stacked(torch.from_numpy(np.stack(images)), views).cpu()
+        return self.extract_stacked(torch.from_numpy(np.stack([*map(self.reduce, images)])), views).cpu()
 
     @torch.no_grad()
     def extract_stacked(self, stacked: Tensor, views: Sequence[Sequence[View]]) -> Tensor:
         """Compute the same, and leave the features on the device; the processor waits for none of it.
 
         Args:
-            stacked: uint8 (B, size, size, 3), best on the device already.
+            stacked: uint8 (B, view_size, view_size, 3), best on the device already.
             views: For each image its V views.
 
         Returns:
@@ -222,7 +235,7 @@ class FeatureNetwork:
         """Compute the features of views, on a CPU.
 
         Args:
-            turned: B arrays, uint8 (V, size, size, 3), the views of each image.
+            turned: B arrays, uint8 (V, view_size, view_size, 3), the views of each image.
             compiled: Whether compiling the network would pay.
 
         Returns:
@@ -246,7 +259,7 @@ class FeatureNetwork:
                 try:
                     self._compiled[key] = compile_features(
                         self.extractor,
-                        self.size,
+                        self.view_size if cells is None else self.size,
                         self.stages,
                         deviation=self.deviation,
                         describer=cells,
@@ -258,7 +271,7 @@ class FeatureNetwork:
             return self._compiled.get(key)
 
     def pool(self, extractor: Extractor, pixels: Tensor) -> Tensor:
-        """Pool images, (B, 3, size, size) in [0, 1], to (B, d) features with an extractor, this one or a copy."""
+        """Pool views, (B, 3, view_size, view_size) in [0, 1], to (B, d) with an extractor, this one or a copy."""
         with self._in_full():
             return pool_scales(extractor, pixels, self.scales, stages=self.stages, deviation=self.deviation)
 
@@ -277,10 +290,10 @@ class FeatureNetwork:
             (B, 1, d) float32 on the CPU, and the B images' cells on the device.
 
         Raises:
-            ValueError: If features are pooled from several scales, which takes several passes.
+            ValueError: If features are pooled from several sizes, or from another, which takes several passes.
         """
-        if self.scales != 1:
-            raise ValueError("features of several scales do not come from one pass")
+        if self.scales != 1 or self.view_size != self.size:
+            raise ValueError("features of several sizes do not come from one pass")
         network = self._compile(cells) if compiled else None
         if network is not None:
             features, grids = network(images)
@@ -296,8 +309,22 @@ class FeatureNetwork:
             grids += cells.describe(maps[:before_last], self.size)
         return torch.cat(parts).cpu().unsqueeze(1), grids
 
-    def _describe_cells(self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool) -> list[Cells]:
+    def describe_cells(
+        self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool = True
+    ) -> list[Cells]:
+        """Describe the cells of resized images, in a pass of the network of their own.
+
+        Args:
+            images: B arrays, uint8 (size, size, 3).
+            cells: Describes the cells.
+            compiled: Whether compiling the network would pay.
+        """
         network = self._compile(cells) if compiled else None
-        if network is None:
-            return [self.describe(image, cells) for image in images]
-        return network(images)[1]
+        if network is not None:
+            return network(images)[1]
+        grids: list[Cells] = []
+        for start in range(0, len(images), self._batch):
+            pixels = self._as_float(torch.from_numpy(np.stack(images[start : start + self._batch])))
+            with self._in_full(), torch.no_grad():
+                grids += cells.describe(self.extractor.forward_stages(pixels), self.size)
+        return grids

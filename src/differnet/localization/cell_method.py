@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -31,9 +32,13 @@ class CellMethod(LocalizationMethod):
     A subclass gives describer, collector and restored model, which belong together: the collector takes, and the model
     judges, what the describer makes. The anomaly should be in standard deviations of good cells, or in another unit in
     which 1 is a little, since it is shown through a softplus.
+
+    Attributes:
+        smoothing: Standard deviation of the Gaussian that maps are smoothed by, in cells.
     """
 
     can_export = True
+    smoothing: ClassVar[float] = 1.0
 
     @abstractmethod
     def describer(self, extractor: Extractor) -> Describer:
@@ -56,9 +61,9 @@ class CellMethod(LocalizationMethod):
     def interpolate(self, anomaly: Tensor, size: int) -> NDArray[np.float32]:
         """Interpolate (g, g) anomaly of an image of ``size`` pixels to the raw map, (size / 4, size / 4)."""
         side = size // _REDUCTION
-        # Between the cells' centres, then over the width of a cell, so that their grid does not show.
+        # Between the cells' centres, then over a part of a cell's width, so that their grid does not show.
         finer = functional.interpolate(anomaly[None, None], size=(side, side), mode="bilinear", align_corners=False)
-        sigma = side / anomaly.shape[0]
+        sigma = self.smoothing * side / anomaly.shape[0]
         smooth = cv2.GaussianBlur(finer[0, 0].cpu().numpy(), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         return np.asarray(smooth, np.float32)
 
@@ -68,4 +73,4 @@ class CellMethod(LocalizationMethod):
 
     def heat_graph(self, cells: int, size: int, scale: float | None, region: RegionOfInterest | None) -> nn.Module:
         """See `LocalizationMethod.heat_graph`."""
-        return HeatGraph(cells, size // _REDUCTION, scale, region)
+        return HeatGraph(cells, size // _REDUCTION, scale, region, smoothing=self.smoothing)

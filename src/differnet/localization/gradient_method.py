@@ -49,7 +49,7 @@ class Gradient(LocalizationMethod):
         return gradient_map(
             self._float32,
             sources.flow,
-            pixels,
+            extraction.network.reduce(pixels),
             sources.views,
             extraction.scales,
             stages=extraction.stages,

@@ -21,6 +21,7 @@ class HeatGraph(nn.Module):
         side: Of the raw map.
         scale: The raw value that becomes 1; None takes each image's own hottest.
         region: The region of interest, if any.
+        smoothing: See `CellMethod`.
     """
 
     _blur: Tensor
@@ -29,12 +30,14 @@ class HeatGraph(nn.Module):
     _columns: Tensor
     _inside: Tensor
 
-    def __init__(self, cells: int, side: int, scale: float | None, region: RegionOfInterest | None) -> None:
+    def __init__(
+        self, cells: int, side: int, scale: float | None, region: RegionOfInterest | None, *, smoothing: float = 1.0
+    ) -> None:
         super().__init__()
         self._side = side
         self._scale = None if scale is None else float(np.logaddexp(np.float32(0.0), np.float32(scale)))
         self._region = region
-        self.register_buffer("_blur", torch.from_numpy(_blur_matrix(side, side / cells)))
+        self.register_buffer("_blur", torch.from_numpy(_blur_matrix(side, smoothing * side / cells)))
         if region is not None:
             x, y, width, height = region.box
             inside = region.mask[y : y + height, x : x + width]

@@ -60,7 +60,8 @@ class CellCollector(Protocol):
 
     - Cells added in another order, or twice the same, give the same model only where a method says so; the same cells
       in the same order always do.
-    - ``fit(without)`` is what `fit` gives where those images were never added, and may be called many times.
+    - ``fit(without)`` compares with no cell of those images, so that they are judged as new ones are, and may be called
+      many times. What is a mean over all cells (a space, a division, what is usual) may be that of all images.
     - Its memory must not grow with the number of images beyond what the model needs.
     """
 
@@ -71,5 +72,5 @@ class CellCollector(Protocol):
         """Fit the model.
 
         Args:
-            without: Places of images to leave out, as if they had never been added; not all.
+            without: Places of images to leave out; not all.
         """

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from differnet.calibration import CalibrationRecord
 from differnet.frozen_record import FrozenRecord
 from differnet.images import TrainingImages
 from differnet.settings import Settings
+from differnet.settings.earlier import completed
 
 __all__ = ["FORMAT_VERSION", "Manifest", "Suspect", "TrainingRecord"]
 
@@ -82,6 +83,10 @@ class TrainingRecord(FrozenRecord):
     seen: TrainingImages | None = None
 
 
+def _completed(settings: object) -> object:
+    return completed(settings) if isinstance(settings, dict) else settings
+
+
 class Manifest(FrozenRecord):
     """Everything about a model except its tensors.
 
@@ -101,7 +106,7 @@ class Manifest(FrozenRecord):
     format_version: int = Field(FORMAT_VERSION, ge=1)
     package_version: str
     created: datetime
-    settings: Settings
+    settings: Annotated[Settings, BeforeValidator(_completed)]
     features: int = Field(ge=2)
     extractor_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     model_id: str = Field(pattern=r"^[0-9a-f]{12}$")

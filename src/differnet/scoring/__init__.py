@@ -1,6 +1,22 @@
 """From what the models say of views and cells to one anomaly score."""
 
 from differnet.scoring.common_scale import CommonScale, JoinRule
-from differnet.scoring.scores import Aggregation, aggregate, local_score, score_features, scored_features
+from differnet.scoring.scores import (
+    Aggregation,
+    aggregate,
+    hottest_cells,
+    local_score,
+    score_features,
+    scored_features,
+)
 
-__all__ = ["Aggregation", "CommonScale", "JoinRule", "aggregate", "local_score", "score_features", "scored_features"]
+__all__ = [
+    "Aggregation",
+    "CommonScale",
+    "JoinRule",
+    "aggregate",
+    "hottest_cells",
+    "local_score",
+    "score_features",
+    "scored_features",
+]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from differnet.flow import DensityModel
 
-__all__ = ["Aggregation", "aggregate", "local_score", "score_features", "scored_features"]
+__all__ = ["Aggregation", "aggregate", "hottest_cells", "local_score", "score_features", "scored_features"]
 
 Aggregation: TypeAlias = Literal["mean", "median", "features"]
 """How the views of an image become one score; see `aggregate` and `scored_features`."""
@@ -70,10 +70,22 @@ def local_score(anomaly: Tensor, hottest: float) -> float:
 
     Args:
         anomaly: (g, g) local anomaly of the cells.
-        hottest: Share of the cells, in (0, 1], that the score is the mean of; at least one is.
+        hottest: How many cells the score is the mean of, see `hottest_cells`.
 
     Returns:
         The score, higher is more anomalous.
     """
-    count = max(1, int(hottest * anomaly.numel()))
-    return anomaly.flatten().topk(count).values.mean().item()
+    return anomaly.flatten().topk(hottest_cells(hottest, anomaly.numel())).values.mean().item()
+
+
+def hottest_cells(hottest: float, cells: int) -> int:
+    """How many cells a local score is the mean of.
+
+    Args:
+        hottest: Their share, up to 1; above 1 their number.
+        cells: That an image has.
+
+    Returns:
+        A number from 1 to that of the cells.
+    """
+    return min(max(1, int(hottest if hottest > 1 else hottest * cells)), cells)

@@ -42,7 +42,7 @@ class Recipe(FrozenRecord):
     images: Path
     good: tuple[str, ...] = ()
     region: str | None = None
-    preset: Literal["default", "varied", "paper"] = "default"
+    preset: Literal["default", "fast", "paper"] = "default"
     seed: int = Field(0, ge=0, lt=2**32)
     views: dict[str, Any] = Field(default_factory=dict)
     extractor: dict[str, Any] = Field(default_factory=dict)
@@ -174,17 +174,17 @@ images: {images}
 # Where to look: a box x,y,width,height in pixels, or a mask image (white counts).
 # region: 120,80,640,480
 
-# default, or paper: the settings of the authors.
+# default; fast, at one size, for parts that hardly vary; or paper, the settings of the authors.
 preset: default
 
 # Of everything random.
 seed: 0
 
 views:
-  # Side that images are resized to, in pixels. Small defects need more.
-  size: 320
-  # none; auto: flips and right angles if the good images vary so; flips, right-angles, symmetries, rotations.
-  kind: none
+  # Side that images are resized to at most, in pixels; none is enlarged. Small defects need more.
+  size: 640
+  # auto: right angles where good parts lie at any angle, else none; or flips, right-angles, symmetries, rotations.
+  kind: auto
 
 calibration:
   # Share of good parts that may be refused, and that may be refused or looked at again.

@@ -32,7 +32,9 @@ class ViewSettings(FrozenRecord):
     """The transformations T.
 
     Attributes:
-        size: Side that images are resized to, in pixels.
+        size: Side that images are resized to, in pixels, as the local model sees their cells.
+        flow_size: Side that they are reduced to before views are made of them, for the flow, which judges the whole:
+            None for `size`; never more than that.
         enlarge: Whether images smaller than that are enlarged; if not, training lowers the size to theirs, see
             `differnet.training.size_choice`.
         kind: ``rotations`` by any angle, ``right-angles`` (4), ``flips`` (left to right, top to bottom, both: 4),
@@ -47,9 +49,10 @@ class ViewSettings(FrozenRecord):
         saturation: Likewise for saturation.
     """
 
-    size: int = Field(320, ge=64, le=4096)
-    enlarge: bool = True
-    kind: Literal["rotations", "right-angles", "flips", "symmetries", "none", "auto"] = "none"
+    size: int = Field(640, ge=64, le=4096)
+    flow_size: int | None = Field(256, ge=64, le=4096)
+    enlarge: bool = False
+    kind: Literal["rotations", "right-angles", "flips", "symmetries", "none", "auto"] = "auto"
     count: int = Field(1, ge=1, le=4096)
     training_count: int = Field(1, ge=1, le=4096)
     max_degrees: float = Field(180.0, ge=0.0, le=180.0)
@@ -170,15 +173,16 @@ class ScoringSettings(FrozenRecord):
             ``features``: the mean of the views' features is scored, which no longer depends on the image's angle.
         join: How the local score joins the flow's, see `differnet.scoring.common_scale`.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
-        hottest: Share of an image's cells that its local score is the mean of.
+        hottest: How many of an image's cells its local score is the mean of: a share of them up to 1, a number above.
+            A small defect takes a few cells, however many the image has.
         error_probability: Of sequential scoring: how often the verdict by the first views may differ from that by all,
             see `differnet.scoring.sequential`; 0 always takes all views.
     """
 
     aggregation: Literal["mean", "median", "features"] = "median"
-    join: Literal["sum-of-logarithms", "soft-maximum"] = "soft-maximum"
+    join: Literal["sum-of-logarithms", "soft-maximum"] = "sum-of-logarithms"
     local: bool = True
-    hottest: float = Field(0.03, gt=0.0, le=1.0)
+    hottest: float = Field(8.0, gt=0.0, le=10_000.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
 
 
@@ -202,15 +206,18 @@ class LocalizationSettings(FrozenRecord):
         shrinkage: Of ``mixture``: how strongly a Gaussian is drawn towards the covariance that all have in common, in
             cells.
         mixture_dimensions: Of ``mixture``: of the space in which cells are compared.
+        turn_cells: Whether cells of good images are learnt at all four right angles: ``auto``, where views are averaged
+            since parts lie at any angle, and from fewer than 25 images, which show too little; or ``never``.
     """
 
-    method: Annotated[str, AfterValidator(_known_method)] = "neighbours"
+    method: Annotated[str, AfterValidator(_known_method)] = "mixture"
     cells: int = Field(2000, ge=50, le=100_000)
     dimensions: int = Field(256, ge=16, le=4096)
-    components: int = Field(256, ge=1, le=4096)
+    components: int = Field(1024, ge=1, le=4096)
     rank: int = Field(16, ge=1, le=256)
-    shrinkage: float = Field(50.0, gt=0.0)
-    mixture_dimensions: int = Field(128, ge=4, le=4096)
+    shrinkage: float = Field(100.0, gt=0.0)
+    mixture_dimensions: int = Field(160, ge=4, le=4096)
+    turn_cells: Literal["auto", "never"] = "auto"
 
 
 class CalibrationSettings(FrozenRecord):
@@ -264,9 +271,10 @@ class Settings(FrozenRecord):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        if self.views.size >> (self.extractor.scales - 1) < 64:
+        seen = min(self.views.size, self.views.flow_size or self.views.size)
+        if seen >> (self.extractor.scales - 1) < 64:
             raise ValueError(
-                f"size {self.views.size} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
+                f"size {seen} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"
             )
         if self.scoring.aggregation == "features" and self.training.views == "fresh":
             raise ValueError("scoring.aggregation=features needs the same views in training: set training.views=bank")

@@ -28,7 +28,7 @@ def fits_device(extraction: FeatureExtraction, images: int) -> bool:
     if extraction.device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(extraction.device)
-    return 3 * extraction.size**2 * images <= _MOST_SHARE * free
+    return 3 * extraction.network.view_size**2 * images <= _MOST_SHARE * free
 
 
 class DeviceVectors:
@@ -81,7 +81,7 @@ class DeviceVectors:
             yield self.extraction.network.extract_stacked(stacked, views).flatten(0, 1)
 
     def _read(self) -> list[Tensor | None]:
-        """Every image as the extractor sees it, uint8 (size, size, 3) on the device; None for those not to be used."""
+        """What views are made of, uint8 (view_size, view_size, 3) on the device; None for those not to be used."""
         images: list[Tensor | None] = []
         workers = count_workers()
 
@@ -98,5 +98,7 @@ class DeviceVectors:
                     images.append(None)
                 else:
                     # A copy, since the array may be read-only.
-                    images.append(torch.tensor(sample.pixels, device=self.extraction.device))
+                    images.append(
+                        torch.tensor(self.extraction.network.reduce(sample.pixels), device=self.extraction.device)
+                    )
         return images

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,10 @@ class Measurement(NamedTuple):
     peak: float
 
 
+_RIGHT_ANGLES = 4
+# From so many images on, those that are seen upright say more than the same ones turned (16 screws: 0.77 to 0.90).
+_ENOUGH_IMAGES = 25
+
 LocalMeasure: TypeAlias = Callable[[Cells], Measurement]
 
 
@@ -53,12 +58,18 @@ class LocalFitting:
         self._settings, self._extraction = settings, extraction
         method = build_method(settings.localization)
         self.cells = method.describer(extraction.extractor)
-        self._collector = method.collector(extraction.extractor, images, settings.seed)
+        self._turns = _RIGHT_ANGLES if _learns_turned(settings, images) else 1
+        self._collector = method.collector(extraction.extractor, images * self._turns, settings.seed)
 
     def collect(self, image: Sample) -> None:
-        """Take the cells of an image."""
-        if self._collector is not None and image.cells is not None:
-            self._collector.add(image.index, image.cells)
+        """Take the cells of an image, and of it turned where the settings say so."""
+        if self._collector is None or self.cells is None or image.cells is None:
+            return
+        self._collector.add(image.index, image.cells)
+        if self._turns > 1:
+            turned = [np.ascontiguousarray(np.rot90(image.pixels, turn)) for turn in range(1, self._turns)]
+            for cells in self._extraction.network.describe_cells(turned, self.cells):
+                self._collector.add(image.index, cells)
 
     def fit(self, without: Collection[int] = ()) -> LocalModel | None:
         """Make a local model.
@@ -84,6 +95,12 @@ class LocalFitting:
             return Measurement(score, localizer.peak(localizer.map_of_cells(anomaly)))
 
         return measure
+
+
+def _learns_turned(settings: Settings, images: int) -> bool:
+    if settings.localization.turn_cells == "never":
+        return False
+    return settings.scoring.aggregation == "features" or images < _ENOUGH_IMAGES
 
 
 def join_scores(

@@ -41,7 +41,7 @@ def train(
     ray: RayOption = None,
     cpus: CpusOption = 1,
     gpus: GpusOption = 0.0,
-    preset: Annotated[str, typer.Option(help="Of products without a recipe: default, varied or paper.")] = "default",
+    preset: Annotated[str, typer.Option(help="Of products without a recipe: default, fast or paper.")] = "default",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of all products. Repeatable."),

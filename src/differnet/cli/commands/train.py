@@ -36,7 +36,7 @@ def train(
         Path | None, typer.Option(help="Recipe that says images and settings; see 'differnet recipe new'.")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="default; varied, for parts that vary; paper, as its authors.")
+        str | None, typer.Option(help="default; fast, for parts that hardly vary; paper, as its authors.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; short for --set training.epochs=N.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random; short for --set seed=N.")] = None,

@@ -13,6 +13,7 @@ __all__ = ["CellSpace"]
 
 _SHARE = 0.3
 _SMALLEST = 1e-6
+_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,12 @@ class CellSpace:
             half = half @ torch.from_numpy(random.astype(np.float32))
         return cls(torch.tensor(channels), typical, half)
 
-    def then(self, linear: Tensor) -> CellSpace:
-        """This space followed by a linear map, (k, k)."""
+    def whitened(self, covariance: Tensor) -> CellSpace:
+        """This space followed by the linear map that makes a (k, k) float64 covariance the identity."""
+        size = len(covariance)
+        ridge = covariance.trace() / size * _RIDGE + _SMALLEST
+        variances, axes = torch.linalg.eigh(covariance + ridge * torch.eye(size, dtype=covariance.dtype))
+        linear = (axes * variances.clamp_min(_SMALLEST) ** -0.5).float()
         return replace(self, projection=self.projection @ linear)
 
     def __call__(self, cells: Tensor) -> Tensor:

@@ -12,17 +12,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from differnet.localization.local_model import LocalModel
-from differnet.localization.mixture.cell_mixture import CellMixture, CellStatistics, assign_components
+from differnet.localization.mixture.cell_mixture import (
+    CellMixture,
+    assign_components,
+    fit_mixture,
+    within_covariance,
+)
 from differnet.localization.mixture.cell_space import CellSpace
 from differnet.localization.mixture.cells import StageCells
 
-__all__ = ["COARSE_LIMIT", "CellDensity", "MixtureCollector", "MixtureModel"]
+__all__ = ["CellDensity", "MixtureCollector", "MixtureModel"]
 
-COARSE_LIMIT = 2.0
-"""A coarse cell is wide: what it adds is cut off here, in standard deviations, or it would blur a fine signal."""
+# A coarse cell is wide: what it adds is cut off here, in standard deviations, or it would blur a fine signal.
+_COARSE_LIMIT = 4.0
+# Models from before 2026-11-27 do not say theirs.
+_EARLIER_LIMIT = 2.0
 _CELLS = 150_000
-_USUAL_CELLS = 8192
-_ONE_IN = 5
+_USUAL_CELLS = 30_000
+_PARTS = 5
 _CELLS_OF_EACH = 40
 _CHUNK = 8192
 _EPS = 1e-6
@@ -36,22 +43,27 @@ class CellDensity:
         space: That the cells are compared in.
         mixture: Their density there.
         mean: Mean energy of good cells.
-        deviation: Standard deviation of that energy.
+        deviations: (K,) float32, how widely the energy of good cells of a component spreads about that component's
+            mean. Some kinds of cells, as the threads of a screw or letters, vary more than a Gaussian says: their
+            energy must be farther off to mean as much.
+        shift: Mean of what is left, so that good cells are at 0.
     """
 
     space: CellSpace
     mixture: CellMixture
     mean: float
-    deviation: float
+    deviations: Tensor
+    shift: float
 
     def standardised_energy(self, cells: Tensor) -> Tensor:
         """How many standard deviations less likely than usual (n, D) cells are: (n,) float32."""
-        return (self.mixture.energy(self.space(cells)) - self.mean) / self.deviation
+        energy, component = self.mixture.energy(self.space(cells))
+        return (energy - self.mean) / self.deviations[component] - self.shift
 
     def state(self) -> dict[str, Tensor]:
         """The tensors by name."""
-        usual = torch.tensor([self.mean, self.deviation], dtype=torch.float64)
-        return {**self.space.state(), **self.mixture.state(), "usual": usual}
+        level = torch.tensor([self.mean, self.shift], dtype=torch.float64)
+        return {**self.space.state(), **self.mixture.state(), "deviations": self.deviations, "level": level}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> CellDensity:
@@ -63,14 +75,28 @@ class CellDensity:
         """
         space = CellSpace.from_state(state)
         mixture = CellMixture.from_state(state, space.projection.shape[1])
-        usual = state["usual"]
-        if usual.dtype != torch.float64 or usual.shape != (2,) or not (usual.isfinite().all() and usual[1] > 0):
-            raise ValueError("usual")
-        return cls(space, mixture, usual[0].item(), usual[1].item())
+        count = len(mixture.means)
+        if "usual" in state:  # as it was before 2026-11-27: one deviation for all components
+            usual = state["usual"]
+            if usual.dtype != torch.float64 or usual.shape != (2,) or not (usual.isfinite().all() and usual[1] > 0):
+                raise ValueError("usual")
+            return cls(space, mixture, usual[0].item(), torch.full((count,), usual[1].item()), 0.0)
+        level, deviations = state["level"], state["deviations"]
+        if level.dtype != torch.float64 or level.shape != (2,) or not level.isfinite().all():
+            raise ValueError("level")
+        shaped = deviations.dtype == torch.float32 and deviations.shape == (count,)
+        if not (shaped and deviations.isfinite().all() and (deviations > 0).all()):
+            raise ValueError("deviations")
+        return cls(space, mixture, level[0].item(), deviations, level[1].item())
 
     def to(self, device: torch.device) -> CellDensity:
         """The same on a device."""
-        return replace(self, space=self.space.to(device), mixture=self.mixture.to(device))
+        return replace(
+            self,
+            space=self.space.to(device),
+            mixture=self.mixture.to(device),
+            deviations=self.deviations.to(device),
+        )
 
 
 class MixtureModel(LocalModel):
@@ -81,10 +107,11 @@ class MixtureModel(LocalModel):
     Args:
         fine: Of the fine grid.
         coarse: Of the coarse grid.
+        limit: What the coarse one adds at most.
     """
 
-    def __init__(self, fine: CellDensity, coarse: CellDensity) -> None:
-        self.fine, self.coarse = fine, coarse
+    def __init__(self, fine: CellDensity, coarse: CellDensity, limit: float = _COARSE_LIMIT) -> None:
+        self.fine, self.coarse, self.limit = fine, coarse, limit
 
     def anomaly(self, cells: StageCells) -> Tensor:
         """Compute the local anomaly of an image, (g, g) float32, about 0 for good cells; see `LocalModel.anomaly`."""
@@ -92,12 +119,13 @@ class MixtureModel(LocalModel):
         fine = self.fine.standardised_energy(cells.fine.flatten(0, 1)).view(side, side)
         coarse = self.coarse.standardised_energy(cells.coarse.flatten(0, 1)).view(1, 1, small, small)
         spread = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)[0, 0]
-        return fine + spread.clamp(max=COARSE_LIMIT)
+        return fine + spread.clamp(max=self.limit)
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""
         levels = {"fine": self.fine, "coarse": self.coarse}
-        return {f"{name}.{part}": tensor for name, level in levels.items() for part, tensor in level.state().items()}
+        named = {f"{name}.{part}": tensor for name, level in levels.items() for part, tensor in level.state().items()}
+        return {**named, "limit": torch.tensor([self.limit], dtype=torch.float64)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> MixtureModel:
@@ -118,11 +146,14 @@ class MixtureModel(LocalModel):
                 )
             except (KeyError, ValueError) as error:
                 raise type(error)(f"{prefix}{error.args[0]}") from None
-        return cls(*levels)
+        limit = state.get("limit", torch.tensor([_EARLIER_LIMIT], dtype=torch.float64))
+        if limit.dtype != torch.float64 or limit.shape != (1,) or not limit.isfinite().all():
+            raise ValueError("limit")
+        return cls(*levels, limit.item())
 
     def to(self, device: torch.device) -> MixtureModel:
         """The model on a device."""
-        return MixtureModel(self.fine.to(device), self.coarse.to(device))
+        return MixtureModel(self.fine.to(device), self.coarse.to(device), self.limit)
 
     def compile(self, cells: StageCells) -> Callable[[StageCells], Tensor]:
         """What OpenVINO computes `anomaly` by, see `LocalModel.compile`."""
@@ -133,11 +164,32 @@ class MixtureModel(LocalModel):
         return CompiledMixture(self, cells).anomaly
 
 
+@dataclass(frozen=True)
+class _Level:
+    """The cells of one grid of all images, divided into components, and what is usual of them.
+
+    Attributes:
+        density: Fitted to all.
+        cells: (n, k) float32, in its space.
+        components: (n,) int64, of each cell.
+        places: (n,) int64, the image of each cell.
+    """
+
+    density: CellDensity
+    cells: Tensor
+    components: Tensor
+    places: Tensor
+
+
 class MixtureCollector:
     """Keeps a share of every training image's cells, so that memory does not grow with the number of images.
 
+    Space, division into components and what energies are usual come from all images; where images are left out, the
+    Gaussians alone are fitted anew without them. That is what tells an image's cells apart from those of others: the
+    rest are means over all.
+
     Args:
-        images: Number of images to come.
+        images: Number of images to come; one that is given several times, turned, counts as often.
         channels: Of each stage that the cells are described by.
         components: K of each grid, at most; one for every 40 cells where that is fewer.
         rank: Principal axes of each component.
@@ -162,44 +214,101 @@ class MixtureCollector:
         self._channels, self._dimensions, self._seed = channels, dimensions, seed
         self._kept: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._places: list[int] = []
+        self._levels: list[_Level] = []
 
     def add(self, place: int, cells: StageCells) -> None:
-        """Take cells of an image, given its place among the images."""
-        random = np.random.default_rng([self._seed, 2, place])
+        """Take cells of an image, given its place among the images; of an image turned, likewise."""
+        random = np.random.default_rng([self._seed, 2, place, self._places.count(place)])
         for kept, grid in zip(self._kept, (cells.fine, cells.coarse), strict=True):
             flat = grid.flatten(0, 1)
             chosen = np.sort(random.permutation(len(flat))[: self._of_each])
             # In half precision, as the spool keeps cells: 128 MB for all.
             kept.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().half())
         self._places.append(place)
+        self._levels = []
 
     def fit(self, without: Collection[int] = ()) -> MixtureModel:
-        """Fit the mixtures of both grids and measure what energy is usual.
+        """Fit the mixtures of both grids.
 
         Args:
-            without: Places of images to leave out, as if they had never been added; not all.
+            without: Places of images whose cells are left out; not all.
         """
-        taken = [number for number, place in enumerate(self._places) if place not in without]
-        return MixtureModel(*(self._fit([kept[number] for number in taken]) for kept in self._kept))
+        self._levels = self._levels or [self._learn(kept) for kept in self._kept]
+        if not without:
+            return MixtureModel(*(level.density for level in self._levels))
+        return MixtureModel(
+            *(
+                replace(level.density, mixture=self._refit(level, ~torch.isin(level.places, torch.tensor([*without]))))
+                for level in self._levels
+            )
+        )
 
-    def _fit(self, of_images: list[Tensor]) -> CellDensity:
+    def _refit(self, level: _Level, used: Tensor) -> CellMixture:
+        start = level.density.mixture
+        return fit_mixture(
+            level.cells[used],
+            level.components[used],
+            len(start.means),
+            rank=self._rank,
+            strength=self._strength,
+            start=start,
+        )
+
+    def _learn(self, of_images: list[Tensor]) -> _Level:
+        places = torch.cat([torch.full((len(part),), at) for part, at in zip(of_images, self._places, strict=True)])
         cells = torch.cat(of_images).float()
         space = CellSpace.fit(cells, self._channels, self._dimensions)
         within = torch.cat([space(part) for part in cells.split(_CHUNK)])
         # A covariance says nothing of components with a handful of cells.
-        count = max(min(self._components, len(cells) // _CELLS_OF_EACH), 1)
-        components = assign_components(within, count, [self._seed, 3])
-        sums = CellStatistics.of(within, components, count)
-        whitening, mixture = sums.mixture(self._rank, self._strength)
-        # Cells that a mixture was fitted to are closer to it than new ones: those of every fifth image are looked at by
-        # a mixture of the others.
-        held_out = torch.cat([torch.full((len(part),), i % _ONE_IN == 0) for i, part in enumerate(of_images)])
-        if len(of_images) > 1:
-            others = sums.without(CellStatistics.of(within[held_out], components[held_out], count))
-            basis, of_others = others.mixture(self._rank, self._strength)
-        else:
-            basis, of_others = whitening, mixture
-        unseen = within[held_out]
-        energy = of_others.energy(unseen[:: math.ceil(len(unseen) / _USUAL_CELLS)] @ basis).double()
-        deviation = max(energy.std(correction=0).item(), _EPS)
-        return CellDensity(space.then(whitening), mixture, energy.mean().item(), deviation)
+        components = assign_components(
+            within, max(min(self._components, len(cells) // _CELLS_OF_EACH), 1), [self._seed, 3]
+        )
+        used, components = components.unique(return_inverse=True)
+        count = len(used)
+        white = space.whitened(within_covariance(within, components, count))
+        within = torch.cat([white(part) for part in cells.split(_CHUNK)])
+        mixture = fit_mixture(within, components, count, rank=self._rank, strength=self._strength)
+        level = _Level(CellDensity(white, mixture, 0.0, torch.ones(count), 0.0), within, components, places)
+        return replace(level, density=self._measured(level))
+
+    def _measured(self, level: _Level) -> CellDensity:
+        """Find out what energies are usual.
+
+        Cells that a mixture was fitted to are closer to it than new ones, so that those of each fifth of the images are
+        looked at by a mixture of the others.
+        """
+        images = level.places.unique()
+        part_of = torch.searchsorted(images, level.places) % min(_PARTS, len(images))
+        some = torch.arange(len(level.cells)) % math.ceil(len(level.cells) / _USUAL_CELLS) == 0
+        energies, components = [], []
+        for part in part_of.unique().tolist():
+            held_out = part_of == part
+            # Of one image alone nothing can be held out.
+            others = level.density.mixture if len(images) == 1 else self._refit(level, ~held_out)
+            energy, component = others.energy(level.cells[held_out & some])
+            energies.append(energy)
+            components.append(component)
+        return _standardised(level.density, torch.cat(energies), torch.cat(components))
+
+
+def _standardised(density: CellDensity, energies: Tensor, components: Tensor) -> CellDensity:
+    """A density that knows what is usual, from (n,) energies of unseen good cells and their components.
+
+    A component's variance is that of its own cells and, as if of 40 more, of all.
+    """
+    count = len(density.deviations)
+    energies = energies.double()
+    mean, variance = energies.mean(), energies.var(correction=0)
+    numbers = torch.bincount(components, minlength=count) + float(_CELLS_OF_EACH)
+    own = energies.new_zeros(count).index_add_(0, components, energies)
+    centres = (own + _CELLS_OF_EACH * mean) / numbers
+    squares = energies.new_zeros(count).index_add_(0, components, (energies - centres[components]).square())
+    deviations = ((squares + _CELLS_OF_EACH * variance) / numbers).sqrt().clamp_min(_EPS)
+    counted = (energies - mean) / deviations[components]
+    spread = counted.std(correction=0).clamp_min(_EPS)
+    return replace(
+        density,
+        mean=mean.item(),
+        deviations=(deviations * spread).float(),
+        shift=(counted.mean() / spread).item(),
+    )

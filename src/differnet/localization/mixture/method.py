@@ -19,6 +19,8 @@ class Mixture(CellMethod):
 
     name = "mixture"
     resolution = 16
+    # Half of a cell: its density is sharper than the distance to the nearest of a few cells.
+    smoothing = 0.5
 
     def describer(self, extractor: Extractor) -> StageDescriber:
         """See `LocalizationMethod.describer`."""

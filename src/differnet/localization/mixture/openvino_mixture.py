@@ -11,7 +11,7 @@ from torch import Tensor
 from differnet.compute.openvino_graph import CompiledGraph, interpolate
 from differnet.compute.openvino_runtime import import_openvino
 from differnet.localization.mixture.cells import StageCells
-from differnet.localization.mixture.good_cells import COARSE_LIMIT, CellDensity, MixtureModel
+from differnet.localization.mixture.good_cells import CellDensity, MixtureModel
 
 __all__ = ["CompiledMixture"]
 
@@ -37,7 +37,7 @@ class CompiledMixture:
         side, small = len(cells.fine), len(cells.coarse)
         fine = ops.reshape(_standardised_energy(ops, grids[0], model.fine), [1, 1, side, side], False)
         coarse = ops.reshape(_standardised_energy(ops, grids[1], model.coarse), [1, 1, small, small], False)
-        anomaly = ops.add(fine, ops.minimum(interpolate(ops, coarse, side), np.float32(COARSE_LIMIT)))
+        anomaly = ops.add(fine, ops.minimum(interpolate(ops, coarse, side), np.float32(model.limit)))
         self._graph = CompiledGraph(openvino.Model([ops.result(ops.squeeze(anomaly, np.array([1])))], grids))
 
     def anomaly(self, cells: StageCells) -> Tensor:
@@ -58,14 +58,15 @@ def _standardised_energy(ops: Any, cells: Any, density: CellDensity) -> Any:  # 
     ]
     x = ops.matmul(ops.concat(scaled, 1), ops.constant(space.projection.numpy()), False, False)
     means = mixture.means.numpy()
-    count, rank = len(means), mixture.axes.shape[1] // len(means)
     products = ops.matmul(x, ops.constant(np.ascontiguousarray(-2.0 * means.T)), False, False)
     own = ops.reduce_sum(ops.multiply(x, x), axis, keep_dims=True)
     distance = ops.add(ops.add(products, ops.constant(np.square(means).sum(1)[None])), own)
-    along = ops.subtract(
-        ops.matmul(x, ops.constant(mixture.axes.numpy()), False, False), ops.constant(mixture.offsets.numpy()[None])
-    )
-    explained = ops.reduce_sum(ops.reshape(ops.multiply(along, along), [-1, count, rank], False), np.array([2]))
-    energy = ops.subtract(ops.multiply(distance, ops.constant(1.0 / mixture.variances.numpy()[None])), explained)
-    least = ops.reduce_min(ops.add(energy, ops.constant(mixture.constants.numpy()[None])), axis)
-    return ops.divide(ops.subtract(least, np.float32(density.mean)), np.float32(density.deviation))
+    energy = ops.multiply(distance, ops.constant(1.0 / mixture.variances.numpy()[None]))
+    energy = ops.add(energy, ops.constant(mixture.constants.numpy()[None]))
+    for axes, offsets in zip(mixture.axes.numpy(), mixture.offsets.numpy(), strict=True):
+        along = ops.subtract(ops.matmul(x, ops.constant(axes), False, False), ops.constant(offsets[None]))
+        energy = ops.subtract(energy, ops.multiply(along, along))
+    least = ops.topk(energy, np.int32(1), 1, "min", "none")
+    deviations = ops.gather(ops.constant(density.deviations.numpy()), least.output(1), np.int32(0))
+    offset = ops.divide(ops.subtract(least.output(0), np.float32(density.mean)), deviations)
+    return ops.subtract(offset, np.float32(density.shift))
