@@ -149,7 +149,8 @@ class MixtureModel(LocalModel):
         limit = state.get("limit", torch.tensor([_EARLIER_LIMIT], dtype=torch.float64))
         if limit.dtype != torch.float64 or limit.shape != (1,) or not limit.isfinite().all():
             raise ValueError("limit")
-        return cls(*levels, limit.item())
+        fine, coarse = levels
+        return cls(fine, coarse, limit.item())
 
     def to(self, device: torch.device) -> MixtureModel:
         """The model on a device."""
@@ -234,14 +235,14 @@ class MixtureCollector:
             without: Places of images whose cells are left out; not all.
         """
         self._levels = self._levels or [self._learn(kept) for kept in self._kept]
+        fine, coarse = (self._density(level, without) for level in self._levels)
+        return MixtureModel(fine, coarse)
+
+    def _density(self, level: _Level, without: Collection[int]) -> CellDensity:
         if not without:
-            return MixtureModel(*(level.density for level in self._levels))
-        return MixtureModel(
-            *(
-                replace(level.density, mixture=self._refit(level, ~torch.isin(level.places, torch.tensor([*without]))))
-                for level in self._levels
-            )
-        )
+            return level.density
+        used = ~torch.isin(level.places, torch.tensor([*without]))
+        return replace(level.density, mixture=self._refit(level, used))
 
     def _refit(self, level: _Level, used: Tensor) -> CellMixture:
         start = level.density.mixture
