@@ -223,7 +223,7 @@ def test_a_fit_without_images_judges_them_as_new_ones(case: Case, extraction: Fe
     changes = []
     for places in ((1, 4), (0, 2, 3, 5)):
         cells = [extraction.describe(pixels_of(place), describer) for place in places]
-        changes.append(np.mean([float((without.anomaly(of) - case.local.anomaly(of)).mean()) for of in cells]))
+        changes.append(float(np.mean([(without.anomaly(of) - case.local.anomaly(of)).mean().item() for of in cells])))
     assert changes[0] > max(changes[1], 0.0)
 
 
