@@ -63,7 +63,7 @@ def make_model(calibration: Calibration | None, source: Source = "held-out") -> 
     manifest = Manifest(
         package_version="0.1.0",
         created=datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc),
-        settings=preset("default"),
+        settings=preset("fast"),
         features=768,
         extractor_sha256="ab" * 32,
         model_id=MODEL_ID,
@@ -80,7 +80,7 @@ def make_model(calibration: Calibration | None, source: Source = "held-out") -> 
     )
     scores = torch.tensor(CALIBRATION_SCORES, dtype=torch.float32)
     fitted = FittedModel(manifest, NormalizingFlow(2, 1, 1), scores=scores, source=source, calibration=calibration)
-    return StubModel(preset("default"), device="cpu").with_model(fitted, device="cpu")
+    return StubModel(preset("fast"), device="cpu").with_model(fitted, device="cpu")
 
 
 def make_evaluation(

@@ -54,7 +54,7 @@ def test_the_chance_is_the_hypergeometric_one() -> None:
         assert test._chance(most, count) == pytest.approx(hypergeom.sf(most - 1, 64, 32, count))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_wrong_decisions_on_split_views_are_rarer_than_stated(seed: int) -> None:
     """The hardest case: half of the views lie on either side but for one."""
