@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
-from differnet.compute.threads import count_workers, map_ahead, workers_with_own_cores
+from differnet.compute.threads import count_workers, cpu_quota, map_ahead, one_thread, workers_with_own_cores
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def threads_of_a_new_thread() -> int:
 @pytest.mark.usefixtures("four_threads")
 class TestWorkersWithOwnCores:
     def test_there_are_as_many_as_torch_may_use_threads(self) -> None:
-        assert count_workers() == 4
+        assert count_workers() == min(4, math.ceil(cpu_quota() or 4))
 
     @pytest.mark.parametrize(("workers", "threads"), [(4, 1), (2, 2), (3, 1), (6, 1)])
     def test_they_share_the_threads(self, workers: int, threads: int) -> None:
@@ -81,3 +83,28 @@ class TestMapAhead:
             assert [next(results), next(results)] == [2, 3]
             with pytest.raises(ZeroDivisionError):
                 next(results)
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu.max": "\n"}, None),
+        ({}, None),
+    ],
+)
+def test_the_quota_of_a_container_is_read(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpu_quota(tmp_path) == cores
+
+
+def test_one_thread_is_for_a_while() -> None:
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 
-__all__ = ["count_workers", "map_ahead", "use_cores", "workers_with_own_cores"]
+__all__ = ["count_workers", "cpu_quota", "map_ahead", "one_thread", "use_cores", "workers_with_own_cores"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -22,8 +24,41 @@ _MOST_WORKERS = 8
 
 
 def count_workers() -> int:
-    """How many workers share the threads that torch may use here."""
-    return min(torch.get_num_threads(), _MOST_WORKERS)
+    """How many workers share the threads that torch may use here, which knows the process's affinity but no quota."""
+    quota = cpu_quota()
+    return min(torch.get_num_threads(), _MOST_WORKERS if quota is None else math.ceil(quota), _MOST_WORKERS)
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """How many cores' time a container may take, by its control group; None where nothing is said.
+
+    Args:
+        root: Where control groups are mounted, of version 2 (``cpu.max``) or 1 (``cpu/cpu.cfs_quota_us``).
+    """
+    try:
+        if (root / "cpu.max").is_file():
+            quota, period = (root / "cpu.max").read_text().split()
+        else:
+            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        cores = float(quota) / float(period)
+    except (OSError, ValueError, ZeroDivisionError):  # "max" is no number
+        return None
+    return cores if cores > 0 else None  # -1 is no limit
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute on one core in the calling thread, for operations that are too small to be divided.
+
+    On a busy machine the threads of a call wait for one another by spinning: what takes one of them 50 seconds of a
+    processor takes two of them many times that.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def use_cores(cores: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from differnet.compute.threads import count_workers, map_ahead, workers_with_own_cores
 from differnet.features import FeatureBank, FeatureExtraction, Sample
 from differnet.features.reference import Reference, appearance
 from differnet.flow import DensityEnsemble, DensityModel
 from differnet.images import ImageSource
+from differnet.localization.local_model import LocalModel
 from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
 from differnet.training.cell_spool import CellSpool
@@ -28,6 +31,9 @@ from differnet.training.vectors import BankVectors, training_views
 from differnet.views import fixed_views
 
 __all__ = ["CrossFitting"]
+
+# At a time: each takes a copy of the cells, 0.1 GB and more.
+_MOST_FITS = 4
 
 
 class CrossFitting:
@@ -127,14 +133,22 @@ class CrossFitting:
         chosen because of them, so that the image would score higher than a new one like it.
         """
         measured: dict[int, Measurement] = {}
-        for fold in folds if places else ():
-            local = cells.fit({places[number] for number in fold})
-            if local is None:
-                break
-            measure = cells.measure_by(local)
-            for number in fold:
-                measured[number] = measure(spool[number])
-                self._progress.images("heat maps", len(measured), len(places))
+        if not places or cells.cells is None:
+            return []
+        workers = min(count_workers(), _MOST_FITS)
+
+        def fit(fold: Sequence[int]) -> LocalModel | None:
+            return cells.fit({places[number] for number in fold})
+
+        # Side by side on a core each: threads of one call would wait for each other.
+        with workers_with_own_cores(workers) as pool, closing(map_ahead(pool, fit, folds, workers)) as fitted:
+            for fold, local in zip(folds, fitted, strict=True):
+                if local is None:
+                    break
+                measure = cells.measure_by(local)
+                for number in fold:
+                    measured[number] = measure(spool[number])
+                    self._progress.images("heat maps", len(measured), len(places))
         return [measured[number] for number in sorted(measured)]
 
     def _fit_folds(

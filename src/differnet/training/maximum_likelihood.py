@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from differnet.compute.threads import one_thread
 from differnet.compute.transfer import to_device
 from differnet.errors import DatasetError, DivergenceError
 from differnet.flow import DensityModel, build_density_model
 from differnet.settings import Settings, TrainingSettings
 from differnet.training.progress import EpochReport
-from differnet.training.vectors import VectorSource
+from differnet.training.vectors import BankVectors, VectorSource
 
 __all__ = ["TrainingResult", "fit_flow", "train_flow"]
+
+# Parameters of flows whose steps are too small to be divided among threads; the paper's has 172 million.
+_SMALL = 4_000_000
 
 
 @dataclass
@@ -63,8 +68,11 @@ def fit_flow(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
         flow = build_density_model(features, settings.flow).to(device)
-        flow.start(vectors.epoch(0))
-        result = train_flow(flow, vectors, watched, settings.training, report)
+        # Not where views are drawn afresh: the network computes in the calling thread's number of threads then.
+        small = isinstance(vectors, BankVectors) and sum(each.numel() for each in flow.parameters()) < _SMALL
+        with one_thread() if small else nullcontext():
+            flow.start(vectors.epoch(0))
+            result = train_flow(flow, vectors, watched, settings.training, report)
         flow.round_to(settings.flow.stored)
         return flow, result
 
