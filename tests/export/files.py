@@ -21,6 +21,7 @@ from tests.conftest import SMALL, plate
 # As the default preset, only small and trained in seconds.
 LOCAL = {
     "views.size": 128,
+    "views.flow_size": 96,
     "extractor.precision": "float32",
     "training.epochs": 3,
     "localization.cells": 100,

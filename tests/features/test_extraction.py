@@ -15,6 +15,7 @@ from differnet.features import FeatureExtraction, Sample
 from differnet.features.pooling import pool_scales
 from differnet.images import read_image
 from differnet.images.failure import Failure
+from differnet.localization.mixture.cells import StageCells, StageDescriber
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.views import View, resize
 from tests.conftest import plate
@@ -208,3 +209,32 @@ def test_side_by_side_images_get_the_same_features(
     assert [type(result) for result in beside] == [type(result) for result in in_turn]
     assert [result.source for result in beside] == [result.source for result in in_turn]
     assert torch.allclose(features_of(beside), features_of(in_turn), rtol=1e-4, atol=1e-5)
+
+
+def test_views_of_a_smaller_size_are_made_of_the_reduced_image_and_cells_of_the_whole(
+    images: list[NDArray[np.uint8]],
+) -> None:
+    network = build_extractor("efficientnet-lite0", find_weights("efficientnet-lite0"))
+    whole, reduced, both = (
+        FeatureExtraction(network, size=size, view_size=view, scales=1, stages=(-3,))
+        for size, view in ((128, None), (96, None), (128, 96))
+    )
+    describer = StageDescriber(4)
+    for image in images:
+        [sample] = both.stream([image], VIEWS, cells=describer)
+        [cells] = whole.stream([image], VIEWS, cells=describer)
+        [features] = reduced.stream([resize(image, 128)], VIEWS)
+        assert isinstance(sample, Sample)
+        assert isinstance(cells, Sample)
+        assert isinstance(features, Sample)
+        assert isinstance(sample.cells, StageCells)
+        assert isinstance(cells.cells, StageCells)
+        assert torch.allclose(sample.features, features.features, rtol=1e-3, atol=1e-4)
+        assert torch.allclose(sample.cells.fine, cells.cells.fine, rtol=1e-3, atol=1e-3)
+
+
+def test_views_are_never_larger_than_the_image(extraction: FeatureExtraction) -> None:
+    small = FeatureExtraction(extraction.extractor, size=96, view_size=256, scales=1)
+    assert small.network.view_size == 96
+    pixels = np.zeros((96, 96, 3), np.uint8)
+    assert small.network.reduce(pixels) is pixels

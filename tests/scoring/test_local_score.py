@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from differnet.scoring import CommonScale, JoinRule, local_score
+from differnet.scoring import CommonScale, JoinRule, hottest_cells, local_score
 
 RULES: tuple[JoinRule, ...] = ("sum-of-logarithms", "soft-maximum")
 
@@ -101,3 +101,10 @@ def test_good_images_that_all_score_the_same_give_finite_scores(rule: JoinRule) 
     joined = common.join(torch.tensor([1.0, 1.5]), torch.tensor([2.0, 2.0]))
     assert joined.isfinite().all()
     assert joined[1] > joined[0]
+
+
+@given(st.integers(1, 5000), st.floats(0.0001, 1.0))
+def test_a_share_up_to_1_and_a_number_above_it_are_of_1_to_all_cells(cells: int, share: float) -> None:
+    assert 1 <= hottest_cells(share, cells) <= cells
+    assert hottest_cells(1.0, cells) == cells
+    assert hottest_cells(8.0, cells) == min(8, cells)

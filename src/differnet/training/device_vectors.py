@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -12,10 +12,8 @@ from torch import Tensor
 
 from differnet.compute.threads import count_workers, map_ahead
 from differnet.features import FeatureExtraction, Sample
-from differnet.images import ImageSource
-from differnet.images.failure import Failure, describe
-from differnet.settings import ViewSettings
-from differnet.training.vectors import fresh_views
+from differnet.images.failure import Failure
+from differnet.training.vectors import FreshVectors, fresh_views
 
 __all__ = ["DeviceVectors", "fits_device"]
 
@@ -31,42 +29,15 @@ def fits_device(extraction: FeatureExtraction, images: int) -> bool:
     return 3 * extraction.network.view_size**2 * images <= _MOST_SHARE * free
 
 
-class DeviceVectors:
+class DeviceVectors(FreshVectors):
     """Batches of the views that `FreshVectors` draws, without a step of the processor that a GPU would wait for.
 
-    Resized images are kept on the device, 0.6 MB each at 448 pixels; every batch is turned and extracted there by
-    operations that are only put in line. Features are those of `FreshVectors`, up to rounding.
-
-    Args:
-        extraction: Computes the features.
-        sources: The training images; they are read once, in the first epoch.
-        settings: Of the views.
-        batch_images: Images per batch.
-        seed: Of the order and the views.
-        names: What the images are called in `failures`, instead of their path or place.
-
-    Attributes:
-        failures: Images that could not be used, by source.
+    Resized images are kept on the device, 0.6 MB each at 448 pixels; they are read once, in the first epoch. Every
+    batch is turned and extracted there by operations that are only put in line. Features are those of `FreshVectors`,
+    up to rounding.
     """
 
-    def __init__(
-        self,
-        extraction: FeatureExtraction,
-        sources: Sequence[ImageSource],
-        settings: ViewSettings,
-        *,
-        batch_images: int,
-        seed: int,
-        names: Sequence[str] | None = None,
-    ) -> None:
-        self.extraction = extraction
-        self.sources = sources
-        self.settings = settings
-        self.batch_images = batch_images
-        self.seed = seed
-        self.names = names or [describe(source, index) for index, source in enumerate(sources)]
-        self.failures: dict[str, Failure] = {}
-        self._images: list[Tensor | None] | None = None
+    _images: list[Tensor | None] | None = None
 
     def epoch(self, number: int) -> Iterator[Tensor]:
         """Yield the batches of an epoch, (B * V, d) each, on the device."""

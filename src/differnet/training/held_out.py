@@ -82,7 +82,7 @@ class HeldOutFitting:
             features=self._extraction.features,
             report=self._progress.epoch,
         )
-        if isinstance(vectors, (FreshVectors, DeviceVectors)):
+        if isinstance(vectors, FreshVectors):
             failures += vectors.failures.values()
         kept = len(bank.sources)
         scores = score_features(flow, bank.features, settings.scoring.aggregation) if kept else torch.empty(0)

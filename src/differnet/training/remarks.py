@@ -47,7 +47,7 @@ def _near_copies(fitted: Fitted) -> str:
     several = sorted((names for names in members.values() if len(names) > 1), key=len, reverse=True)
     if not several:
         return ""
-    named = "; ".join(", ".join(_shortened(names)) for names in _shortened(several))
+    named = "; ".join(_shortened([", ".join(_shortened(names)) for names in several]))
     return (
         f"{sum(map(len, several))} of {len(fitted.names)} good images are near-copies of others, in {len(several)} "
         f"group(s): {named}. A group was learnt from together or not at all, and counts once for the threshold."
@@ -116,7 +116,7 @@ def _listed(suspects: list[Suspect]) -> str:
     )
 
 
-def _shortened(items: list[str] | list[list[str]]) -> list:  # type: ignore[type-arg]
+def _shortened(items: Sequence[str]) -> list[str]:
     return [*items[:_MOST_NAMED], *(["..."] if len(items) > _MOST_NAMED else [])]
 
 

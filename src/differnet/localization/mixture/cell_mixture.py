@@ -124,6 +124,7 @@ def fit_mixture(
     *,
     rank: int,
     strength: float,
+    used: Tensor | None = None,
     start: CellMixture | None = None,
 ) -> CellMixture:
     """Fit a Gaussian to the cells of each component.
@@ -138,14 +139,18 @@ def fit_mixture(
         count: Number K of components.
         rank: Number r of principal axes of each.
         strength: Of the pull, in cells.
+        used: (m,) int64, places of the cells to fit to; None for all.
         start: A mixture of nearly the same cells with as many components, from which the axes are found sooner.
     """
     size = cells.shape[1]
     rank = min(rank, size - 1)
+    used = torch.arange(len(cells), device=cells.device) if used is None else used
+    components = components[used]
     numbers = torch.bincount(components, minlength=count)
     means, covariances = cells.new_zeros(count, size), cells.new_zeros(count, size, size)
-    for number, group in enumerate(cells[components.argsort(stable=True)].split(numbers.tolist())):
-        if len(group):
+    for number, places in enumerate(used[components.argsort(stable=True)].split(numbers.tolist())):
+        if len(places):
+            group = cells[places]
             means[number] = group.mean(0)
             centred = group - means[number]
             torch.mm(centred.T, centred, out=covariances[number])

@@ -247,11 +247,12 @@ class MixtureCollector:
     def _refit(self, level: _Level, used: Tensor) -> CellMixture:
         start = level.density.mixture
         return fit_mixture(
-            level.cells[used],
-            level.components[used],
+            level.cells,
+            level.components,
             len(start.means),
             rank=self._rank,
             strength=self._strength,
+            used=used.nonzero()[:, 0],
             start=start,
         )
 

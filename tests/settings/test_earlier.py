@@ -1,0 +1,40 @@
+"""A model file of before scores as on the day it was written, whatever the default has become."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+
+from differnet import DifferNet, Settings
+from differnet.model_file.manifest import Manifest
+from differnet.settings.earlier import completed
+
+
+def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
+    settings = Settings.model_validate(
+        completed({"views": {"size": 320}, "scoring": {"hottest": 0.03}, "localization": {"method": "neighbours"}})
+    )
+    assert settings.views.enlarge
+    assert settings.views.flow_size is None
+    assert settings.scoring.join == "soft-maximum"
+    assert settings.localization.turn_cells == "never"
+
+
+def test_what_it_says_stays() -> None:
+    said = {"views": {"flow_size": 256, "enlarge": False}, "scoring": {"join": "sum-of-logarithms"}, "seed": 3}
+    assert completed(said) == said
+
+
+def test_a_manifest_is_completed_when_it_is_read(fitted: DifferNet, tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    fitted.save(file)
+    with safetensors.safe_open(file, "pt") as opened:
+        metadata = opened.metadata()
+    [fields] = [json.loads(text) for text in metadata.values() if text.startswith("{") and "settings" in text]
+    for section, name in (("views", "flow_size"), ("views", "enlarge"), ("localization", "turn_cells")):
+        fields["settings"][section].pop(name)
+    found = Manifest.model_validate_json(json.dumps(fields)).settings
+    assert (found.views.flow_size, found.views.enlarge, found.localization.turn_cells) == (None, True, "never")
