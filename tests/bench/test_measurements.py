@@ -16,6 +16,7 @@ from differnet.errors import ImageError
 from differnet.features import FeatureNetwork
 from differnet.flow import build_density_model
 from differnet.images import RegionOfInterest, read_test_images
+from differnet.settings import preset
 
 # Of a made-up machine, so that shares can be computed by hand.
 CEILINGS = Ceilings(Product(64, 1.0), Product(64, 1.0), 1.0, "cpu", 1, "2")
@@ -118,3 +119,19 @@ def test_image_files_are_written_at_other_sizes(fitted: DifferNet, images: list[
     scaling = scale_image_size(fitted, images, tmp_path, 1, quick=True)
     assert [point.x for point in scaling.points] == pytest.approx([48**2 / 1e6, 96**2 / 1e6, 192**2 / 1e6])
     assert len([*tmp_path.iterdir()]) == 6
+
+
+def test_stages_of_a_model_that_sees_images_at_two_sizes(product: Path, images: list[Path]) -> None:
+    overrides = {"views.size": 96, "views.flow_size": 64, "training.epochs": 1, "localization.components": 8}
+    model = DifferNet(preset("default").with_overrides(overrides), device="cpu").fit(product)
+    report = measure_stages(model, images[:2], CEILINGS, 1)
+    assert [stage.name for stage in report.stages] == [
+        "decode",
+        "resize",
+        "views",
+        "extract",
+        "cells",
+        "local model",
+        "flow",
+    ]
+    assert all(stage.milliseconds > 0 for stage in report.stages)

@@ -94,12 +94,20 @@ def scale_extractor_size(variants: Variants, images: Sequence[Path], repetitions
     wanted = (round(settings.views.size * factor / 32) * 32 for factor in (_QUICK_SIDES if quick else _SIDES))
     points = []
     for side in sorted({max(smallest, side) for side in wanted}):
-        model = variants.load({"views.size": side})
+        model = variants.load(_sides(settings, side, smallest))
         points.append(Point(side**2 / 1e6, seconds_per_image(model, images, repetitions)))
     if len(points) == 1:  # a model of the smallest size there is
-        model = variants.load({"views.size": 2 * smallest})
+        model = variants.load(_sides(settings, 2 * smallest, smallest))
         points.append(Point(4 * smallest**2 / 1e6, seconds_per_image(model, images, repetitions)))
     return Scaling.of("size that the extractor sees", "megapixels", points)
+
+
+def _sides(settings: Settings, side: int, smallest: int) -> dict[str, int]:
+    """What changes the side that images are resized to, and in proportion the one that the flow sees."""
+    flow = settings.views.flow_size
+    if flow is None:
+        return {"views.size": side}
+    return {"views.size": side, "views.flow_size": max(round(min(flow / settings.views.size, 1.0) * side), smallest)}
 
 
 def scale_views(variants: Variants, images: Sequence[Path], repetitions: int, *, quick: bool) -> Scaling:

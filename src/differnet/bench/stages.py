@@ -24,7 +24,7 @@ from differnet.features.describer import Cells, Describer
 from differnet.images import load_image
 from differnet.images.failure import Failure
 from differnet.scoring import local_score, score_features
-from differnet.views import View, apply_views, apply_views_batch, fixed_views, resize
+from differnet.views import View, apply_views_batch, fixed_views, resize
 
 __all__ = ["measure_stages", "seconds_per_image"]
 
@@ -124,14 +124,14 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     decoded = clock("decode", lambda: [_decode(model, path) for path in paths], _bytes)
     resized = clock(
         "resize",
-        lambda: [resize(image, settings.views.size) for image in decoded],
+        lambda: [resize(image, extraction.size) for image in decoded],
         # Images of that size already are left as they are.
         lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
     )
     network, weights = extraction.extractor, _bytes(extraction.extractor.state_dict().values())
     describer = model.inspection.localizer.describer
     # One pass of the network gives both.
-    at_once = describer is not None and settings.scoring.local and extraction.scales == 1 and tuple(views) == (View(),)
+    at_once = describer is not None and settings.scoring.local and extraction.is_one_pass and tuple(views) == (View(),)
     grids: list[Cells] | None = None
 
     def by_torch(work: Callable[[], object]) -> Callable[[], object] | None:
@@ -140,7 +140,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     if model.device.type == "cpu":
         turned = clock(
             "views",
-            lambda: [apply_views(image, views) for image in resized],
+            lambda: [extraction.turn(image, views) for image in resized],
             lambda made: _bytes(resized) + _bytes(made),
         )
         if at_once and describer is not None:
@@ -160,7 +160,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
                 by_torch(lambda: extraction.extract_turned(turned, compiled=False)),
             )
     else:
-        whole = _as_tensor(np.stack(resized), model.device).float() / 255
+        whole = _as_tensor(np.stack([*map(extraction.reduce, resized)]), model.device).float() / 255
         batch = clock(
             "views",
             lambda: apply_views_batch(whole, [views] * len(whole)),
@@ -175,7 +175,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
         ).unflatten(0, (len(paths), -1))
     if settings.scoring.local and describer is not None:
         if grids is None:
-            grids = _measure_cells(model, describer, clock, resized, at_once=at_once)
+            grids = _measure_cells(model, describer, clock, resized, by_torch, at_once=at_once)
         _measure_local(model, clock, grids, by_torch)
     groups = features.split(max(1, VIEWS_PER_GROUP // len(views)))
     clock(
@@ -195,14 +195,19 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
 
 
 def _measure_cells(
-    model: DifferNet, describer: Describer, clock: _Clock, resized: Sequence[NDArray[np.uint8]], *, at_once: bool
+    model: DifferNet,
+    describer: Describer,
+    clock: _Clock,
+    resized: Sequence[NDArray[np.uint8]],
+    by_torch: Callable[[Callable[[], object]], Callable[[], object] | None],
+    *,
+    at_once: bool,
 ) -> list[Cells]:
     """Describing the cells of images, where that is not a part of another stage."""
     extraction = model.extraction.network
     network = extraction.extractor
-    images = _as_tensor(np.stack(resized), model.device)
-    parts = images.split(VIEWS_PER_CALL[model.device.type])
     if at_once:
+        parts = _as_tensor(np.stack(resized), model.device).split(VIEWS_PER_CALL[model.device.type])
         # The pass of the network that gives the features gives the cells' maps too, so that it is not paid again.
         before_last = len(network.stage_channels)
         maps = [network.forward_stages(_as_float(part))[:before_last] for part in parts]
@@ -213,13 +218,10 @@ def _measure_cells(
         )
     return clock(
         "cells",
-        lambda: [
-            grid
-            for part in parts
-            for grid in describer.describe(network.forward_stages(_as_float(part)), extraction.size)
-        ],
-        lambda made: _bytes([images]) + len(parts) * _bytes(network.state_dict().values()) + _cell_bytes(made),
+        lambda: extraction.describe_cells(resized, describer),
+        lambda made: _bytes(resized) + len(resized) * _bytes(network.state_dict().values()) + _cell_bytes(made),
         extraction.dtype,
+        by_torch(lambda: extraction.describe_cells(resized, describer, compiled=False)),
     )
 
 

@@ -118,6 +118,11 @@ class FeatureNetwork:
             self.device.type,
         )
 
+    @property
+    def is_one_pass(self) -> bool:
+        """Whether an image as it is passes the network once for its features and its cells: both are of one size."""
+        return self.scales == 1 and self.view_size == self.size
+
     def compute(
         self,
         images: Sequence[NDArray[np.uint8]],
@@ -141,8 +146,7 @@ class FeatureNetwork:
         """
         grids: Sequence[Cells | None] = [None] * len(images)
         parts, first = [], 0
-        together = self.scales == 1 and self.view_size == self.size
-        if cells is not None and together and all(chosen[0] == View() for chosen in views):
+        if cells is not None and self.is_one_pass and all(chosen[0] == View() for chosen in views):
             # Often the only view, so that one pass of the network does for all.
             features, grids = self.extract_with_cells(images, cells, compiled=compiled)
             parts, first = [features], 1
@@ -292,7 +296,7 @@ class FeatureNetwork:
         Raises:
             ValueError: If features are pooled from several sizes, or from another, which takes several passes.
         """
-        if self.scales != 1 or self.view_size != self.size:
+        if not self.is_one_pass:
             raise ValueError("features of several sizes do not come from one pass")
         network = self._compile(cells) if compiled else None
         if network is not None:
