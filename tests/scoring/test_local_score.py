@@ -108,3 +108,20 @@ def test_a_share_up_to_1_and_a_number_above_it_are_of_1_to_all_cells(cells: int,
     assert 1 <= hottest_cells(share, cells) <= cells
     assert hottest_cells(1.0, cells) == cells
     assert hottest_cells(8.0, cells) == min(8, cells)
+
+
+@given(st.floats(-2, 40), st.sampled_from(RULES))
+def test_a_joined_score_amounts_to_the_deviations_of_one_score_where_the_other_is_as_usual(
+    deviations: float, rule: JoinRule
+) -> None:
+    common = scale([-1.0, 1.0], [-1.0, 1.0], rule)
+    found = common.deviations(common.join(torch.tensor([deviations]), torch.tensor([0.0]))).item()
+    if rule == "sum-of-logarithms":
+        assert found == pytest.approx(deviations, abs=0.01)
+    else:
+        assert found >= max(deviations, 0.0) - 1e-5
+
+
+def test_below_what_is_usual_deviations_are_finite() -> None:
+    common = scale([-1.0, 1.0], [-1.0, 1.0], "sum-of-logarithms")
+    assert common.deviations(common.join(torch.tensor([-9.0]), torch.tensor([-9.0]))).item() == -4.0

@@ -41,7 +41,7 @@ def gross_outliers(
     Args:
         scores: (n,) of the images in question.
         reference: (m,) scores of the images to compare them with; by default these images themselves.
-        logarithmic: Whether the scores are on a scale of logarithms already, as those joined from flow and cells.
+        logarithmic: Whether the scores are compared as they are, as logarithms and numbers of standard deviations.
 
     Returns:
         Indices into `scores`, ascending; none when there are fewer than 10 images to compare with.

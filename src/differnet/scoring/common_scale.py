@@ -13,6 +13,7 @@ from torch.nn import functional
 __all__ = ["CommonScale", "JoinRule"]
 
 _EPS = 1e-9
+_LOWEST = -4.0
 
 JoinRule: TypeAlias = Literal["sum-of-logarithms", "soft-maximum"]
 """How two standardised scores become one."""
@@ -61,6 +62,24 @@ class CommonScale:
         root = math.sqrt(math.expm1(missing))
         # The inverse of softplus, log(exp(root) - 1), without overflow.
         return mean + deviation * (root + math.log(-math.expm1(-root)))
+
+    def deviations(self, scores: Tensor) -> Tensor:
+        """How many standard deviations joined scores amount to: those of one score where the other is as usual.
+
+        Joined scores themselves are no measure of how strange an image is: below the mean they hardly fall, far above
+        it they hardly rise.
+
+        Args:
+            scores: (N,) joined.
+
+        Returns:
+            (N,) float64, at least -4; of a soft maximum the scores, which are nearly that.
+        """
+        if self.rule == "soft-maximum":
+            return scores.double()
+        missing = (scores.double() - _evidence(torch.zeros((), dtype=torch.float64))).clamp_min(0.0)
+        root = missing.expm1().sqrt()
+        return (root + torch.log(-torch.expm1(-root))).clamp_min(_LOWEST)
 
     def join(self, flow: Tensor, local: Tensor) -> Tensor:
         """Join (N,) flow scores and (N,) local scores to (N,) float32 scores, higher is more anomalous."""

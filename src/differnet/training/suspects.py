@@ -60,5 +60,6 @@ def counted_as_good(images: int) -> int:
 
 
 def _deviations(fitted: Fitted) -> NDArray[np.float64]:
-    # Scores that are joined on a common scale are logarithms already.
-    return deviations_above(fitted.scores.double().numpy(), logarithmic=fitted.scale is not None)
+    if fitted.scale is None:
+        return deviations_above(fitted.scores.double().numpy())
+    return deviations_above(fitted.scale.deviations(fitted.scores).numpy(), logarithmic=True)

@@ -68,7 +68,7 @@ def calibrate(
         say(f"{good_images}: {found.passed_over}.")
     check_not_input([output], [] if found is None else found.paths)
     detector = DifferNet.load(model, device=device, weights=weights)
-    before, old = detector.held_out_scores.numpy(), detector.calibration
+    before, old = detector.held_out_scores, detector.calibration
     with progress() as listener:
         detector.calibrate(
             None if found is None else found.paths,
@@ -82,12 +82,12 @@ def calibrate(
     if found is not None:
         skipped = {failure.source for failure in detector.failures}
         used = [str(path) for path in found.paths if str(path) not in skipped]
-        scores = detector.held_out_scores.numpy()
+        scores, scale = detector.held_out_scores, detector.fitted.scale
         reference = before if len(before) >= _LEAST_REFERENCE else None
-        logarithmic = detector.fitted.scale is not None
-        suspects = [used[i] for i in gross_outliers(scores, reference, logarithmic=logarithmic)]
+        compared = [each if each is None or scale is None else scale.deviations(each) for each in (scores, reference)]
+        suspects = [used[i] for i in gross_outliers(*compared, logarithmic=scale is not None)]
         if old is not None:
-            above = _more_above_than_stated(old, scores)
+            above = _more_above_than_stated(old, scores.numpy())
     detector.save(target)
     if as_json:
         print_json(
