@@ -198,6 +198,7 @@ class FeatureExtraction:
         *,
         side_by_side: bool = True,
         with_images: bool = False,
+        complete: Callable[[Sample], None] = lambda sample: None,
     ) -> Iterator[list[Sample | Failure]]:
         """Compute as `stream` does, but hand on a few images at once, for what is quicker for several; never none.
 
@@ -208,11 +209,16 @@ class FeatureExtraction:
             cells: As in `stream`.
             side_by_side: See `differnet.features.streaming.stream_groups`.
             with_images: Whether the originals are kept.
+            complete: What else is done for an image by itself. Where images are computed side by side it is called in
+                their threads, so that all cores share it; elsewhere it is left to the caller.
         """
 
         def prepare(index: int, source: ImageSource, compute: bool) -> Sample | Failure:
             name = names[index] if names else None
-            return self.prepare(source, views, index, name, cells, compute=compute, with_image=with_images)
+            sample = self.prepare(source, views, index, name, cells, compute=compute, with_image=with_images)
+            if compute and isinstance(sample, Sample) and sample.is_extracted:
+                complete(sample)
+            return sample
 
         def finish(group: list[Sample | Failure], several: bool) -> list[Sample | Failure]:
             return self.finish(group, cells, several=several)

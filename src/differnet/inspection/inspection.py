@@ -80,8 +80,7 @@ class Inspection:
         cells = None if self._scale is None else self.localizer.describer
         sample = self._extraction.prepare(image, self._way().first, cells=cells)
         if isinstance(sample, Sample):
-            if sample.cells is not None:
-                sample.anomaly = self.localizer.anomaly(sample.cells)
+            self._compare(sample)
             sample.clock.seconds = time.perf_counter() - started
         return sample
 
@@ -116,7 +115,12 @@ class Inspection:
         started = time.perf_counter()
         cells = self.localizer.describer if described else None
         for group in self._extraction.stream_groups(
-            images, views or self._views, cells=cells, side_by_side=side_by_side, with_images=with_images
+            images,
+            views or self._views,
+            cells=cells,
+            side_by_side=side_by_side,
+            with_images=with_images,
+            complete=self._compare,
         ):
             yield from self._score_group(group, started, scored)
             started = time.perf_counter()
@@ -173,6 +177,11 @@ class Inspection:
             if isinstance(sample, Sample):
                 sample.clock.start(share)
             yield sample
+
+    def _compare(self, sample: Sample) -> None:
+        """Compare the cells of an image with good ones, if it has been described."""
+        if sample.cells is not None:
+            sample.anomaly = self.localizer.anomaly(sample.cells)
 
     def _compare_cells(self, group: Sequence[Sample | Failure]) -> None:
         """Compare the cells of images with good ones before any is looked at: for each a GPU would be waited for."""

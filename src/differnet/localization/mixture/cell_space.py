@@ -12,6 +12,7 @@ from torch import Tensor
 __all__ = ["CellSpace"]
 
 _SHARE = 0.3
+_CHUNK = 8192
 _SMALLEST = 1e-6
 _RIDGE = 1e-3
 
@@ -37,16 +38,22 @@ class CellSpace:
 
     @classmethod
     def fit(cls, cells: Tensor, channels: tuple[int, ...], dimensions: int) -> CellSpace:
-        """Learn from (n, D) float32 cells of good images.
+        """Learn from (n, D) cells of good images, part by part: in float32 they may be many.
 
         Args:
-            cells: As the stages have them.
+            cells: As the stages have them, float32 or float16.
             channels: Of each stage.
             dimensions: k; D if that is less.
         """
-        typical = torch.stack([part.norm(dim=1).mean() for part in cells.split(channels, dim=1)])
-        scaled = _scaled(cells, channels, _SHARE * typical)
-        variances, axes = torch.linalg.eigh((scaled.T @ scaled / len(scaled)).double())
+        lengths, size = torch.zeros(len(channels), dtype=torch.float64), sum(channels)
+        for part in cells.split(_CHUNK):
+            lengths += torch.stack([of_stage.norm(dim=1).sum() for of_stage in part.float().split(channels, dim=1)])
+        typical = (lengths / len(cells)).float()
+        products = torch.zeros(size, size, dtype=torch.float64)
+        for part in cells.split(_CHUNK):
+            scaled = _scaled(part.float(), channels, _SHARE * typical)
+            products += scaled.T @ scaled
+        variances, axes = torch.linalg.eigh(products / len(cells))
         variances = variances.clamp_min(max(float(variances.max()) * _SMALLEST, _SMALLEST**2))
         half = (axes * variances**-0.25).float()
         if dimensions < len(half):

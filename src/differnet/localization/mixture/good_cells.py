@@ -258,9 +258,9 @@ class MixtureCollector:
 
     def _learn(self, of_images: list[Tensor]) -> _Level:
         places = torch.cat([torch.full((len(part),), at) for part, at in zip(of_images, self._places, strict=True)])
-        cells = torch.cat(of_images).float()
+        cells = torch.cat(of_images)
         space = CellSpace.fit(cells, self._channels, self._dimensions)
-        within = torch.cat([space(part) for part in cells.split(_CHUNK)])
+        within = torch.cat([space(part.float()) for part in cells.split(_CHUNK)])
         # A covariance says nothing of components with a handful of cells.
         components = assign_components(
             within, max(min(self._components, len(cells) // _CELLS_OF_EACH), 1), [self._seed, 3]
@@ -268,7 +268,7 @@ class MixtureCollector:
         used, components = components.unique(return_inverse=True)
         count = len(used)
         white = space.whitened(within_covariance(within, components, count))
-        within = torch.cat([white(part) for part in cells.split(_CHUNK)])
+        within = torch.cat([white(part.float()) for part in cells.split(_CHUNK)])
         mixture = fit_mixture(within, components, count, rank=self._rank, strength=self._strength)
         level = _Level(CellDensity(white, mixture, 0.0, torch.ones(count), 0.0), within, components, places)
         return replace(level, density=self._measured(level))
