@@ -84,10 +84,11 @@ def calibrate(
         used = [str(path) for path in found.paths if str(path) not in skipped]
         scores, scale = detector.held_out_scores, detector.fitted.scale
         reference = before if len(before) >= _LEAST_REFERENCE else None
-        compared = [each if each is None or scale is None else scale.deviations(each) for each in (scores, reference)]
-        suspects = [used[i] for i in gross_outliers(*compared, logarithmic=scale is not None)]
+        if scale is not None:
+            scores, reference = scale.deviations(scores), None if reference is None else scale.deviations(reference)
+        suspects = [used[i] for i in gross_outliers(scores, reference, logarithmic=scale is not None)]
         if old is not None:
-            above = _more_above_than_stated(old, scores.numpy())
+            above = _more_above_than_stated(old, detector.held_out_scores.numpy())
     detector.save(target)
     if as_json:
         print_json(
