@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from differnet import DifferNet, Failure
 from differnet.errors import ModelFileError, OutputError, SettingsError
 from differnet.export.parity import Comparison, Parity, compare
+from differnet.export.seal import sealed
 from differnet.export.targets import Engine, open_engine
 from differnet.export.targets.onnx import OPSET
 from differnet.export.write import export_model
@@ -121,7 +122,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path, plain: Exported) -> Non
     for entry in graph.metadata_props:
         if entry.key == "export":
             entry.value = json.dumps({**json.loads(entry.value), "export_version": 99})
-    onnx.save(graph, newer)
+    newer.write_bytes(sealed(graph.SerializeToString()))
     lonely = tmp_path / "lonely.xml"
     lonely.write_bytes(plain.openvino.read_bytes())
     for file, reason in [

@@ -108,3 +108,13 @@ def test_a_model_learnt_from_the_cache_is_the_same(product: Path, small_settings
     ]
     assert torch.equal(scores[0], scores[1])
     assert torch.equal(scores[1], scores[2])
+
+
+def test_damaged_features_are_computed_anew(images: list[np.ndarray], tmp_path: Path) -> None:
+    _, first = passes(extraction(tmp_path), images[:1])
+    [file] = tmp_path.rglob("*.safetensors")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    count, [again] = passes(extraction(tmp_path), images[:1])
+    assert count == 1
+    assert torch.equal(again.features, first[0].features)

@@ -13,6 +13,7 @@ from PIL import Image
 
 import differnet_runtime
 from differnet import DifferNet, Verdict
+from differnet.export.seal import sealed
 from differnet_runtime import Failure, ImageError, Inspector, ModelFileError, NoMapError
 from differnet_runtime.images import ImageSource
 from tests.export.files import Exported, inspected, tall
@@ -97,7 +98,7 @@ def test_without_map_there_is_none(plain: Exported, tmp_path: Path) -> None:
     for entry in graph.metadata_props:
         if entry.key == "export":
             entry.value = entry.value.replace(', "map"]', "]")
-    onnx.save(graph, tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(sealed(graph.SerializeToString()))
     inspector = Inspector(tmp_path / "m.onnx")
     assert not inspector.has_map
     with pytest.raises(NoMapError, match="--map"):

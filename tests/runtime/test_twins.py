@@ -9,11 +9,13 @@ from dataclasses import fields
 import pytest
 
 import differnet
+import differnet.export.seal
 import differnet.images.collect
 import differnet.sinks.cells
 import differnet_runtime
 import differnet_runtime.cells
 import differnet_runtime.collect
+import differnet_runtime.seal
 
 
 def test_images_are_collected_by_the_same_text() -> None:
@@ -26,6 +28,10 @@ def test_images_are_read_by_the_same_text(name: str) -> None:
     ours, theirs = (importlib.import_module(f"{room}.{name}") for room in ("differnet.images", "differnet_runtime"))
     text = inspect.getsource(ours).replace("differnet.images.", "differnet_runtime.")
     assert inspect.getsource(theirs) == text
+
+
+def test_damage_is_seen_by_the_same_text() -> None:
+    assert inspect.getsource(differnet_runtime.seal) == inspect.getsource(differnet.export.seal)
 
 
 def test_lines_of_csv_are_written_by_the_same_text() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
+import math
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,12 +19,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from differnet_runtime.deep import Depth
 from differnet_runtime.errors import ImageError, ModelFileError, NoMapError
-from differnet_runtime.images import DEFAULT_MAX_PIXELS, DecodedImage, ImageSource, decode_image
+from differnet_runtime.images import DEFAULT_MAX_PIXELS, MIN_SIDE, DecodedImage, ImageSource, decode_image
 from differnet_runtime.likeness import TrainingImages
+from differnet_runtime.seal import is_sound
 from differnet_runtime.verdict import Decision, Failure, Verdict
 
 __all__ = ["Inspector"]
+
+_log = logging.getLogger(__name__)
 
 _FORMAT = "differnet-export"
 _NEWEST = 1
@@ -57,18 +64,19 @@ class Inspector:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
-        try:
-            # Read by Python: the runtime does not open every file name.
-            content = file.read_bytes()
-        except OSError as error:
-            raise ModelFileError(f"{file}: cannot be read ({error.strerror or error}); check the path.") from None
+        content = _read(file)
+        sound = is_sound(content)
+        if sound is False:
+            raise _changed(file)
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception:  # the runtime's exceptions have no common base
             raise ModelFileError(
                 f"{file}: is damaged or not an ONNX file; copy it again, or export the model again."
             ) from None
-        self.about, self.manifest = _parsed(file, self._session.get_modelmeta().custom_metadata_map)
+        self.about, self.manifest = _parsed(file, self._session)
+        if sound is None:
+            _tell_no_digest(file, self.about)
         self._max_pixels = max_pixels
         self._size: list[int] | None = self.about["image_size"]
         self._outputs: list[str] = self.about["outputs"]
@@ -195,19 +203,65 @@ class Inspector:
                     future.cancel()
 
 
-def _parsed(file: Path, metadata: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(file: Path) -> bytes:
+    try:
+        mode = file.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe may never end
+            raise ModelFileError(f"{file}: is not an ordinary file; give a file that 'differnet export' made.")
+        # Read by Python: the runtime does not open every file name.
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"{file}: cannot be read ({reason}); check the path.") from None
+
+
+def _changed(file: Path) -> ModelFileError:
+    return ModelFileError(f"{file}: is damaged, or was changed after it was exported; copy it again, or export again.")
+
+
+def _tell_no_digest(file: Path, about: Mapping[str, Any]) -> None:
+    if about.get("has_digest"):
+        raise _changed(file)
+    _log.warning(
+        "%s: was exported without a digest, so damage to it would not be seen; export the model again to add one.", file
+    )
+
+
+def _parsed(file: Path, session: onnxruntime.InferenceSession) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a file says of itself, as far as it is used here."""
+    metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     if metadata.get("format") != _FORMAT:
         raise ModelFileError(f"{file}: was not exported by differnet; give a file that 'differnet export' made.")
     try:
         about, manifest = json.loads(metadata["export"]), json.loads(metadata["manifest"])
         version = int(about["export_version"])
-    except (KeyError, ValueError, TypeError):
+        if version <= _NEWEST:
+            _check(about, manifest, session)
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ModelFileError(f"{file}: what it says of itself is damaged; export the model again.") from None
     if version > _NEWEST:
         raise ModelFileError(
             f"{file}: has export version {version}, this differnet-runtime reads {_NEWEST}; upgrade differnet-runtime."
         )
     return about, manifest
+
+
+def _check(about: Mapping[str, Any], manifest: Mapping[str, Any], session: onnxruntime.InferenceSession) -> None:
+    """Raise an error of Python's own where something that is used later has not its type."""
+    size, outputs, calibration = about["image_size"], about["outputs"], manifest.get("calibration")
+    needed = {"score"} if calibration is None else {"score", "margin", "p_value", "decision"}
+    known = {output.name for output in session.get_outputs()}
+    if [each.name for each in session.get_inputs()] != ["image"] or not needed <= set(outputs) <= known:
+        raise ValueError("outputs")
+    if size is not None and not (len(size) == 2 and all(isinstance(side, int) for side in size)):
+        raise ValueError("image_size")
+    if calibration is not None and not math.isfinite(float(calibration["threshold"])):
+        raise ValueError("threshold")
+    if not isinstance(about["views"], int) or not isinstance(manifest["model_id"], str):
+        raise TypeError("views, model_id")
+    seen = manifest["training"].get("seen")
+    if seen is not None:
+        TrainingImages.from_dict(seen).unlike(MIN_SIDE, MIN_SIDE, Depth("integer", 0.0, 1.0))
 
 
 def _describe(source: ImageSource, index: int) -> str:

@@ -73,6 +73,7 @@ def _metadata(model: DifferNet, graph: InspectionGraph) -> dict[str, str]:
         "views": len(graph.views),
         "image_size": size,
         "map_scale_is_fixed": graph.scale_is_fixed,
+        "has_digest": True,
     }
     manifest = "" if model.manifest is None else model.manifest.model_dump_json()
     return {"format": FORMAT, "export": json.dumps(about), "manifest": manifest}

@@ -13,6 +13,7 @@ import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from differnet.compute.tensor_digest import digest_tensors
 from differnet.errors import OutputError
 from differnet.features.describer import Cells
 from differnet.files import replacing
@@ -20,6 +21,7 @@ from differnet.files import replacing
 __all__ = ["CachedImage", "FeatureCache"]
 
 _FEATURES = "features"
+_SHA256 = "sha256"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ class FeatureCache:
             kind: Of the cells that are kept with the features; None for none.
         """
         try:
-            tensors = safetensors.torch.load_file(self._file(key))
+            with safetensors.safe_open(self._file(key), "pt") as file:
+                written = (file.metadata() or {}).get(_SHA256)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            if digest_tensors(tensors) != written:
+                return None
             features = tensors.pop(_FEATURES)
             return CachedImage(features, None if kind is None else kind(**tensors))
         except (OSError, KeyError, TypeError, safetensors.SafetensorError):
@@ -95,7 +101,8 @@ class FeatureCache:
         try:
             file.parent.mkdir(exist_ok=True)
             with replacing(file) as part:
-                safetensors.torch.save_file({name: kept.cpu().contiguous() for name, kept in tensors.items()}, part)
+                kept = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+                safetensors.torch.save_file(kept, part, {_SHA256: digest_tensors(kept)})
         except (OSError, safetensors.SafetensorError) as error:
             raise OutputError(
                 f"{self.folder}: features cannot be written ({error}); make room, or choose another folder."

@@ -8,6 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from differnet.flow.density import Layer
+
 __all__ = ["OFFICIAL_CLAMP_FACTOR", "TWO_OVER_PI", "CouplingBlock"]
 
 TWO_OVER_PI = 2.0 / math.pi
@@ -16,7 +18,7 @@ TWO_OVER_PI = 2.0 / math.pi
 _OUTPUT_LIMIT = 1e6
 
 
-class CouplingBlock(nn.Module):
+class CouplingBlock(Layer):
     """A permutation followed by an affine coupling of two halves.
 
     With the permuted input split into (x1, x2), and (s, t) the two halves of a subnet's output:
@@ -74,6 +76,12 @@ class CouplingBlock(nn.Module):
             last = cast("nn.Linear", subnet[-1])
             last.weight.zero_()
             last.bias.zero_()
+
+    def wrong(self) -> str | None:
+        """The permutation, if it is none: another would be an error at each image, or leave features out."""
+        ordered = self.permutation.sort().values
+        same = torch.equal(ordered, torch.arange(len(ordered), device=ordered.device))
+        return None if same else "permutation"
 
     def _affine(self, subnet: nn.Module, condition: Tensor) -> tuple[Tensor, Tensor]:
         scale, shift = subnet(condition).chunk(2, dim=-1)

@@ -13,9 +13,17 @@ from typing_extensions import Self
 
 from differnet.settings import FlowSettings
 
-__all__ = ["DensityModel", "InvertibleDensityModel", "StoredPrecision", "negative_log_likelihood"]
+__all__ = ["DensityModel", "InvertibleDensityModel", "Layer", "StoredPrecision", "negative_log_likelihood"]
 
 StoredPrecision: TypeAlias = Literal["float32", "float16"]
+
+
+class Layer(nn.Module, ABC):
+    """A part of a density model that knows which values it can have learnt."""
+
+    @abstractmethod
+    def wrong(self) -> str | None:
+        """The name of a tensor whose values no training gives; None if all can be."""
 
 
 class DensityModel(nn.Module, ABC):
@@ -116,13 +124,17 @@ class DensityModel(nn.Module, ABC):
 
         Raises:
             KeyError: With its name, if a tensor is missing.
-            ValueError: With its name, if a tensor is not of the expected shape or dtype.
+            ValueError: With its name, if a tensor is not of the expected shape or dtype, or has values that no training
+                gives.
         """
         own = self.state_dict()
         for name, expected in own.items():
             if state[name].shape != expected.shape or state[name].dtype != _stored_dtype(expected, stored):
                 raise ValueError(name)
         self.load_state_dict({name: state[name].to(expected.dtype) for name, expected in own.items()}, assign=True)
+        for name, module in self.named_modules():
+            if isinstance(module, Layer) and (wrong := module.wrong()) is not None:
+                raise ValueError(f"{name}.{wrong}")
 
     @torch.no_grad()
     def round_to(self, stored: StoredPrecision) -> None:

@@ -59,10 +59,9 @@ class NormalizingFlow(InvertibleDensityModel):
         super().__init__(features)
         if features < 2 or blocks < 1 or hidden < 1 or not clamp > 0.0:
             raise SettingsError("A flow needs at least 2 features, 1 block, 1 hidden unit and a clamp above 0.")
-        permutations = (np.random.RandomState(permutation_seed + k).permutation(features) for k in range(blocks))
         self.blocks = nn.ModuleList(
-            CouplingBlock(features, hidden, clamp, torch.from_numpy(permutation).long(), clamp_factor)
-            for permutation in permutations
+            CouplingBlock(features, hidden, clamp, _permutation(permutation_seed + k, features), clamp_factor)
+            for k in range(blocks)
         )
         self.whitening = Whitening(features) if whiten else None
         if whiten:
@@ -117,3 +116,9 @@ class NormalizingFlow(InvertibleDensityModel):
         for block in reversed([*self.blocks]):
             y = cast("CouplingBlock", block).inverse(y)
         return y if self.whitening is None else self.whitening.inverse(y)
+
+
+def _permutation(seed: int, features: int) -> Tensor:
+    if torch.get_default_device().type == "meta":  # of a model that is loaded, which brings its own
+        return torch.empty(features, dtype=torch.int64)
+    return torch.from_numpy(np.random.RandomState(seed).permutation(features)).long()

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from differnet.errors import DatasetError
+from differnet.flow.density import Layer
 
 __all__ = ["Whitening"]
 
@@ -18,7 +19,7 @@ _MOST_NOISE = 0.2
 _MOST_VECTORS = 50_000
 
 
-class Whitening(nn.Module):
+class Whitening(Layer):
     """Maps features y to ``((y - mean) / deviation) @ basis / sqrt(variances)``.
 
     The covariance of the standardised features is shrunk towards a multiple of the identity by Ledoit and Wolf ("A
@@ -87,6 +88,10 @@ class Whitening(nn.Module):
         # The basis is a rotation: its determinant is 1 (up to 1e-3 where it was rounded to be stored).
         log_det = -self.deviation.log().sum(-1) - 0.5 * self.variances.log().sum(-1)
         return z, log_det.expand(z.shape[:-1])
+
+    def wrong(self) -> str | None:
+        """What is divided by and is not above 0."""
+        return next((name for name in ("deviation", "variances") if not bool((getattr(self, name) > 0).all())), None)
 
     def inverse(self, z: Tensor) -> Tensor:
         """Map (B, d) whitened features back."""

@@ -86,6 +86,9 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
     Raises:
         ModelFileError: If a tensor is missing or not as expected.
     """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ModelFileError(f"{path}: the tensor '{name}' holds values that no training gives; train again.")
     scores = tensors.get(_SCORES, torch.empty(0))
     calibration = None
     region = _read_region(path, tensors)
@@ -113,11 +116,18 @@ def _read_flow(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[s
         raise ModelFileError(
             f"{path}: its density model '{chosen.kind}' is not known here; register it, or train the model again."
         )
-    with torch.device("meta"):
-        flow = build_density_model(manifest.features, chosen, manifest.training.members)
     state = {
         name.removeprefix(_FLOW_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(_FLOW_PREFIX)
     }
+    # Before anything is made by them: whatever a flow is, it keeps a number for each feature, in each of its members.
+    kept = sum(tensor.numel() for tensor in state.values())
+    if manifest.features * manifest.training.members > kept:
+        raise ModelFileError(
+            f"{path}: its tensors are not those of {manifest.training.members} flow(s) of {manifest.features} "
+            "features, of which its manifest tells; train again."
+        )
+    with torch.device("meta"):
+        flow = build_density_model(manifest.features, chosen, manifest.training.members)
     try:
         flow.load_state(state, chosen.stored)
     except (KeyError, ValueError) as error:

@@ -10,8 +10,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from differnet.errors import SettingsError
-from differnet.export.targets.target import Engine, ExportTarget, Outputs, damaged_file, missing_runtime, parse_metadata
+from differnet.errors import ModelFileError, SettingsError
+from differnet.export.seal import is_sound, sealed
+from differnet.export.targets.target import (
+    Engine,
+    ExportTarget,
+    Outputs,
+    changed_file,
+    damaged_file,
+    missing_runtime,
+    parse_metadata,
+    without_digest,
+)
 from differnet.files import staging
 
 if TYPE_CHECKING:
@@ -63,10 +73,18 @@ class _OnnxRuntime:
         options.log_severity_level = 3
         try:
             # Opened by Python, since the runtime does not take every file name.
-            self._session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+            content = file.read_bytes()
+            sound = is_sound(content)
+            if sound is False:
+                raise changed_file(file)
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except ModelFileError:
+            raise
         except Exception as error:
             raise damaged_file(file, error) from None
         self.about, self.manifest = parse_metadata(file, self._session.get_modelmeta().custom_metadata_map)
+        if sound is None:
+            without_digest(file, self.about)
 
     def __call__(self, image: NDArray[np.uint8]) -> Outputs:
         outputs = self._session.run(None, {"image": image})
@@ -121,7 +139,7 @@ def write_onnx(graph: InspectionGraph, file: Path, metadata: Mapping[str, str]) 
     RemoveUnusedNodesPass()(program.model)
     exported: onnx.ModelProto = program.model_proto
     onnx.helper.set_model_props(exported, dict(metadata))
-    onnx.save_model(exported, str(file))
+    file.write_bytes(sealed(exported.SerializeToString()))
 
 
 @contextlib.contextmanager

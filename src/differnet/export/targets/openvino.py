@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from differnet.compute.openvino_runtime import import_openvino
 from differnet.export.targets.onnx import OnnxTarget, write_onnx
-from differnet.export.targets.target import Engine, ExportTarget, Outputs, damaged_file, missing_runtime, parse_metadata
+from differnet.export.targets.target import (
+    Engine,
+    ExportTarget,
+    Outputs,
+    changed_file,
+    damaged_file,
+    missing_runtime,
+    parse_metadata,
+    without_digest,
+)
 from differnet.files import staging
 
 if TYPE_CHECKING:
@@ -19,6 +30,10 @@ if TYPE_CHECKING:
     from differnet.export.graph import InspectionGraph
 
 __all__ = ["OpenVinoTarget", "convert_to_openvino"]
+
+# The last line of the .xml, a comment: the digest of the .bin and of the lines before.
+_SEAL = re.compile(rb"<!-- sha256 ([0-9a-f]{64}) -->\n$")
+_ABOUT = ("format", "export", "manifest")
 
 
 class OpenVinoTarget(ExportTarget):
@@ -62,11 +77,13 @@ def convert_to_openvino(onnx_file: str | os.PathLike[str], path: str | os.PathLi
     file = Path(path)
     converted = openvino.convert_model(onnx_file)
     for entry in onnx.load(onnx_file).metadata_props:
-        converted.set_rt_info(entry.value, ["differnet", entry.key])
+        if entry.key in _ABOUT:
+            converted.set_rt_info(entry.value, ["differnet", entry.key])
     with staging(file) as folder:
         staged = folder / "model.xml"
         # Not compressed to float16, which save_model does unless told otherwise.
         openvino.save_model(converted, staged, compress_to_fp16=False)
+        _seal(staged)
         # The weights first: a graph is not to be seen without them.
         files = file.with_suffix(".bin"), file
         for final in files:
@@ -87,11 +104,16 @@ class _OpenVino:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
+            sound = _is_sound(file)
+            if sound is False:
+                raise changed_file(file)
             model = openvino.Core().read_model(file)
             self.about, self.manifest = parse_metadata(file, _rt_info(model))
             self._compiled = openvino.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             raise damaged_file(file, error) from None
+        if sound is None:
+            without_digest(file, self.about)
 
     def __call__(self, image: NDArray[np.uint8]) -> Outputs:
         results = self._compiled(image)
@@ -103,3 +125,23 @@ def _rt_info(model: Any) -> dict[str, str]:  # noqa: ANN401 - an openvino.Model
         return {}
     found = model.get_rt_info("differnet").value
     return {name: str(getattr(value, "value", value)) for name, value in found.items()}
+
+
+def _seal(file: Path) -> None:
+    """Put the digest of a graph and its weights behind the graph."""
+    graph = file.read_bytes()
+    graph += b"" if graph.endswith(b"\n") else b"\n"
+    file.write_bytes(graph + b"<!-- sha256 %s -->\n" % _digest(file, graph))
+
+
+def _is_sound(file: Path) -> bool | None:
+    """Whether a graph and its weights are as they were written; None if there is no digest, as in older files."""
+    content = file.read_bytes()
+    seal = _SEAL.search(content, max(0, len(content) - 100))
+    return None if seal is None else seal[1] == _digest(file, content[: seal.start()])
+
+
+def _digest(file: Path, graph: bytes) -> bytes:
+    weights = hashlib.sha256(file.with_suffix(".bin").read_bytes())
+    weights.update(graph)
+    return weights.hexdigest().encode()

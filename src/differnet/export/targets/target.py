@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,10 +24,14 @@ __all__ = [
     "Engine",
     "ExportTarget",
     "Outputs",
+    "changed_file",
     "damaged_file",
     "missing_runtime",
     "parse_metadata",
+    "without_digest",
 ]
+
+_log = logging.getLogger(__name__)
 
 Outputs: TypeAlias = "Mapping[str, NDArray[Any]]"
 """What a graph gives for an image, by name."""
@@ -65,6 +70,7 @@ class ExportTarget(ABC):
     - the engine's outputs are those that ``about`` names, and on any image they are the graph's own within the
       tolerance of `differnet.export.parity`;
     - a file is written whole or not at all, and `write` returns all that belong together, the named one last;
+    - a digest of all is in the files, and a file that is not as it was written is refused;
     - neither imports its packages before it is called, so that the command line can name targets at no cost.
 
     Attributes:
@@ -134,13 +140,33 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> tuple[dict[str, A
     try:
         about, manifest = json.loads(metadata["export"]), json.loads(metadata["manifest"])
         version = int(about["export_version"])
-    except (KeyError, ValueError, TypeError):
+        if not isinstance(about, dict) or not isinstance(manifest, dict):
+            raise ValueError("is no table")
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         raise ModelFileError(f"{file}: what it says of itself is damaged; export the model again.") from None
     if version > EXPORT_VERSION:
         raise ModelFileError(
             f"{file}: has export version {version}, this differnet reads {EXPORT_VERSION}; upgrade differnet."
         )
     return about, manifest
+
+
+def changed_file(file: Path) -> ModelFileError:
+    """The error of a file whose content is not that of its digest."""
+    return ModelFileError(f"{file}: is damaged, or was changed after it was exported; export the model again.")
+
+
+def without_digest(file: Path, about: Mapping[str, Any]) -> None:
+    """Log that a file has no digest, which older ones have not.
+
+    Raises:
+        ModelFileError: If what it says of itself tells that it had one.
+    """
+    if about.get("has_digest"):
+        raise changed_file(file)
+    _log.warning(
+        "%s: was exported without a digest, so damage to it would not be seen; export the model again to add one.", file
+    )
 
 
 def missing_runtime(package: str, extra: str = "export") -> MissingExtraError:
