@@ -123,7 +123,10 @@ class Inspector:
                 continue
             outputs = self._run(image.pixels, [name for name in self._outputs if name != "map"])
             now = time.perf_counter()
-            yield self._verdict(source, image, outputs, round(1000 * (now - before), 3))
+            if math.isfinite(float(outputs["score"])):
+                yield self._verdict(source, image, outputs, round(1000 * (now - before), 3))
+            else:  # which no threshold would refuse
+                yield Failure(source, "The model gives no number for this image; look at it, and export again.")
             before = time.perf_counter()
 
     def explain(self, image: ImageSource) -> NDArray[np.float32]:

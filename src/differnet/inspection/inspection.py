@@ -127,8 +127,11 @@ class Inspection:
 
     def verdict(self, sample: Sample) -> Verdict:
         """Give the verdict on an image by the views that it has."""
+        return self._verdict(sample, self.score(sample))
+
+    def _verdict(self, sample: Sample, score: float) -> Verdict:
         return give_verdict(
-            self.score(sample),
+            score,
             self._calibration,
             source=sample.source,
             width=sample.width,
@@ -202,7 +205,10 @@ class Inspection:
             return sample
         if way.sequential is not None:
             self._take_views(sample, way.sequential, way.views)
-        verdict = self.verdict(sample)
+        score = self.score(sample)
+        if not math.isfinite(score):  # which no threshold would refuse
+            return Failure(sample.source, "The model gives no number for this image; look at it, and train again.")
+        verdict = self._verdict(sample, score)
         if self._monitor is not None:
             self._monitor.add(sample, verdict)
         sample.clock.stop()

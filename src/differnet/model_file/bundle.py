@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import safetensors
 from pydantic import ValidationError
 
 from differnet.compute.tensor_digest import digest_tensors
@@ -35,6 +34,9 @@ _METADATA_MANIFEST = "manifest"
 _MANIFEST_SHA256 = "manifest_sha256"
 _TENSORS_SHA256 = "tensors_sha256"
 _DIGESTS = {_MANIFEST_SHA256, _TENSORS_SHA256}
+# A safetensors file begins with the length of its header, which the library bounds likewise.
+_LENGTH_BYTES = 8
+_LONGEST_HEADER = 100_000_000
 _COPY_AGAIN = "copy it again, or train the model again"
 
 
@@ -69,8 +71,8 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     Raises:
         ModelFileError: If the file is missing, damaged, foreign, or of another format version.
     """
-    with _opened(path, framework="numpy") as file:
-        return _parse_manifest(Path(path), _checked_metadata(Path(path), file.metadata()))
+    metadata, _ = _read(Path(path), whole=False)
+    return _parse_manifest(Path(path), _checked_metadata(Path(path), metadata))
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tensor]]:
@@ -84,15 +86,15 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
     Raises:
         ModelFileError: If the file is missing, damaged, foreign, or of another format version.
     """
-    with _opened(path, framework="pt") as file:
-        metadata = _checked_metadata(Path(path), file.metadata())
-        manifest = _parse_manifest(Path(path), metadata)
-        try:
-            # Copies: what safetensors gives is the file itself, mapped into memory. A model in use would change, or
-            # the process die of SIGBUS, when another program overwrites the file in place.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError, AttributeError):
-            raise _damaged(path, "a tensor cannot be read") from None
+    import safetensors.torch  # noqa: PLC0415 - reading a manifest must not need torch
+
+    found, content = _read(Path(path), whole=True)
+    metadata = _checked_metadata(Path(path), found)
+    manifest = _parse_manifest(Path(path), metadata)
+    try:
+        tensors = safetensors.torch.load(content)
+    except (safetensors.SafetensorError, RuntimeError, TypeError, ValueError, KeyError):
+        raise _damaged(path, "its tensors cannot be read") from None
     if _TENSORS_SHA256 not in metadata:
         _log.warning(
             "%s: was written without a digest, so damage to it would not be seen; save the model again to add one.",
@@ -103,25 +105,49 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
     return manifest, tensors
 
 
-def _opened(path: str | os.PathLike[str], framework: str) -> safetensors.safe_open:
+def _read(path: Path, *, whole: bool) -> tuple[Mapping[str, str], bytes]:
+    """The metadata of a safetensors file, and all of it or what it begins with.
+
+    Read by Python, not mapped into memory by safetensors: a drive that does not answer holds up this thread alone, and
+    a file that another program overwrites in place does not change a model in use, or end the process by SIGBUS.
+    """
     try:
-        mode = Path(path).stat().st_mode
+        mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ModelFileError(f"{path}: is a folder, not a model file; give the file that 'differnet train' made.")
         if not stat.S_ISREG(mode):  # opening a pipe may never end
             raise ModelFileError(f"{path}: is not an ordinary file; give the file that 'differnet train' made.")
-        return safetensors.safe_open(path, framework)
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            start = stream.read(_LENGTH_BYTES)
+            length = int.from_bytes(start, "little")
+            if length > min(size - _LENGTH_BYTES, _LONGEST_HEADER):
+                raise ValueError("no header")
+            header = stream.read(length)
+            metadata, data = _parse_header(header)
+            if data != size - _LENGTH_BYTES - length:
+                raise ValueError("not whole")
+            return metadata, start + header + (stream.read() if whole else b"")
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file; check the path.") from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror or error}); give a model file.") from None
-    except (ValueError, safetensors.SafetensorError):  # also a path with a zero byte
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):  # also a zero byte in a path
         raise ModelFileError(f"{path}: is damaged or not a model file; {_COPY_AGAIN}.") from None
 
 
-def _checked_metadata(path: Path, metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+def _parse_header(header: bytes) -> tuple[Mapping[str, str], int]:
+    """The metadata of a header, and how many bytes of data belong to it; the rest safetensors checks itself."""
+    table = json.loads(header)
+    metadata = table.pop("__metadata__", {})
+    if not all(isinstance(value, str) for value in metadata.values()):
+        raise TypeError("metadata")
+    return metadata, max((int(entry["data_offsets"][1]) for entry in table.values()), default=0)
+
+
+def _checked_metadata(path: Path, metadata: Mapping[str, str]) -> Mapping[str, str]:
     """The metadata of a model file, if its manifest is what was written."""
-    if not metadata or metadata.get(_METADATA_FORMAT) != _FORMAT_NAME or _METADATA_MANIFEST not in metadata:
+    if metadata.get(_METADATA_FORMAT) != _FORMAT_NAME or _METADATA_MANIFEST not in metadata:
         raise ModelFileError(f"{path}: was not written by differnet; give a file that 'differnet train' made.")
     others = metadata.keys() - {_METADATA_FORMAT, _METADATA_MANIFEST}
     # A digest whose name was damaged must not pass for one that was never there.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from differnet import DifferNet
 from differnet.errors import SettingsError
+from differnet.model_file.bundle import read_bundle, write_bundle
 from differnet.server.inspecting.model_repository import Shelf
 from tests.server.conftest import photo, station_of
 
@@ -34,6 +38,7 @@ def card(client: TestClient, name: str) -> dict[str, object]:
 
 def test_cards_say_what_is_served(client: TestClient, fitted: DifferNet, models: Path) -> None:
     (models / "plates.html").write_text("<h1>report</h1>")
+    eventually(lambda: card(client, "plates")["report_url"] is not None)
     cards = client.get("/v1/models").json()["models"]
     assert [found["name"] for found in cards] == ["plates"]
     found = card(client, "plates")
@@ -50,7 +55,7 @@ def test_cards_say_what_is_served(client: TestClient, fitted: DifferNet, models:
     assert report.text == "<h1>report</h1>"
     assert "sandbox" in report.headers["Content-Security-Policy"]
     (models / "plates.html").unlink()
-    assert card(client, "plates")["report_url"] is None
+    eventually(lambda: card(client, "plates")["report_url"] is None)
     assert client.get("/v1/models/plates/report").status_code == 404
 
 
@@ -134,3 +139,44 @@ def test_without_a_model_the_service_is_alive_but_not_ready(models: Path, client
     assert "no model" in client.get("/readyz").json()["detail"]
     assert client.get("/healthz").status_code == 200
     assert not station_of(client).shelf.places()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_a_pipe_holds_nothing_up(client: TestClient, models: Path) -> None:
+    os.mkfifo(models / "pipe.safetensors")
+    eventually(lambda: client.get("/v1/models/pipe").status_code == 200)
+    assert "ordinary file" in str(card(client, "pipe")["error"])
+    assert client.post(INSPECT.format("plates"), content=photo()).status_code == 200
+
+
+def test_a_drive_that_does_not_answer_holds_up_its_own_model_alone(models: Path, model_file: Path) -> None:
+    answers = threading.Event()
+
+    class OnADeadDrive(Shelf):
+        def load(self, file: Path) -> DifferNet:
+            if file.name == "dead.safetensors":
+                answers.wait(60)
+            return super().load(file)
+
+    shutil.copy(model_file, models / "dead.safetensors")
+    shelf = OnADeadDrive(models, device="cpu", interval=0.05, load_seconds=0.5)
+    shelf.start()
+    eventually(lambda: shelf.scanned.is_set() and "dead" in shelf.places())
+    assert "drive" in str(shelf.place("dead").error)
+    eventually(lambda: shelf.place("plates").served is not None)
+    shelf.refresh()
+    assert shelf.place("dead").served is None
+    answers.set()
+    eventually(lambda: shelf.place("dead").error is None)
+    assert shelf.get("dead").model_id == shelf.get("plates").model_id
+    shelf.stop()
+
+
+def test_a_model_that_gives_no_number_is_not_served(client: TestClient, models: Path, model_file: Path) -> None:
+    manifest, tensors = read_bundle(model_file)
+    huge = {name: torch.full_like(tensor, 3e38) for name, tensor in tensors.items() if name.endswith("0.bias")}
+    write_bundle(models / "huge.safetensors", manifest, tensors | huge)
+    eventually(lambda: client.get("/v1/models/huge").status_code == 200)
+    assert "no score" in str(card(client, "huge")["error"])
+    assert client.post(INSPECT.format("huge"), content=photo()).status_code == 503
+    assert client.post(INSPECT.format("plates"), content=photo()).status_code == 200

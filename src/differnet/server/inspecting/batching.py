@@ -21,6 +21,7 @@ from differnet.compute.threads import count_workers, use_cores
 from differnet.errors import ImageError
 from differnet.images import DecodedImage, PixelScale, decode_image
 from differnet.images.failure import Failure
+from differnet.inspection.verdict import Verdict
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
 from differnet.server.inspecting.media_types import media_type
 from differnet.server.inspecting.model_repository import Served, Shelf
@@ -204,16 +205,11 @@ class Batcher:
         if not running:
             return
         self._metrics.batch_images.observe(len(running))
-        try:
-            results = served.model.inspect_prepared([job.sample for job in running if job.sample is not None])
-        except Exception:
-            _log.exception("inspection failed", extra={"model": served.name, "images": len(running)})
-            for job in running:
-                job.future.set_exception(_inspection_failed())
-            return
-        for job, result in zip(running, results, strict=True):
+        for job, result in zip(running, self._results(served, running), strict=True):
             job.sample = None
-            if isinstance(result, Failure):
+            if isinstance(result, Problem):
+                job.future.set_exception(result)
+            elif isinstance(result, Failure):
                 job.future.set_exception(Problem(422, _capitalised(result.reason)))
             else:
                 self._recorder.put(job, result)
@@ -221,6 +217,16 @@ class Batcher:
         spent = (now - max(self._judged_at, running[0].submitted)) / len(running)
         self._judged_at = now
         self._image_seconds += _MEMORY * (spent - self._image_seconds)
+
+    def _results(self, served: Served, jobs: list[Job]) -> Sequence[Verdict | Failure | Problem]:
+        """The verdicts on all in one go; if that fails, on each by itself, so that one spoils no other."""
+        try:
+            return served.model.inspect_prepared([job.sample for job in jobs if job.sample is not None])
+        except Exception:
+            _log.exception("inspection failed", extra={"model": served.name, "images": len(jobs)})
+            if len(jobs) == 1:
+                return [_inspection_failed()]
+            return [result for job in jobs for result in self._results(served, [job])]
 
 
 def _give_way() -> None:

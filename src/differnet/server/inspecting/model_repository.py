@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from differnet.detector import DifferNet
-from differnet.errors import DifferNetError, SettingsError
+from differnet.errors import DifferNetError, ModelFileError, SettingsError
+from differnet.images.failure import Failure
 from differnet.server.problems import Problem
 from differnet.server.storage.database import now
 
@@ -22,7 +26,12 @@ __all__ = ["Place", "Served", "Shelf", "calibration_id"]
 _log = logging.getLogger(__name__)
 
 _SUFFIX = ".safetensors"
+_REPORT_SUFFIXES = (".html", ".report.html")
 _Stamp = tuple[int, int, int]
+_NO_STAMP: _Stamp = (0, 0, 0)
+# Of reading a model, and making it ready; an old machine under load takes half a minute.
+_LOAD_SECONDS = 120.0
+_STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +64,14 @@ class Place:
         served: What is served, None if the file never could be read.
         error: Why the file as it is now cannot be read, None if it could.
         stamp: By which a change of the file is seen.
+        report: The report beside the file, as of the last look.
     """
 
     file: Path
     served: Served | None
     error: str | None
     stamp: _Stamp
+    report: Path | None = None
 
 
 class Shelf:
@@ -68,12 +79,15 @@ class Shelf:
 
     A new or changed file is loaded once it has stood still for an interval, so that one that is being copied is not
     read by halves. A file that cannot be read is reported, and what was served under its name goes on being served.
+    Each is loaded in a thread of its own, which is waited for only so long: a drive that does not answer holds up one
+    model, not the others and no request.
 
     Args:
         folder: Its ``*.safetensors`` files are served under their names.
         device: ``auto``, ``cpu``, ``cuda``.
         weights: See `DifferNet`.
         interval: Seconds between two looks.
+        load_seconds: After which the shelf goes on without a model, and takes it up when it is there after all.
         changed: Called after every change, from the shelf's own thread.
 
     Raises:
@@ -87,6 +101,7 @@ class Shelf:
         device: str = "auto",
         weights: str | None = None,
         interval: float = 1.0,
+        load_seconds: float = _LOAD_SECONDS,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         if not folder.is_dir():
@@ -94,8 +109,9 @@ class Shelf:
         self.folder = folder
         self.scanned = threading.Event()
         self._device, self._weights = device, weights
-        self._interval = interval
+        self._interval, self._load_seconds = interval, load_seconds
         self._changed = changed
+        self._loads: dict[tuple[str, _Stamp], Future[DifferNet]] = {}
         self._places: dict[str, Place] = {}
         self._moving: dict[str, _Stamp] = {}
         self._loading = threading.Lock()
@@ -109,7 +125,7 @@ class Shelf:
     def stop(self) -> None:
         """End the watch."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)  # a drive that does not answer must not keep the service from ending
 
     def places(self) -> dict[str, Place]:
         """All that is on the shelf, by name."""
@@ -150,8 +166,10 @@ class Shelf:
         shape = (side, side) if model.region is None else model.region.mask.shape
         # The first image takes longer than all others, and shows whether the model works at all.
         pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
+        [verdict] = model.inspect_prepared([model.prepare(pixels)])
+        if isinstance(verdict, Failure) or not math.isfinite(verdict.score):
+            raise ModelFileError(f"{file}: the model gives no score of a test image; train it again.")
         next(iter(model.explain_stream([pixels])))
-        model.inspect_prepared([model.prepare(pixels)])
         return model
 
     def refresh(self) -> None:
@@ -170,38 +188,57 @@ class Shelf:
 
     def _scan(self, *, settle: bool) -> None:
         with self._loading:
-            found = self._stamps()
+            found, reports = self._look()
             for name in set(self._places) - set(found):
                 del self._places[name]
                 _log.info("model removed", extra={"model": name})
                 self._changed()
             for name, (file, stamp) in found.items():
-                place = self._places.get(name)
+                place, report = self._places.get(name), reports.get(name)
                 if place is not None and place.stamp == stamp:
                     self._moving.pop(name, None)
-                elif settle and self._moving.get(name) != stamp:
+                    self._set(name, replace(place, report=report) if place.report != report else place)
+                elif settle and self._moving.get(name) != stamp and (name, stamp) not in self._loads:
                     self._moving[name] = stamp
                 elif not self._stop.is_set():
                     self._moving.pop(name, None)
-                    self._places[name] = self._put(name, file, stamp, place)
-                    self._changed()
+                    self._set(name, replace(self._put(name, file, stamp, place), report=report))
 
-    def _stamps(self) -> dict[str, tuple[Path, _Stamp]]:
-        found = {}
-        for file in sorted(self.folder.glob(f"*{_SUFFIX}")):
-            if file.name.startswith("."):
+    def _set(self, name: str, place: Place) -> None:
+        before = self._places.get(name)
+        self._places[name] = place
+        if before is None or (before.served, before.error, before.report) != (place.served, place.error, place.report):
+            self._changed()
+
+    def _look(self) -> tuple[dict[str, tuple[Path, _Stamp]], dict[str, Path]]:
+        """The model files by name, and the reports beside them."""
+        found: dict[str, tuple[Path, _Stamp]] = {}
+        files = {file.name: file for file in self.folder.iterdir() if not file.name.startswith(".")}
+        for file in sorted(files.values()):
+            if not file.name.endswith(_SUFFIX):
                 continue
             try:
                 status = file.stat()
             except OSError:
                 continue  # removed in between
             found[file.name.removesuffix(_SUFFIX)] = (file, (status.st_mtime_ns, status.st_size, status.st_ino))
-        return found
+        reports = {
+            name: files[f"{name}{suffix}"]
+            for name in found
+            for suffix in reversed(_REPORT_SUFFIXES)
+            if f"{name}{suffix}" in files
+        }
+        return found, reports
 
     def _put(self, name: str, file: Path, stamp: _Stamp, before: Place | None) -> Place:
         old = None if before is None else before.served
         try:
-            model = self.load(file)
+            model = self._load_in_time(name, file, stamp)
+        except FutureTimeoutError:
+            error = f"{file.name}: takes more than {self._load_seconds:g} s to load; see whether its drive answers."
+            if before is None or before.error != error:
+                _log.error("model takes long", extra={"model": name, "reason": error, "old_kept": old is not None})
+            return Place(file, old, error, _NO_STAMP)
         except DifferNetError as error:
             _log.error(
                 "model cannot be loaded", extra={"model": name, "reason": str(error), "old_kept": old is not None}
@@ -220,6 +257,26 @@ class Shelf:
         )
         _log.info("model loaded", extra={"model": name, "model_id": served.model_id})
         return Place(file, served, None, stamp)
+
+    def _load_in_time(self, name: str, file: Path, stamp: _Stamp) -> DifferNet:
+        """Load a file, or see what became of it; one that was waited for in vain is asked after, not waited for."""
+        key = name, stamp
+        loading = self._loads.get(key)
+        wait = 0.0 if loading is not None else self._load_seconds
+        if loading is None:
+            loading = self._loads[key] = Future()
+            threading.Thread(target=self._load_into, args=(loading, file), name="load", daemon=True).start()
+        try:
+            return loading.result(wait)
+        finally:
+            if loading.done():
+                self._loads.pop(key, None)
+
+    def _load_into(self, loading: Future[DifferNet], file: Path) -> None:
+        try:
+            loading.set_result(self.load(file))
+        except BaseException as error:
+            loading.set_exception(error)
 
 
 def calibration_id(model: DifferNet) -> str:

@@ -62,31 +62,55 @@ class Recorder:
             ended = taken[-1] is None
             jobs = [item for item in taken if item is not None]
             if jobs:
-                self._record(jobs)
+                self._record_safely(jobs)
+
+    def _record_safely(self, jobs: list[tuple[Job, Verdict]]) -> None:
+        try:
+            self._record(jobs)
+        except Exception:  # whatever it is, the next verdicts must be recorded
+            _log.exception("inspections could not be recorded")
+            for job, _ in jobs:
+                if not job.future.done():
+                    job.future.set_exception(
+                        Problem(500, "The inspection could not be recorded; see the log of the service.")
+                    )
 
     def _record(self, jobs: list[tuple[Job, Verdict]]) -> None:
         with self._files.pinned([job.sha256 for job, _ in jobs]):
             failed = self._files.store({job.sha256: job.upload.content for job, _ in jobs})
-            stored = [pair for pair in jobs if pair[0].sha256 not in failed]
-            for job, _ in jobs:
+            entries: list[tuple[Job, Entry]] = []
+            for job, verdict in jobs:
                 if job.sha256 in failed:
                     job.future.set_exception(_not_kept(failed[job.sha256]))
-            entries = [_entry(job, verdict) for job, verdict in stored]
-            try:
-                if entries:
-                    self._records.add(entries)
-            except Exception as error:
-                if not isinstance(error, Problem):
-                    _log.exception("inspections could not be recorded")
-                    error = Problem(500, "The inspection could not be recorded; see the log of the service.")
-                for job, _ in stored:
-                    job.future.set_exception(error)
+                else:
+                    entries.append((job, _entry(job, verdict)))
+            self._add(entries)
+
+    def _add(self, entries: list[tuple[Job, Entry]]) -> None:
+        """Record all in one transaction; if that fails, each in its own, so that one spoils no other."""
+        if not entries:
+            return
+        try:
+            self._records.add([entry for _, entry in entries])
+        except Problem as problem:  # the database cannot be reached, for none of them
+            for job, _ in entries:
+                job.future.set_exception(problem)
+            return
+        except Exception:
+            if len(entries) > 1:
+                for pair in entries:
+                    self._add([pair])
                 return
-        rows = [{**entry.row, "media_type": entry.media_type, "removed_at": None, "review": None} for entry in entries]
-        for (job, _), row in zip(stored, rows, strict=True):
-            job.future.set_result(row)
-        if rows:
-            self._recorded(rows)
+            _log.exception("an inspection could not be recorded")
+            entries[0][0].future.set_exception(
+                Problem(500, "The inspection could not be recorded; see the log of the service.")
+            )
+            return
+        rows: list[Recorded] = []
+        for job, entry in entries:
+            rows.append({**entry.row, "media_type": entry.media_type, "removed_at": None, "review": None})
+            job.future.set_result(rows[-1])
+        self._recorded(rows)
 
 
 def _not_kept(error: OSError) -> Problem:

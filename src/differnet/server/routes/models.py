@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -39,8 +38,8 @@ def build_router(station: Station) -> APIRouter:
     @router.get("/v1/models/{name}/report", response_class=FileResponse, responses=not_found)
     def get_report(name: str) -> FileResponse:
         """The report beside the model file, a page of its own."""
-        file = _report(station.shelf.place(name))
-        if file is None:
+        file = station.shelf.place(name).report
+        if file is None or not file.is_file():
             raise Problem(404, f"There is no report; write {name}.html beside the model file, see 'differnet report'.")
         return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
@@ -63,9 +62,4 @@ def build_router(station: Station) -> APIRouter:
 
 
 def _card(name: str, place: Place) -> dict[str, Any]:
-    return model_card(name, place, has_report=_report(place) is not None)
-
-
-def _report(place: Place) -> Path | None:
-    candidates = (place.file.with_suffix(suffix) for suffix in (".html", ".report.html"))
-    return next((file for file in candidates if file.is_file()), None)
+    return model_card(name, place, has_report=place.report is not None)
