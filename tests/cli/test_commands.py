@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cli.prepared import run_prepared
 from tests.conftest import SMALL
 
 DIFFERNET = [sys.executable, "-c", "from differnet.cli.main import run; run()"]
@@ -22,14 +23,15 @@ SETTINGS = [word for name, value in SMALL.items() for word in ("--set", f"{name}
 
 
 def run(*arguments: object, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command and check its exit code; a traceback is never acceptable."""
-    done = subprocess.run(
-        [*DIFFERNET, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"} | (env or {}),
-        check=False,
-    )
+    """Run the command and check its exit code; a traceback is never acceptable.
+
+    With variables of its own in a new interpreter, else in a process that has its imports behind it.
+    """
+    words, environment = [*map(str, arguments)], os.environ | {"COLUMNS": "200"} | (env or {})
+    if env is None:
+        done = run_prepared(words, environment)
+    else:
+        done = subprocess.run([*DIFFERNET, *words], capture_output=True, text=True, env=environment, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == code, done.stderr
     return done
