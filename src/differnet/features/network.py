@@ -23,6 +23,7 @@ from differnet.extractors.rounding import round_as_bfloat16
 from differnet.features.describer import Cells, Describer
 from differnet.features.openvino_features import CompiledFeatures, compile_features
 from differnet.features.pooling import pool_maps, pool_scales
+from differnet.installing import install_extra
 from differnet.views import View, apply_views, apply_views_batch, resize
 
 __all__ = ["VIEWS_PER_CALL", "Engine", "FeatureNetwork"]
@@ -96,7 +97,7 @@ class FeatureNetwork:
         able = self.device.type == "cpu" and dtype == torch.float32 and scales == 1 and can_compile(extractor)
         if engine == "openvino" and not able:
             raise SettingsError(
-                "OpenVINO cannot run this extractor: it must be installed (pip install 'differnet[fast]'), and it runs "
+                f"OpenVINO cannot run this extractor: it must be installed ({install_extra('fast')}), and it runs "
                 f"{', '.join(compilable_names())} at a single scale in float32 on a CPU; take engine='auto'."
             )
         if able and engine != "torch":

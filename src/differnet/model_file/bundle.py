@@ -130,6 +130,10 @@ def _read(path: Path, *, whole: bool) -> tuple[Mapping[str, str], bytes]:
             return metadata, start + header + (stream.read() if whole else b"")
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file; check the path.") from None
+    except PermissionError:
+        raise ModelFileError(
+            f"{path}: this user may not read it (permission denied); make the file readable."
+        ) from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror or error}); give a model file.") from None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):  # also a zero byte in a path

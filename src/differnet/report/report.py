@@ -20,6 +20,7 @@ from differnet.detector import DifferNet
 from differnet.errors import DatasetError, MissingExtraError, NotFittedError, OutputError
 from differnet.evaluation.evaluate import Evaluation
 from differnet.evaluation.rates import ErrorRates
+from differnet.installing import install_extra
 from differnet.model_file.manifest import Manifest
 from differnet.report.content import (
     counted,
@@ -70,7 +71,7 @@ def require_extra() -> None:
     """
     missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtraError(f"Reports need {' and '.join(missing)}. Run: pip install 'differnet[report]'")
+        raise MissingExtraError(f"Reports need {' and '.join(missing)}. Run: {install_extra('report')}")
 
 
 def write_report(

@@ -11,6 +11,7 @@ import numpy as np
 from differnet.errors import MissingExtraError, OutputError
 from differnet.evaluation.evaluate import Evaluation, ScoredImage
 from differnet.images import read_image
+from differnet.installing import install_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def save_score_figure(evaluation: Evaluation, path: Path, title: str, credit: st
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("Pictures need matplotlib. Run: pip install 'differnet[demo]'") from None
+        raise MissingExtraError(f"Pictures need matplotlib. Run: {install_extra('demo')}") from None
     figure = Figure(figsize=(10, 7.2), layout="constrained")
     parts: Any = figure.subfigures(3, 1, height_ratios=[1.7, 1, 1])
     histogram, highest, lowest = parts

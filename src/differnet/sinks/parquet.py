@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from differnet.errors import MissingExtraError, OutputError
+from differnet.installing import install_extra
 from differnet.sinks.rows import COLUMNS, Columns
 from differnet.sinks.sink import Sink
 from differnet.sinks.tables import arrow_table, has_parquet, write_arrow
@@ -35,7 +36,7 @@ class ParquetSink(Sink):
 
     def __init__(self, destination: str | os.PathLike[str], *, columns: Columns = COLUMNS) -> None:
         if not has_parquet():
-            raise MissingExtraError("Parquet needs pyarrow. Run: pip install 'differnet[cluster]'")
+            raise MissingExtraError(f"Parquet needs pyarrow. Run: {install_extra('cluster')}")
         self.columns = self._types = dict(columns)
         self._path = Path(destination)
         self._rows: list[Mapping[str, Any]] = []

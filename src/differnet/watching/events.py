@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from differnet.errors import MissingExtraError
+from differnet.installing import install_extra
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -36,7 +37,7 @@ class FolderEvents:
         try:
             from watchdog import events  # noqa: PLC0415
         except ImportError:
-            raise MissingExtraError("Events of files need watchdog. Run: pip install 'differnet[watch]'") from None
+            raise MissingExtraError(f"Events of files need watchdog. Run: {install_extra('watch')}") from None
         self._folder = folder.resolve()  # of a link inotify tells nothing
         self._changed = changed
         self._folder_changed = folder_changed

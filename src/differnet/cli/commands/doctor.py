@@ -14,6 +14,7 @@ import typer
 from differnet.cli.commands.weights import weights_table
 from differnet.cli.console import EXIT_FAILED, print_json
 from differnet.cli.options import JsonOption
+from differnet.installing import install_command, install_extra
 
 __all__ = ["doctor"]
 
@@ -31,9 +32,8 @@ def doctor(as_json: JsonOption = False) -> None:
     try:
         checks += [*_check_machine(), *_check_weights()]
     except (ImportError, OSError) as error:  # a package is missing, or a library that it loads
-        checks.append(
-            _check("import", False, f"fails ({error}).", remedy="Run: pip install --force-reinstall differnet")
-        )
+        remedy = f"Run: {install_command('differnet', '--force-reinstall')}"
+        checks.append(_check("import", False, f"fails ({error}).", remedy=remedy))
     checks += _check_extras()
     broken = any(check["needed"] and not check["ok"] for check in checks)
     if as_json:
@@ -57,7 +57,7 @@ def _check_packages() -> list[dict[str, Any]]:
         try:
             checks.append(_check(package, True, version(package)))
         except PackageNotFoundError:
-            checks.append(_check(package, False, "not installed.", remedy=f"Run: pip install {package}"))
+            checks.append(_check(package, False, "not installed.", remedy=f"Run: {install_command(package)}"))
     return checks
 
 
@@ -97,7 +97,7 @@ def _check_extras() -> list[dict[str, Any]]:
             importlib.util.find_spec(module) is not None,
             purpose,
             needed=False,
-            remedy=f"Run: pip install 'differnet[{extra}]'",
+            remedy=f"Run: {install_extra(extra)}",
         )
         for module, (extra, purpose) in _EXTRAS.items()
     ]

@@ -13,6 +13,7 @@ import typer
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, print_json, say, warn
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption, parse_assignments
 from differnet.cli.progress import fleet_progress, progress
+from differnet.installing import install_extra
 
 if TYPE_CHECKING:
     from differnet.fleet.product_training import TrainingRow
@@ -131,7 +132,7 @@ def score(
     found = find_models(models)
     images = open_archive(archive, with_products=found.only is None)
     if not has_parquet():
-        say("Results are written as CSV; for Parquet, run: pip install 'differnet[cluster]'")
+        say(f"Results are written as CSV; for Parquet, run: {install_extra('cluster')}")
     results = Results(out)
     try:
         with _cluster(ray), progress() as listener:

@@ -11,6 +11,7 @@ import typer
 from differnet.cli.commands.serve import DatabaseOption
 from differnet.cli.console import print_json, say
 from differnet.cli.options import JsonOption
+from differnet.installing import install_extra
 
 if TYPE_CHECKING:
     from differnet.server.storage.keyring import KeyRing
@@ -79,5 +80,5 @@ def _open(data: Path, database_url: str | None) -> KeyRing:
         from differnet.server.storage.database import Database  # noqa: PLC0415
         from differnet.server.storage.keyring import KeyRing  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f"Keys need '{error.name}'; run: pip install 'differnet[server]'") from None
+        raise MissingExtraError(f"Keys need '{error.name}'; run: {install_extra('server')}") from None
     return KeyRing(Database(database_url) if database_url else Database.in_folder(data))

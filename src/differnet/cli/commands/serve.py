@@ -9,6 +9,7 @@ import typer
 
 from differnet.cli.console import say
 from differnet.cli.options import DeviceOption, WeightsOption
+from differnet.installing import install_extra
 
 __all__ = ["DatabaseOption", "serve"]
 
@@ -24,7 +25,9 @@ DatabaseOption = Annotated[
 
 def serve(
     models: Annotated[Path, typer.Argument(help="Folder of model files; each is served under its name.")],
-    port: Annotated[int, typer.Option(help="Port to listen on, 0 for a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(envvar="DIFFERNET_PORT", show_envvar=True, help="Port to listen on, 0 for a free one.")
+    ] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond 127.0.0.1, keys are needed.")] = "127.0.0.1",
     data: Annotated[Path, typer.Option(help="Folder for images, heat maps and the SQLite database.")] = Path(
         "differnet-data"
@@ -56,7 +59,7 @@ def serve(
         from differnet.server.storage.database import Database  # noqa: PLC0415
         from differnet.server.storage.keyring import KeyRing  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f"The service needs '{error.name}'; run: pip install 'differnet[server]'") from None
+        raise MissingExtraError(f"The service needs '{error.name}'; run: {install_extra('server')}") from None
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter(f"'{log_level}' is none of debug, info, warning, error.", param_hint="--log-level")

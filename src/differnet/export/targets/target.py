@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from differnet.errors import MissingExtraError, ModelFileError
+from differnet.installing import install_command, install_extra
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,8 +95,7 @@ class ExportTarget(ABC):
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if missing:
             raise MissingExtraError(
-                f"Exporting to {self.name} needs {' and '.join(missing)}; "
-                f"install with: pip install 'differnet[{self.extra}]'"
+                f"Exporting to {self.name} needs {' and '.join(missing)}; install with: {install_extra(self.extra)}"
             )
 
     @abstractmethod
@@ -172,7 +172,7 @@ def without_digest(file: Path, about: Mapping[str, Any]) -> None:
 def missing_runtime(package: str, extra: str = "export") -> MissingExtraError:
     """The error that names the runtime to install."""
     return MissingExtraError(
-        f"Running this file needs {package}; install with: pip install {package}, or 'differnet[{extra}]'"
+        f"Running this file needs {package}; install with: {install_command(package)}, or {install_extra(extra)}"
     )
 
 

@@ -23,6 +23,7 @@ from differnet.images.layouts.layout import (
 )
 from differnet.images.layouts.masks_beside import DEFECTIVE
 from differnet.images.layouts.names import Label, Split, read_role
+from differnet.installing import install_extra
 
 __all__ = ["TableLayout", "TableRow", "VisaLayout", "read_table"]
 
@@ -265,7 +266,7 @@ def _csv_rows(table: Path) -> list[dict[str, Any]]:
 
 def _parquet_rows(table: Path) -> list[dict[str, Any]]:
     if importlib.util.find_spec("pyarrow") is None:
-        raise MissingExtraError(f"{table}: Parquet needs pyarrow. Run: pip install 'differnet[cluster]'")
+        raise MissingExtraError(f"{table}: Parquet needs pyarrow. Run: {install_extra('cluster')}")
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
 
 from differnet.errors import MissingExtraError, SettingsError
 from differnet.inspection.verdict import Verdict
+from differnet.installing import install_extra
 from differnet.server.problems import Problem
 
 __all__ = ["VERDICT_COLUMNS", "Database", "UtcDateTime", "images", "inspections", "keys", "metadata", "now", "reviews"]
@@ -221,9 +222,7 @@ def _make_engine(url: str) -> sa.Engine:
         # A connection that the server has dropped is replaced before it is used.
         return sa.create_engine(parsed, pool_pre_ping=True, pool_size=10, pool_timeout=10)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise MissingExtraError(
-            f"PostgreSQL needs its driver ({error}); run: pip install 'differnet[server]'"
-        ) from None
+        raise MissingExtraError(f"PostgreSQL needs its driver ({error}); run: {install_extra('server')}") from None
 
 
 def _make_sqlite(url: sa.URL) -> sa.Engine:
