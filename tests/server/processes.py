@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,14 @@ class Service:
         models: Folder of models.
         data: Data folder.
         options: Further options of the command.
+
+    Attributes:
+        preparation: Called in the process before the command is run.
     """
 
     def __init__(self, models: Path, data: Path, *options: str) -> None:
+        self.data = data
+        self.preparation: Callable[[], None] | None = None
         self.log = data.with_name(f"{data.name}.log")
         self._command = [sys.executable, "-m", "differnet", "serve", str(models), "--data", str(data)]
         # Other tests may have the processors.
@@ -38,7 +44,10 @@ class Service:
             self.port = int(free.getsockname()[1])
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._command, "--port", str(self.port)], stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"}
+                [*self._command, "--port", str(self.port)],
+                stderr=log,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                preexec_fn=self.preparation,  # noqa: PLW1509 - of tests, before any thread
             )
         for _ in range(1200):
             assert self.process.poll() is None, self.log.read_text()

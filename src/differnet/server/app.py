@@ -15,11 +15,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Mount
+from starlette.types import Scope
 
 from differnet.server.incoming.middleware import Middleware
 from differnet.server.problems import Problem
 from differnet.server.routes import events, inspect, inspections, models, operations
 from differnet.server.station import Station
+from differnet.server.wire.description import complete
 
 __all__ = ["build_app"]
 
@@ -64,9 +67,19 @@ def build_app(station: Station) -> FastAPI:
     for routes in (inspect, models, inspections, events, operations):
         app.include_router(routes.build_router(station))
     if _WEB.is_dir():
-        app.mount("/", StaticFiles(directory=_WEB, html=True), name="page")
-    app.add_middleware(Middleware, metrics=station.metrics, open_to=station.access.open_to)
+        app.router.routes.append(_Page("/", StaticFiles(directory=_WEB, html=True), name="page"))
+    found = app.openapi
+    app.openapi = lambda: app.openapi_schema or complete(found())  # type: ignore[method-assign]
+    app.add_middleware(Middleware, metrics=station.metrics, access=station.access, site=station.site)
     return app
+
+
+class _Page(Mount):
+    """The page, at all addresses but those of the API, so that a wrong method there is told as that."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether an address is one of the page's."""
+        return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
 
 
 def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -100,7 +113,10 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
         404: f"There is nothing to {request.method} at this address; /openapi.json lists what there is.",
         405: "This address does not take that method; /openapi.json lists what there is.",
     }
-    return _answer(error.status_code, known.get(error.status_code, str(error.detail)), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers.setdefault("Allow", "GET, HEAD")  # of the page; routes name theirs
+    return _answer(error.status_code, known.get(error.status_code, str(error.detail)), headers)
 
 
 async def _on_error(_request: Request, error: Exception) -> JSONResponse:

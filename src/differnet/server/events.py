@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 __all__ = ["Events"]
@@ -13,6 +13,8 @@ __all__ = ["Events"]
 # A listener that is so far behind has gone away, or will ask for the list again.
 _MOST_BEHIND = 256
 _KEEP_ALIVE_SECONDS = 15.0
+# Between two looks at whether a listener may still listen.
+_LOOK_SECONDS = 1.0
 
 
 class Events:
@@ -39,20 +41,30 @@ class Events:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._spread, None)
 
-    async def stream(self) -> AsyncIterator[str]:
-        """Server-sent events, with a comment now and then that keeps the connection open."""
+    async def stream(self, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+        """Server-sent events, with a comment now and then that keeps the connection open.
+
+        Args:
+            allowed: Whether the listener may still listen; asked before every event, and every few seconds.
+        """
         queue: asyncio.Queue[str | None] = asyncio.Queue(_MOST_BEHIND)
         self._listeners.add(queue)
         try:
             yield ": hello\n\n"
+            quiet = 0.0
             while True:
                 try:
-                    message = await asyncio.wait_for(queue.get(), _KEEP_ALIVE_SECONDS)
+                    message = await asyncio.wait_for(queue.get(), _LOOK_SECONDS)
+                    quiet = 0.0
                 except asyncio.TimeoutError:
-                    message = ": still here\n\n"
-                if message is None:
+                    quiet += _LOOK_SECONDS
+                    message = ""
+                if message is None or not await allowed():
                     return
-                yield message
+                if quiet >= _KEEP_ALIVE_SECONDS:
+                    message, quiet = ": still here\n\n", 0.0
+                if message:
+                    yield message
         finally:
             self._listeners.discard(queue)
 

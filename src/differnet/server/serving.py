@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 
 from differnet.errors import SettingsError
 from differnet.server.app import build_app
+from differnet.server.incoming.connections import Bounds, bounded, most_connections
 from differnet.server.station import Station
 
 __all__ = ["serve"]
@@ -29,13 +31,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(station: Station, host: str, port: int) -> None:
+def serve(station: Station, host: str, port: int, *, trusted_proxies: Sequence[str] = ()) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that are in flight then are finished.
 
     Args:
         station: The service; it is started and stopped here.
         host: Address to listen on.
         port: Port, 0 for a free one.
+        trusted_proxies: Addresses or networks whose ``X-Forwarded-For`` and ``-Proto`` are believed.
 
     Raises:
         SettingsError: If the address cannot be listened on.
@@ -46,6 +49,10 @@ def serve(station: Station, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=bounded(Bounds(connections=most_connections())),
+        ws="none",
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(station.limits.receive_seconds + station.limits.seconds),
     )

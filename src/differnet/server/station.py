@@ -7,6 +7,7 @@ from pathlib import Path
 
 from differnet.server.events import Events
 from differnet.server.incoming.access import Access
+from differnet.server.incoming.site import Site
 from differnet.server.incoming.uploads import Receiver
 from differnet.server.inspecting.batching import Batcher
 from differnet.server.inspecting.jobs import Recorded
@@ -41,6 +42,7 @@ class Station:
         poll_seconds: Between two looks at the model folder.
         keep_days: Images are removed after so many; None keeps them.
         keep_bytes: Of images and heat maps together; None for no bound.
+        public_names: See `Site`.
 
     Raises:
         DifferNetError: If a folder is missing or cannot be written.
@@ -59,6 +61,7 @@ class Station:
         poll_seconds: float = 1.0,
         keep_days: float | None = None,
         keep_bytes: int | None = None,
+        public_names: Sequence[str] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.database = database
@@ -68,6 +71,7 @@ class Station:
         self.records = Records(database)
         self.keyring = KeyRing(database)
         self.access = Access(self.keyring, required=keys_required)
+        self.site = Site(public_names)
         self.receiver = Receiver(self.limits)
         self.shelf = Shelf(models, device=device, weights=weights, interval=poll_seconds, changed=self._shelf_changed)
         self.recorder = Recorder(self.records, self.files, self._recorded)

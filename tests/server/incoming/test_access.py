@@ -134,7 +134,7 @@ def test_the_description_has_examples_and_no_outside_addresses(client: TestClien
         ("GET", "/v1/inspections?decision=maybe", 422),
         ("GET", "/v1/inspections?since=yesterday", 422),
         ("GET", "/v1/inspections?before=unknown", 404),
-        ("GET", "/v1/models/plates/inspect", 404),
+        ("GET", "/v1/models/plates/inspect", 405),
         ("DELETE", "/v1/models", 405),
         ("POST", "/v1/inspections/unknown/review", 422),
     ],

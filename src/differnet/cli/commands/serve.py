@@ -43,6 +43,12 @@ def serve(
     max_megabytes: Annotated[int, typer.Option(min=1, help="Largest image file, in MiB.")] = 64,
     max_pixels: Annotated[int, typer.Option(min=256, help="Largest image, in pixels.")] = 50_000_000,
     time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds after which a request is given up.")] = 30.0,
+    public_name: Annotated[
+        list[str] | None, typer.Option(help="Host name by which a proxy makes the service known; may be given again.")
+    ] = None,
+    forwarded_allow_ips: Annotated[
+        str | None, typer.Option(help="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas.")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
@@ -51,7 +57,7 @@ def serve(
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
 
     try:
-        from differnet.server.incoming.access import is_loopback  # noqa: PLC0415
+        from differnet.server.incoming.site import is_loopback  # noqa: PLC0415
         from differnet.server.limits import Limits  # noqa: PLC0415
         from differnet.server.logs import set_up_logs  # noqa: PLC0415
         from differnet.server.serving import serve as run  # noqa: PLC0415
@@ -90,6 +96,8 @@ def serve(
         weights=weights,
         keep_days=keep_days,
         keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
+        public_names=public_name or (),
     )
-    run(station, host, port)
+    proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
+    run(station, host, port, trusted_proxies=proxies)
     say("stopped.")

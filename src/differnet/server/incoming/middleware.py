@@ -6,14 +6,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from differnet.server.incoming.access import Access
+from differnet.server.incoming.site import Site
 from differnet.server.metrics import Metrics
+from differnet.server.problems import Problem
 
 __all__ = ["REPORT_POLICY", "Middleware"]
 
@@ -49,12 +50,12 @@ class Middleware:
     Args:
         app: The application.
         metrics: Counts requests.
-        open_to: Whether a request may come in by a host name; keeps pages of other sites away from a service that
-            asks for no key.
+        access: Whether keys are asked for.
+        site: Keeps pages of other sites away.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, open_to: Callable[[str], bool]) -> None:
-        self._app, self._metrics, self._open_to = app, metrics, open_to
+    def __init__(self, app: ASGIApp, metrics: Metrics, access: Access, site: Site) -> None:
+        self._app, self._metrics, self._access, self._site = app, metrics, access, site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -62,8 +63,8 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        refusal = self._refusal(exchange.headers)
         try:
+            refusal = await self._refusal(scope, exchange.headers)
             if refusal is None:
                 await self._app(scope, exchange.receive, exchange.send)
             else:
@@ -71,16 +72,14 @@ class Middleware:
         finally:
             self._tell(scope, exchange)
 
-    def _refusal(self, headers: Headers) -> JSONResponse | None:
-        host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
-        if not self._open_to(name):
-            return JSONResponse(
-                {"detail": f"Without a key the service answers on this computer alone, not as '{name}'."}, 403
-            )
-        origin = headers.get("origin")
-        if origin not in (None, "null") and urlsplit(origin).netloc != host:
-            return JSONResponse({"detail": "Pages of other sites may not use this service."}, 403)
+    async def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
+        try:
+            if b"%00" in scope.get("raw_path", b""):
+                raise Problem(400, "The address holds a zero character; correct it.")
+            self._site.check(scope["method"], headers, open_to_all=await self._access.asks_for_keys())
+        except Problem as problem:
+            retry = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+            return JSONResponse({"detail": problem.detail}, problem.status, retry)
         return None
 
     def _tell(self, scope: Scope, exchange: _Exchange) -> None:

@@ -24,6 +24,8 @@ __all__ = ["Receiver", "display_name"]
 _FIELDS = ("images", "image")
 _LONGEST_NAME = 255
 _HEADER_BYTES = 8192
+# Fields of a form that are not images, and are passed over.
+_OTHER_PARTS = 64
 
 
 class Receiver:
@@ -132,6 +134,7 @@ class _Parts:
         self._limits = limits
         self.uploads: list[Upload] = []
         self.ended = False
+        self._begun = 0
         self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
         self._content: bytearray | None = None
@@ -150,6 +153,9 @@ class _Parts:
         }
 
     def _begin(self) -> None:
+        self._begun += 1
+        if self._begun > self._limits.images + _OTHER_PARTS:
+            raise Problem(413, f"The request has more than {self._limits.images + _OTHER_PARTS} parts; send fewer.")
         self._disposition, self._content, self._filename = b"", None, None
 
     def _on_header(self, data: bytes, start: int, end: int) -> None:

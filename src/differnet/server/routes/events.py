@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
 from differnet.server.station import Station
@@ -15,8 +15,12 @@ def build_router(station: Station) -> APIRouter:
     router = APIRouter(tags=["events"])
 
     @router.get("/v1/events", response_class=StreamingResponse, dependencies=[Depends(station.access.role("inspect"))])
-    async def events() -> StreamingResponse:
-        """Server-sent events: `inspection` and `review` with the inspection, `models` when a model changes."""
-        return StreamingResponse(station.events.stream(), media_type="text/event-stream")
+    async def events(request: Request) -> StreamingResponse:
+        """Server-sent events: `inspection` and `review` with the inspection, `models` when a model changes.
+
+        The stream ends when the key is revoked.
+        """
+        stream = station.events.stream(lambda: station.access.still_valid(request, "inspect"))
+        return StreamingResponse(stream, media_type="text/event-stream")
 
     return router

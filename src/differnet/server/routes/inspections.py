@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from differnet.server.incoming.json_body import json_body, json_request
+from differnet.server.problems import Problem
 from differnet.server.station import Station
 from differnet.server.storage.records import Filter
 from differnet.server.wire.answers import inspection_json
@@ -90,8 +92,13 @@ def build_router(station: Station) -> APIRouter:
         response_model=Inspection,
         responses=faults,
         dependencies=[Depends(station.access.role("review"))],
+        openapi_extra=json_request(ReviewRequest),
     )
-    def review(identity: str, body: ReviewRequest, request: Request) -> dict[str, Any]:
+    def review(
+        identity: str,
+        request: Request,
+        body: ReviewRequest = Depends(json_body(ReviewRequest)),  # noqa: B008 - how FastAPI has it
+    ) -> dict[str, Any]:
         """Say what a part really is; the last word counts."""
         key = getattr(request.state, "key_id", None)
         found = inspection_json(station.records.review(identity, body.review, body.note, key))
@@ -103,4 +110,11 @@ def build_router(station: Station) -> APIRouter:
 
 def _in_utc(time: datetime | None) -> datetime | None:
     """Times without a zone are taken as UTC."""
-    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+    try:
+        return (
+            None
+            if time is None
+            else (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+        )
+    except (OverflowError, ValueError):
+        raise Problem(422, "The time lies outside of the calendar; give one between the years 1 and 9999.") from None

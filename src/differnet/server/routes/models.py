@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import FileResponse
 
+from differnet.server.incoming.json_body import json_body, json_request
 from differnet.server.incoming.middleware import REPORT_POLICY
 from differnet.server.inspecting.model_repository import Place
 from differnet.server.problems import Problem
@@ -53,8 +54,12 @@ def build_router(station: Station) -> APIRouter:
         response_model=Recalibrated,
         responses={status: {"model": Fault} for status in (404, 409, 422, 507)},
         dependencies=[Depends(station.access.role("admin"))],
+        openapi_extra=json_request(CalibrateRequest),
     )
-    def calibrate(name: str, body: CalibrateRequest) -> dict[str, Any]:
+    def calibrate(
+        name: str,
+        body: CalibrateRequest = Depends(json_body(CalibrateRequest)),  # noqa: B008 - how FastAPI has it
+    ) -> dict[str, Any]:
         """Set the threshold from the images that were reviewed good; by default only tell what would change."""
         return station.recalibration.run(name, body)
 

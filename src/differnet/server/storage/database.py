@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import (
     ArgumentError,
+    DataError,
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
@@ -178,6 +180,21 @@ class Database:
         with _reachable(), self._writer.begin() as connection:
             yield connection
 
+    def mark(self) -> object:
+        """Something that changes with every transaction, at no cost; None where only asking would tell."""
+        name = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or not name or name == ":memory:":
+            return None
+        marks: list[tuple[int, int, int] | None] = []
+        for file in (name, f"{name}-wal"):
+            try:
+                status = os.stat(file)  # noqa: PTH116 - asked at every request
+            except OSError:
+                marks.append(None)
+            else:
+                marks.append((status.st_mtime_ns, status.st_size, status.st_ino))
+        return tuple(marks)
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -198,6 +215,9 @@ class Database:
 def _reachable() -> Iterator[None]:
     try:
         yield
+    except (DataError, UnicodeEncodeError, OverflowError) as error:
+        _log.info("the database cannot hold a value", extra={"reason": str(getattr(error, "orig", None) or error)})
+        raise Problem(422, "The request has a value that the database cannot hold; correct it.") from None
     except (OperationalError, InterfaceError, TimeoutError) as error:
         _log.error("the database cannot be reached", extra={"reason": str(getattr(error, "orig", None) or error)})
         raise Problem(

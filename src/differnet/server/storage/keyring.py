@@ -25,6 +25,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 _PREFIX = "dn_"
 # A key that was revoked elsewhere is refused after this many seconds at the latest.
 _FRESH_SECONDS = 2.0
+# Likewise the first key of all, where the database does not tell that it was written to.
+_FIRST_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class KeyRing:
         self._valid: dict[str, Key] = {}
         self._any = False
         self._read_at = -float("inf")
+        self._mark: object = None
 
     def create(self, name: str, role: str) -> tuple[Key, str]:
         """Make a key.
@@ -107,13 +110,14 @@ class KeyRing:
 
     def valid(self) -> dict[str, Key]:
         """Keys in force by the hash of their secrets, at most two seconds old."""
-        if time.monotonic() - self._read_at > _FRESH_SECONDS:
+        if not self.is_fresh:
             with self._lock:
-                if time.monotonic() - self._read_at > _FRESH_SECONDS:
+                if not self.is_fresh:
+                    mark = self._database.mark()
                     known = self.all()
                     self._any = bool(known)
                     self._valid = {key.sha256: key for key in known if key.revoked_at is None}
-                    self._read_at = time.monotonic()
+                    self._mark, self._read_at = mark, time.monotonic()
         return self._valid
 
     @property
@@ -124,7 +128,12 @@ class KeyRing:
     @property
     def is_fresh(self) -> bool:
         """Whether `valid` answers without asking the database."""
-        return time.monotonic() - self._read_at <= _FRESH_SECONDS
+        age = time.monotonic() - self._read_at
+        if self._any or age > _FRESH_SECONDS:
+            return age <= _FRESH_SECONDS
+        # While there is no key everyone is let in, so that the first one must count at once.
+        mark = self._database.mark()
+        return age <= _FIRST_SECONDS if mark is None else mark == self._mark
 
     def find(self, secret: str) -> Key | None:
         """The key in force with this secret."""
