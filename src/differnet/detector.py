@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import logging
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -25,7 +27,17 @@ from differnet.extractors import CustomExtractor, Weights, check_own, own_extrac
 from differnet.features import Engine, FeatureExtraction, Sample
 from differnet.features.cache import FeatureCache
 from differnet.flow import DensityModel, build_density_model
-from differnet.images import DecodedImage, ImageSource, PixelScale, RegionOfInterest, read_good_images
+from differnet.images import (
+    DecodedImage,
+    GivenImage,
+    GivenImages,
+    ImageSource,
+    PixelScale,
+    RegionOfInterest,
+    image_sources,
+    local_path,
+    read_good_images,
+)
 from differnet.images.failure import Failure
 from differnet.inspection.drift import DriftMonitor, DriftReport
 from differnet.inspection.explaining import explain_stream
@@ -33,6 +45,7 @@ from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection
 from differnet.inspection.measuring import measure_images
 from differnet.inspection.verdict import Verdict
+from differnet.inspection.verdicts import Verdicts
 from differnet.localization.localizer import Localizer
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest, TrainingRecord
@@ -46,8 +59,10 @@ from differnet.training.view_choice import ViewDecision
 
 __all__ = ["DifferNet", "GoodImages"]
 
-GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[ImageSource]
-"""Good images: a product or plain folder, a list file, or any number of paths and arrays."""
+GoodImages: TypeAlias = str | os.PathLike[str] | Iterable[GivenImages]
+"""Good images: a product or plain folder, a list file, or any number of images in any form, see `image_sources`."""
+
+_log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -205,7 +220,7 @@ class DifferNet:
         model is left without a threshold; `uncalibrated_reason` tells.
 
         Args:
-            images: A product in the MVTec layout, a plain folder, a list file, or paths and arrays.
+            images: A product's folder, a plain folder, a list file, or images as `image_sources` takes them.
             listener: Hears of the progress.
             groups: For each image, in their order, what it belongs to, such as its part's number: images of a group are
                 learnt from together or not at all, and count once for the threshold. Near-copies are found without.
@@ -235,6 +250,7 @@ class DifferNet:
         self._fitted, self._localizer, self._monitor = outcome.model, None, None
         self._extraction, self._extractor_sha256 = extraction.on_scale(outcome.model.pixel_scale), sha256
         self.failures, self.view_decision = outcome.failures, outcome.view_decision
+        _log.info("fitted on %d images, %d could not be used", len(sources) - len(self.failures), len(self.failures))
         return self
 
     @property
@@ -302,13 +318,14 @@ class DifferNet:
         calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
         self._fitted, self.failures = model.calibrated(calibration, scores, peaks, source=source), failures
         self._monitor = None
+        _log.info("calibrated by %d scores, threshold %g", len(scores), calibration.threshold)
         return calibration
 
-    def score(self, images: ImageSource | Iterable[ImageSource]) -> NDArray[np.float32]:
+    def score(self, images: GivenImages) -> NDArray[np.float32]:
         """Score images by all their views.
 
         Args:
-            images: Paths and arrays, or a single one.
+            images: One or several, or folders of them, in any form; see `image_sources`.
 
         Returns:
             float32 (N,), higher is more anomalous.
@@ -316,27 +333,40 @@ class DifferNet:
         Raises:
             ImageError: If an image cannot be used; `inspect_stream` goes on instead.
         """
-        single = isinstance(images, (str, os.PathLike, bytes, np.ndarray, DecodedImage))
-        several: Iterable[ImageSource] = [images] if single else images  # type: ignore[list-item,assignment]
-        results = self.inspect_stream(several, all_views=True)
+        results = self.inspect_stream(images, all_views=True)
         return np.array([_usable(result).score for result in results], np.float32)
 
-    def inspect(self, image: ImageSource) -> Verdict:
+    def inspect(self, image: GivenImage) -> Verdict:
         """Give the verdict on one image.
 
         Args:
-            image: A path or an array.
+            image: A path, an array, a tensor, or an image of Pillow; see `image_sources`.
 
         Raises:
             ImageError: If the image cannot be used.
         """
-        return _usable(next(iter(self.inspect_stream([image]))))
+        return _usable(next(self.inspection.stream([_only(image)])))
 
-    def inspect_stream(self, images: Iterable[ImageSource], *, all_views: bool = False) -> Iterator[Verdict | Failure]:
+    def inspect_many(self, images: GivenImages, *, all_views: bool = False) -> Verdicts:
+        """Give the verdicts on images, all at once.
+
+        Args:
+            images: One or several, or folders of them, in any form; see `image_sources`.
+            all_views: See `inspect_stream`.
+
+        Returns:
+            In their order, the verdict on an image or why there is none; `Verdicts.to_dataframe` makes a table of them.
+
+        Raises:
+            NotFittedError: If the model was neither fitted nor loaded.
+        """
+        return Verdicts(self.inspect_stream(images, all_views=all_views))
+
+    def inspect_stream(self, images: GivenImages, *, all_views: bool = False) -> Iterator[Verdict | Failure]:
         """Give the verdicts on images one after the other, as they come.
 
         Args:
-            images: Paths and arrays; consumed as needed.
+            images: Any number, in any form; see `image_sources`. Consumed as needed.
             all_views: Score by all views; else no more of them are computed than settle the decision, see
                 `differnet.scoring.sequential`.
 
@@ -346,9 +376,9 @@ class DifferNet:
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        return self.inspection.stream(images, all_views=all_views)
+        return self.inspection.stream(image_sources(images), all_views=all_views)
 
-    def prepare(self, image: ImageSource) -> Sample | Failure:
+    def prepare(self, image: GivenImage) -> Sample | Failure:
         """Do for an image what is done for each by itself, for `inspect_prepared`.
 
         With these two, programs where images come from many sides at any time do what `inspect_stream` does for a
@@ -361,7 +391,7 @@ class DifferNet:
         Raises:
             NotFittedError: If the model was neither fitted nor loaded.
         """
-        return self.inspection.prepare(image)
+        return self.inspection.prepare(_only(image))
 
     def inspect_prepared(self, images: Sequence[Sample | Failure]) -> list[Verdict | Failure]:
         """Give the verdicts on prepared images, quickest for several at once.
@@ -374,11 +404,11 @@ class DifferNet:
         """
         return self.inspection.judge_prepared(images)
 
-    def explain(self, image: ImageSource, method: str | None = None) -> NDArray[np.float32]:
-        """Compute the heat map of one image; `explain_stream` also gives verdict and regions.
+    def explain(self, image: GivenImage, method: str | None = None) -> NDArray[np.float32]:
+        """Compute the heat map of one image; `explain_many` also gives verdict, regions and pictures.
 
         Args:
-            image: A path or an array.
+            image: As for `inspect`.
             method: ``neighbours`` or ``gradient`` (the paper's, section 3.4), see `LOCALIZATION_METHODS`; None for the
                 model's own.
 
@@ -388,15 +418,27 @@ class DifferNet:
         Raises:
             ImageError: If the image cannot be used.
         """
-        return _usable(next(iter(self.explain_stream([image], method)))).heat
+        return _usable(next(explain_stream(self.inspection, [_only(image)], method))).heat
+
+    def explain_many(self, images: GivenImages, method: str | None = None) -> list[Explanation]:
+        """Explain images, all at once, each with the image itself: `Explanation.save`, `plot` and `overlay` draw it.
+
+        Args:
+            images: One or several, or folders of them, in any form; see `image_sources`.
+            method: As for `explain`.
+
+        Raises:
+            ImageError: If an image cannot be used; `explain_stream` goes on instead.
+        """
+        return [_usable(result) for result in self.explain_stream(images, method, with_images=True)]
 
     def explain_stream(
-        self, images: Iterable[ImageSource], method: str | None = None, *, with_images: bool = False
+        self, images: GivenImages, method: str | None = None, *, with_images: bool = False
     ) -> Iterator[Explanation | Failure]:
         """Explain images one after the other, as they come.
 
         Args:
-            images: Paths and arrays; consumed as needed.
+            images: Any number, in any form; see `image_sources`. Consumed as needed.
             method: As for `explain`.
             with_images: Whether the explanations are to hold the images themselves, to draw maps over.
 
@@ -406,7 +448,7 @@ class DifferNet:
         Raises:
             SettingsError: If there is no such method.
         """
-        return explain_stream(self.inspection, images, method, with_images=with_images)
+        return explain_stream(self.inspection, image_sources(images), method, with_images=with_images)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file; see `differnet.model_file.bundle`.
@@ -416,6 +458,7 @@ class DifferNet:
             OutputError: If the file cannot be written.
         """
         self.fitted.save(path)
+        _log.info("saved %s", path)
 
     @classmethod
     def load(
@@ -446,6 +489,7 @@ class DifferNet:
             found.settings, region=found.region, device=device, weights=weights, engine=engine, extractor=extractor
         )
         model._fitted = found
+        _log.info("loaded %s, model %s", path, found.manifest.model_id)
         return model
 
     @classmethod
@@ -548,6 +592,24 @@ class DifferNet:
         )
         return extraction, sha256
 
+    def __repr__(self) -> str:
+        return f"DifferNet({', '.join(f'{name}={value}' for name, value in self._facts().items())})"
+
+    def _repr_html_(self) -> str:
+        rows = (f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in self._facts().items())
+        return f"<table><tr><th colspan='2'>DifferNet</th></tr>{''.join(rows)}</table>"
+
+    def _facts(self) -> dict[str, object]:
+        """What tells this model from others, for people."""
+        facts: dict[str, object] = {"extractor": self.settings.extractor.name, "device": self.device}
+        if self.manifest is None:
+            return {**facts, "fitted": False}
+        facts |= {"images": self.manifest.training.images, "model_id": self.manifest.model_id}
+        if self.calibration is None:
+            return {**facts, "threshold": None}
+        rate = self.calibration.false_reject_rate
+        return {**facts, "threshold": round(self.calibration.threshold, 4), "false_reject_rate": rate}
+
     def __getstate__(self) -> dict[str, Any]:
         # Networks, compiled graphs and their locks are made anew where they are needed.
         return {**self.__dict__, "_extraction": None, "_localizer": None, "_monitor": None}
@@ -559,9 +621,21 @@ def _usable(result: _Result | Failure) -> _Result:
     return result
 
 
+def _only(image: GivenImage) -> ImageSource:
+    """A single image; a folder is none, which is said when it is read."""
+    if isinstance(image, (str, os.PathLike)):
+        return local_path(image)
+    sources = [*image_sources(image)]
+    if len(sources) != 1:
+        raise ImageError(f"One image is needed, not {len(sources)}; inspect_many and explain_many take several.")
+    return sources[0]
+
+
 def _as_sources(images: GoodImages) -> list[ImageSource]:
     if isinstance(images, (str, os.PathLike)):
-        return list(read_good_images(images).paths)
-    if isinstance(images, (bytes, np.ndarray, DecodedImage)):
+        return list(read_good_images(local_path(images)).paths)
+    sources = [*image_sources(images)]
+    one = isinstance(images, (bytes, DecodedImage)) or not isinstance(images, (Sequence, Iterator))
+    if one and len(sources) == 1:
         raise DatasetError("Several good images are needed, not one; give a list of arrays, a folder or paths.")
-    return list(images)
+    return sources

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from differnet.evaluation.evaluate import DefectMetrics, Evaluation, ScoredImage
 from differnet.evaluation.metrics import METRICS, Evidence, Figure, measure
 from differnet.evaluation.pixel_metrics import PixelResult
 from differnet.flow import NormalizingFlow
-from differnet.images import GOOD, ImageSource, LabelledImage, load_image
+from differnet.images import GOOD, GivenImages, LabelledImage, image_sources, load_image
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import give_verdict
@@ -40,10 +40,10 @@ class StubModel(DifferNet):
     method: str | None = None
 
     def explain_stream(
-        self, images: Iterable[ImageSource], method: str | None = None, *, with_images: bool = False
+        self, images: GivenImages, method: str | None = None, *, with_images: bool = False
     ) -> Iterator[Explanation | Failure]:
         self.method = method
-        for path in images:
+        for path in image_sources(images):
             assert isinstance(path, Path)
             if not path.exists():
                 yield Failure(str(path), f"{path}: no such file; check the path.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from differnet.evaluation.estimate import Estimate
 from differnet.evaluation.metrics import Evidence, Figure, measure
 from differnet.evaluation.pixel_metrics import PixelMetrics, PixelResult
 from differnet.evaluation.rates import ErrorRates
-from differnet.images import GOOD, LabelledImage
+from differnet.images import GOOD, LabelledImage, read_test_images
 from differnet.images.failure import Failure
 from differnet.images.masks import read_mask
 from differnet.inspection.explanation import Explanation
@@ -122,7 +123,7 @@ class Evaluation:
 
 def evaluate(
     model: DifferNet,
-    images: Sequence[LabelledImage],
+    images: str | os.PathLike[str] | Sequence[LabelledImage],
     listener: Progress | None = None,
     *,
     maps: bool | None = None,
@@ -132,7 +133,8 @@ def evaluate(
 
     Args:
         model: A fitted model.
-        images: Good and defective images; those that cannot be read are left out and listed, and so is a ground truth.
+        images: A product's folder, see `read_test_images`, or its good and defective images; those that cannot be
+            read are left out and listed, and so is a ground truth.
         listener: Hears of the progress.
         maps: Whether to make heat maps and measure them against the ground truth; None makes them if some image has
             one and they cost little, as all but those by ``gradient`` do.
@@ -141,6 +143,8 @@ def evaluate(
     Raises:
         DatasetError: If no good or no defective image can be scored, or a ground truth has not its image's size.
     """
+    if isinstance(images, (str, os.PathLike)):
+        images = read_test_images(images)
     listener = listener or Listener()
     started = time.perf_counter()
     scored: list[ScoredImage] = []

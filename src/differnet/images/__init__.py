@@ -3,6 +3,7 @@
 from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
 from differnet.images.deep import Depth, PixelScale
 from differnet.images.fingerprint import data_fingerprint, region_fingerprint
+from differnet.images.given import GivenImage, GivenImages, image_sources, local_path
 from differnet.images.hashed_file import HashedFile
 from differnet.images.layouts import GOOD, LabelledImage, read_good_images, read_test_images
 from differnet.images.likeness import TrainingImages
@@ -28,6 +29,8 @@ __all__ = [
     "Collection",
     "DecodedImage",
     "Depth",
+    "GivenImage",
+    "GivenImages",
     "HashedFile",
     "ImageSource",
     "LabelledImage",
@@ -40,7 +43,9 @@ __all__ = [
     "collect_images",
     "data_fingerprint",
     "decode_image",
+    "image_sources",
     "load_image",
+    "local_path",
     "parse_box",
     "read_good_images",
     "read_image",

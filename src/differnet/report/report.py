@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from differnet.calibration import Calibration
 from differnet.detector import DifferNet
 from differnet.errors import DatasetError, MissingExtraError, NotFittedError, OutputError
-from differnet.evaluation.evaluate import Evaluation
+from differnet.evaluation.evaluate import Evaluation, evaluate
 from differnet.evaluation.rates import ErrorRates
 from differnet.installing import install_extra
 from differnet.model_file.manifest import Manifest
@@ -76,10 +76,10 @@ def require_extra() -> None:
 
 def write_report(
     model: DifferNet,
-    evaluation: Evaluation,
+    evaluation: Evaluation | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
-    title: str,
+    title: str = "",
     credit: str = "",
     method: str | None = None,
     listener: Progress | None = None,
@@ -90,9 +90,9 @@ def write_report(
 
     Args:
         model: The model that was evaluated; a calibrated one for error rates.
-        evaluation: Its outcome.
+        evaluation: Its outcome, or the folder of the product to evaluate it with.
         path: The file to write; an existing one is replaced.
-        title: Heading, such as the product's name.
+        title: Heading, such as the product's name; that of its folder where one is given.
         credit: Line at the end, such as the images' source and licence.
         method: Of the heat maps; None for the model's own.
         listener: Hears of the progress of the heat maps.
@@ -106,6 +106,9 @@ def write_report(
     require_extra()
     if model.manifest is None:
         raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
+    if not isinstance(evaluation, Evaluation):
+        title = title or Path(evaluation).resolve().name
+        evaluation = evaluate(model, evaluation, listener, method=method)
     _check_evaluation(evaluation, model.manifest.model_id, model.calibration)
     choices = choose_images(evaluation, model.calibration is not None)
     galleries = draw_gallery(model, choices, shared_folder(evaluation), method, listener or Listener())
