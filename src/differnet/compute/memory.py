@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["give_back_freed_memory", "keep_freed_memory"]
 
 # From malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -35,3 +35,12 @@ def keep_freed_memory() -> None:
         (_ARENA_MAX, 1),
     ):
         mallopt(option, value)
+
+
+def give_back_freed_memory() -> None:
+    """Give what was freed back to the system, after something large; where the C library is not glibc do nothing."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return
+    trim(0)

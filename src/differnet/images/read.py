@@ -278,11 +278,20 @@ def _open_header(file: IO[bytes]) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
+_STRIP_PIXELS = 4_000_000
+
+
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    oriented = ImageOps.exif_transpose(image)
-    if oriented.mode != "RGB":
-        oriented = oriented.convert("RGB")
-    return np.asarray(oriented)
+    ImageOps.exif_transpose(image, in_place=True)
+    # Pillow copies what it converts, and twice what it hands over: of a large image a strip at a time.
+    if image.width * image.height <= _STRIP_PIXELS:
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+    return pixels
 
 
 def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:

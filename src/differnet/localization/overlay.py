@@ -34,6 +34,7 @@ _CAPTION_HEIGHT = 2 * _FONT_SIZE
 _PAPER, _INK = (236, 236, 236), (32, 32, 32)
 _BAR_GREY = 128
 _LEVELS = 256
+_LAYER_PIXELS = 4_000_000
 # Inferno grows in lightness throughout, so that it reads the same in every kind of colour vision and in grey.
 # Its pale last tenth is left out: hot places must not look white.
 _COLOURS = cv2.applyColorMap(np.linspace(0, 235, _LEVELS).astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)
@@ -81,10 +82,15 @@ def heat_layer(heat: NDArray[np.floating]) -> NDArray[np.uint8]:
         ImageError: If the heat map is not one.
     """
     check_heat(heat)
-    levels = _to_levels(heat)
-    opacity = cv2.LUT(levels, np.rint(255 * _OPACITIES).astype(np.uint8))
-    layer = np.dstack([cv2.applyColorMap(levels, _COLOURS), opacity]).astype(np.uint8, copy=False)
-    layer[opacity == 0] = 0  # clear pixels all alike make a small file
+    layer = np.empty((*heat.shape, 4), np.uint8)
+    rows = max(1, _LAYER_PIXELS // heat.shape[1])
+    for top in range(0, heat.shape[0], rows):  # what is between takes many times the memory
+        levels = _to_levels(heat[top : top + rows])
+        opacity = cv2.LUT(levels, np.rint(255 * _OPACITIES).astype(np.uint8))
+        strip = layer[top : top + rows]
+        strip[:, :, :3] = cv2.applyColorMap(levels, _COLOURS)
+        strip[:, :, 3] = opacity
+        strip[opacity == 0] = 0  # clear pixels all alike make a small file
     return layer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from differnet.errors import ImageError, SettingsError
 
 __all__ = ["Region", "check_heat", "find_regions"]
+
+_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -67,20 +70,21 @@ def find_regions(heat: NDArray[np.floating], level: float = 1.0, min_area: int =
     if min_area < 1:
         raise SettingsError(f"The smallest area of a region must be at least 1 pixel, not {min_area}.")
     hot = np.ascontiguousarray(heat > level)
-    inside = np.flatnonzero(hot)
-    if inside.size == 0:
+    if not hot.any():
         return []
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(hot.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
-    values = heat.ravel()[inside]
-    region_of = labels.ravel()[inside].astype(np.intp)
-    peaks = np.zeros(count, values.dtype)
-    np.maximum.at(peaks, region_of, values)
-    # Float64 sums: float32 ones would lose digits over a million pixels.
-    sums = np.bincount(region_of, weights=values, minlength=count)
-    at_peak = np.flatnonzero(values == peaks[region_of])[::-1]
-    peak_places = np.zeros(count, np.int64)
-    # Of several assignments to one place the last counts; reversed, that is the first pixel in reading order.
-    peak_places[region_of[at_peak]] = inside[at_peak]
+    count, found, boxes, _ = cv2.connectedComponentsWithStats(hot.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    labels: NDArray[np.int32] = np.asarray(found, np.int32)
+    peaks, sums = np.zeros(count, heat.dtype), np.zeros(count)
+    few = [*_hot_pixels(heat, hot, labels)] if heat.size <= _AT_ONCE else None
+    for _, values, region_of in few or _hot_pixels(heat, hot, labels):
+        np.maximum.at(peaks, region_of, values)
+        # Float64 sums: float32 ones would lose digits over a million pixels.
+        np.add.at(sums, region_of, values.astype(np.float64))
+    peak_places = np.full(count, heat.size, np.int64)
+    for inside, values, region_of in few or _hot_pixels(heat, hot, labels):
+        at_peak = np.flatnonzero(values == peaks[region_of])
+        # The first pixel in reading order.
+        np.minimum.at(peak_places, region_of[at_peak], inside[at_peak])
     areas = boxes[:, cv2.CC_STAT_AREA]
     # Label 0 is the background.
     kept = 1 + np.flatnonzero(areas[1:] >= min_area)
@@ -88,6 +92,19 @@ def find_regions(heat: NDArray[np.floating], level: float = 1.0, min_area: int =
     peak_ys, peak_xs = np.divmod(peak_places[kept], heat.shape[1])
     columns = (*boxes[kept].T, peaks[kept], sums[kept] / areas[kept], peak_xs, peak_ys)
     return [Region(*numbers) for numbers in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _hot_pixels(
+    heat: NDArray[np.floating], hot: NDArray[np.bool_], labels: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.floating], NDArray[np.intp]]]:
+    """Places, values and regions of hot pixels in reading order, some rows at a time, since all take 30 bytes each."""
+    width = heat.shape[1]
+    rows = max(1, _AT_ONCE // width)
+    for top in range(0, heat.shape[0], rows):
+        inside = np.flatnonzero(hot[top : top + rows])
+        if inside.size:
+            values = heat[top : top + rows].ravel()[inside]
+            yield inside + top * width, values, labels[top : top + rows].ravel()[inside].astype(np.intp)
 
 
 def check_heat(heat: NDArray[np.floating]) -> None:

@@ -20,7 +20,7 @@ class Limits:
         pixels: Of one image.
         images: In one request.
         waiting: Images that wait or are being inspected; beyond that, requests are refused with 503.
-        decoded_bytes: Of all decoded images together that wait for the network.
+        decoded_bytes: Of all images together that are decoded at one time, for whatever; one is always let in.
         batch: Images that go through a model in one go.
         seconds: That a request may take from its last byte to its verdicts.
         receive_seconds: That a request may take to arrive.
@@ -32,7 +32,7 @@ class Limits:
     pixels: int = 50_000_000
     images: int = 64
     waiting: int = 256
-    decoded_bytes: int = 512 * _MEBIBYTE
+    decoded_bytes: int = 640 * _MEBIBYTE
     batch: int = 32
     seconds: float = 30.0
     receive_seconds: float = 60.0

@@ -10,6 +10,7 @@ from differnet.server.incoming.access import Access
 from differnet.server.incoming.site import Site
 from differnet.server.incoming.uploads import Receiver
 from differnet.server.inspecting.batching import Batcher
+from differnet.server.inspecting.decoding import Decoding
 from differnet.server.inspecting.jobs import Recorded
 from differnet.server.inspecting.model_repository import Shelf
 from differnet.server.inspecting.recorder import Recorder
@@ -75,8 +76,9 @@ class Station:
         self.receiver = Receiver(self.limits)
         self.shelf = Shelf(models, device=device, weights=weights, interval=poll_seconds, changed=self._shelf_changed)
         self.recorder = Recorder(self.records, self.files, self._recorded)
-        self.batcher = Batcher(self.shelf, self.recorder, self.limits, self.metrics)
-        self.explainer = Explainer(database, self.files, self.shelf, self.batcher, self.metrics)
+        self.decoding = Decoding(self.limits.decoded_bytes)
+        self.batcher = Batcher(self.shelf, self.recorder, self.limits, self.metrics, self.decoding)
+        self.explainer = Explainer(database, self.files, self.shelf, self.batcher, self.metrics, decoding=self.decoding)
         self.statistics = Statistics(database)
         self.recalibration = Recalibration(database, self.records, self.files, self.shelf, data / "trained")
         self.retention = Retention(database, self.files, self.metrics, days=keep_days, most_bytes=keep_bytes)

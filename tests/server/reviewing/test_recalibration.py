@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from differnet import DifferNet
 from differnet.server.storage.files import FileStore
-from tests.server.conftest import photo, station_of
+from tests.server.conftest import MakeClient, photo, station_of
 
 CALIBRATE = "/v1/models/plates/calibrate"
 
@@ -151,3 +152,28 @@ def test_a_folder_that_cannot_be_written_leaves_all_as_it_was(reviewed: TestClie
     answer = reviewed.post(CALIBRATE, json={"false_reject_rate": 0.2, "dry_run": False})
     assert answer.status_code == 507
     assert station.shelf.get("plates") is served
+
+
+def test_a_model_put_in_place_meanwhile_is_not_overwritten(
+    make_client: MakeClient, models: Path, model_file: Path, tmp_path: Path
+) -> None:
+    client = make_client(poll_seconds=60.0)
+    review(client, inspect(client, range(100, 112)), "good")
+    newer = DifferNet.load(model_file, device="cpu")
+    newer.calibrate(false_reject_rate=0.3)
+    wanted = {"false_reject_rate": 0.1, "dry_run": False}
+
+    def put(write: Callable[[Path], object]) -> bytes:
+        write(tmp_path / "new")
+        (tmp_path / "new").replace(models / "plates.safetensors")
+        return (models / "plates.safetensors").read_bytes()
+
+    for write in (newer.save, lambda file: file.write_bytes(b"still being copied")):
+        content = put(write)
+        answer = client.post(CALIBRATE, json=wanted)
+        assert answer.status_code == 409, answer.text
+        assert (models / "plates.safetensors").read_bytes() == content
+        assert not (tmp_path / "data" / "trained").exists() or not [*(tmp_path / "data" / "trained").iterdir()]
+    (models / "plates.safetensors").unlink()
+    assert client.post(CALIBRATE, json=wanted).status_code == 409
+    assert not [*models.iterdir()]

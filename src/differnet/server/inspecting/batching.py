@@ -21,7 +21,9 @@ from differnet.compute.threads import count_workers, use_cores
 from differnet.errors import ImageError
 from differnet.images import DecodedImage, PixelScale, decode_image
 from differnet.images.failure import Failure
+from differnet.images.header import read_header
 from differnet.inspection.verdict import Verdict
+from differnet.server.inspecting.decoding import Decoding, decoded_bytes
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
 from differnet.server.inspecting.media_types import media_type
 from differnet.server.inspecting.model_repository import Served, Shelf
@@ -57,15 +59,16 @@ class Batcher:
         recorder: Gets the verdicts.
         limits: How much may wait.
         metrics: Counts.
+        decoding: Memory for decoded images.
     """
 
-    def __init__(self, shelf: Shelf, recorder: Recorder, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, shelf: Shelf, recorder: Recorder, limits: Limits, metrics: Metrics, decoding: Decoding) -> None:
         self._shelf, self._recorder, self._limits, self._metrics = shelf, recorder, limits, metrics
+        self._decoding = decoding
         self._ready: dict[Served, deque[Job]] = {}
         self._change = threading.Condition()
         self._waiting = 0
         self._coming = 0
-        self._decoded_bytes = 0
         self._image_seconds = 0.05
         self._judged_at = 0.0
         self._cores = torch.get_num_threads()
@@ -149,13 +152,8 @@ class Batcher:
             return
         try:
             job.served = self._shelf.get(job.model)
-            decoded = self._decode(job, job.served.model.pixel_scale)
-            try:
-                job.sample = job.served.model.prepare(decoded)
-            finally:
-                with self._change:
-                    self._decoded_bytes -= decoded.pixels.nbytes
-                    self._change.notify_all()
+            with self._decoding.hold(_cost(job.upload.content), self._limits.seconds):
+                job.sample = job.served.model.prepare(self._decode(job, job.served.model.pixel_scale))
         except Problem as problem:
             _fail(job, problem)
         except Exception:
@@ -169,11 +167,8 @@ class Batcher:
             raise Problem(415, "The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it.")
         job.media_type = kind
         job.sha256 = hashlib.sha256(content).hexdigest()
-        with self._change:
-            # Decoded images are large: no more of them than the limit, but always one.
-            self._change.wait_for(lambda: self._decoded_bytes < self._limits.decoded_bytes)
         try:
-            decoded = decode_image(content, max_pixels=self._limits.pixels, scale=scale)
+            return decode_image(content, max_pixels=self._limits.pixels, scale=scale)
         except ImageError as error:
             raise Problem(422, _capitalised(str(error))) from None
         except MemoryError:
@@ -183,9 +178,6 @@ class Batcher:
             raise Problem(
                 422, "The image is damaged in a way that its decoder cannot handle; replace the file."
             ) from None
-        with self._change:
-            self._decoded_bytes += decoded.pixels.nbytes
-        return decoded
 
     def _take(self) -> tuple[Served, list[Job]] | None:
         """What is ready for one model, None if it is not yet time; models take turns."""
@@ -234,6 +226,15 @@ def _give_way() -> None:
     if hasattr(os, "setpriority") and sys.platform == "linux":  # elsewhere it would be for the whole process
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def _cost(content: bytes) -> int:
+    """What decoding a file takes; nothing of one whose header cannot be read, which is refused without."""
+    try:
+        header = read_header(content)
+    except ValueError:
+        return 0
+    return 0 if header is None else decoded_bytes(header.width * header.height, content[:32])
 
 
 def _fail(job: Job, problem: Problem) -> None:

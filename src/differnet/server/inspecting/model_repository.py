@@ -17,6 +17,7 @@ import numpy as np
 
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, ModelFileError, SettingsError
+from differnet.files import replacing
 from differnet.images.failure import Failure
 from differnet.server.problems import Problem
 from differnet.server.storage.database import now
@@ -176,6 +177,31 @@ class Shelf:
         """Take up changes at once, without waiting for files to stand still."""
         self._scan(settle=False)
 
+    def put_in_place(self, served: Served, write: Callable[[Path], None]) -> None:
+        """Write the file of a model anew, unless another was put there since it was loaded.
+
+        Args:
+            served: The model.
+            write: Writes the file.
+
+        Raises:
+            Problem: 409 if the file is not the one that is served any more; nothing is changed then.
+            OSError: If the file cannot be written.
+        """
+        with self._loading, replacing(served.file) as part:
+            write(part)
+            place = self._places.get(served.name)
+            current = place is not None and place.served is served and place.error is None
+            try:
+                stamp = _stamp(served.file)
+            except OSError:
+                stamp = _NO_STAMP
+            if place is None or not current or place.stamp != stamp:
+                raise Problem(
+                    409,
+                    "Another model was put in place meanwhile, and is left as it is; see /v1/models, then try again.",
+                )
+
     def _watch(self) -> None:
         self._scan(settle=False)
         self.scanned.set()
@@ -218,10 +244,9 @@ class Shelf:
             if not file.name.endswith(_SUFFIX):
                 continue
             try:
-                status = file.stat()
+                found[file.name.removesuffix(_SUFFIX)] = (file, _stamp(file))
             except OSError:
                 continue  # removed in between
-            found[file.name.removesuffix(_SUFFIX)] = (file, (status.st_mtime_ns, status.st_size, status.st_ino))
         reports = {
             name: files[f"{name}{suffix}"]
             for name in found
@@ -277,6 +302,11 @@ class Shelf:
             loading.set_result(self.load(file))
         except BaseException as error:
             loading.set_exception(error)
+
+
+def _stamp(file: Path) -> _Stamp:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def calibration_id(model: DifferNet) -> str:

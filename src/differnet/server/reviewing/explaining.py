@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,6 +23,7 @@ from differnet.images import PixelScale, load_image
 from differnet.images.failure import Failure
 from differnet.localization.overlay import heat_layer
 from differnet.server.inspecting.batching import Batcher
+from differnet.server.inspecting.decoding import Decoding, decoded_bytes
 from differnet.server.inspecting.model_repository import Served, Shelf
 from differnet.server.metrics import Metrics
 from differnet.server.problems import Problem
@@ -32,8 +36,13 @@ __all__ = ["Explainer"]
 _THUMBNAIL = "thumbnail.jpg"
 _THUMBNAIL_SIDE = 256
 _SECONDS = 60.0
-# Each request that waits for a heat map takes a thread, of which there are 40 for all requests.
+# Each request that waits for a picture takes a thread, of which there are 40 for all requests.
 _MOST_WAITING = 16
+# For room to decode an image.
+_ROOM_SECONDS = 20.0
+# What is made of an image takes at its most, for each pixel, beside decoding it.
+_HEAT, _OVERLAY, _ENCODED = 8, 8, 5
+_STRIP_PIXELS = 4_000_000
 # What every browser shows as it is.
 _SHOWN_AS_IT_IS = ("image/png", "image/jpeg", "image/webp", "image/bmp")
 
@@ -47,48 +56,60 @@ class Explainer:
         shelf: The models.
         batcher: Computes heat maps between inspections.
         metrics: Counts.
+        decoding: Memory for decoded images.
     """
 
-    def __init__(self, database: Database, files: FileStore, shelf: Shelf, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: FileStore,
+        shelf: Shelf,
+        batcher: Batcher,
+        metrics: Metrics,
+        *,
+        decoding: Decoding,
+    ) -> None:
         self._database, self._files, self._shelf = database, files, shelf
-        self._batcher, self._metrics = batcher, metrics
+        self._batcher, self._metrics, self._decoding = batcher, metrics, decoding
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(_MOST_WAITING)
         self._running: dict[tuple[str, str], Future[None]] = {}
 
-    def original(self, row: Row, *, display: bool = False) -> tuple[bytes, str]:
-        """The image as it came, and its media type.
+    def original(self, row: Row, *, display: bool = False) -> tuple[Path | bytes, str]:
+        """The file of the image as it came, or a picture of it, and its media type.
 
         Args:
             row: Of the inspection.
             display: Turn what browsers do not show, such as TIFF, into PNG.
 
         Raises:
-            Problem: 410 if it was removed.
+            Problem: 410 if it was removed, 503 if there is no room to decode it.
         """
-        content = self._content(row)
+        file = self._file(row)
         scale = self._scale(row)
         # Browsers take the high byte of 16 bits, in which images of 10 or 12 are dark.
         is_shown = row["media_type"] in _SHOWN_AS_IT_IS and (scale is None or scale.integer is None)
         if not display or is_shown:
-            return content, str(row["media_type"])
-        return _png(_decode(content, scale)), "image/png"
+            return file, str(row["media_type"])
+        with self._room_to_decode(row, _ENCODED):
+            return _png(_decode(self._content(row), scale)), "image/png"
 
     def thumbnail(self, row: Row) -> bytes:
         """A small JPEG.
 
         Raises:
-            Problem: 410 if the image was removed.
+            Problem: 410 if the image was removed, 503 if there is no room to decode it.
         """
         sha256 = str(row["sha256"])
         kept = self._read(sha256, _THUMBNAIL)
         if kept is not None:
             return kept
-        pixels = _decode(self._content(row), self._scale(row))
-        scale = min(1.0, _THUMBNAIL_SIDE / max(pixels.shape[:2]))
-        if scale < 1.0:
-            size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        with self._room_to_decode(row, 0):
+            pixels = _decode(self._content(row), self._scale(row))
+            scale = min(1.0, _THUMBNAIL_SIDE / max(pixels.shape[:2]))
+            if scale < 1.0:
+                size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+                pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
         self._keep(sha256, _THUMBNAIL, buffer.getvalue())
@@ -108,10 +129,17 @@ class Explainer:
         Raises:
             Problem: As for `heat_layer`.
         """
-        layer = Image.open(io.BytesIO(self.heat_layer(row)))
-        picture = Image.fromarray(_decode(self._content(row), self._scale(row))).convert("RGBA")
-        picture.alpha_composite(layer)
-        return _png(np.asarray(picture.convert("RGB")))
+        layer_file = self.heat_layer(row)
+        with self._room_to_decode(row, _OVERLAY):
+            layer = Image.open(io.BytesIO(layer_file))
+            pixels = _decode(self._content(row), self._scale(row)).copy()
+            rows = max(1, _STRIP_PIXELS // pixels.shape[1])
+            for top in range(0, len(pixels), rows):  # Pillow takes four times the memory for what is between
+                strip = pixels[top : top + rows]
+                picture = Image.fromarray(strip).convert("RGBA")
+                picture.alpha_composite(layer.crop((0, top, strip.shape[1], top + len(strip))))
+                strip[:] = np.asarray(picture.convert("RGB"))
+            return _png(pixels)
 
     def explanation(self, row: Row) -> dict[str, Any]:
         """Regions and scale of the heat map.
@@ -131,12 +159,8 @@ class Explainer:
         stem = f"{served.model_id}-{served.calibration_id}"
         kept = self._read_pair(sha256, stem)
         if kept is None:
-            if not self._room.acquire(blocking=False):
-                raise Problem(503, "Many heat maps are being made already; try again in a moment.", retry_after=2)
-            try:
+            with self._turn():
                 self._compute_once(row, served, stem)
-            finally:
-                self._room.release()
             kept = self._read_pair(sha256, stem)
         if kept is None:
             raise Problem(500, "The heat map could not be kept; see the log of the service.")
@@ -166,11 +190,11 @@ class Explainer:
     def _compute_once(self, row: Row, served: Served, stem: str) -> None:
         """Compute, or wait for the one who is computing the same."""
         sha256 = str(row["sha256"])
-        content = self._content(row)
+        self._file(row)
         with self._lock:
             future = self._running.get((sha256, stem))
             if future is None:
-                future = self._batcher.run(lambda: self._compute(content, sha256, served, stem))
+                future = self._batcher.run(lambda: self._compute(row, served, stem))
                 self._running[sha256, stem] = future
                 future.add_done_callback(lambda _: self._forget(sha256, stem))
         try:
@@ -183,27 +207,60 @@ class Explainer:
     def _forget(self, sha256: str, stem: str) -> None:
         self._running.pop((sha256, stem), None)
 
-    def _compute(self, content: bytes, sha256: str, served: Served, stem: str) -> None:
-        result = next(iter(served.model.explain_stream([content])))
-        if isinstance(result, Failure):
-            raise Problem(409, f"The heat map cannot be made: {result.reason}")
-        self._metrics.explanations.inc()
-        fields = ("x", "y", "width", "height", "area", "peak", "mean")
-        about = {
-            "regions": [{name: region.to_dict()[name] for name in fields} for region in result.regions],
-            "scale": "fixed" if result.scale_is_fixed else "image",
-            "hottest": float(result.heat.max()),
-        }
-        self._keep(sha256, f"{stem}.png", _png(heat_layer(result.heat)))
+    def _compute(self, row: Row, served: Served, stem: str) -> None:
+        sha256 = str(row["sha256"])
+        with self._decoding.hold(self._cost(row, _HEAT), _SECONDS):
+            result = next(iter(served.model.explain_stream([self._content(row)])))
+            if isinstance(result, Failure):
+                raise Problem(409, f"The heat map cannot be made: {result.reason}")
+            self._metrics.explanations.inc()
+            fields = ("x", "y", "width", "height", "area", "peak", "mean")
+            about = {
+                "regions": [{name: region.to_dict()[name] for name in fields} for region in result.regions],
+                "scale": "fixed" if result.scale_is_fixed else "image",
+                "hottest": float(result.heat.max()),
+            }
+            layer = _png(heat_layer(result.heat))
+            del result
+        self._keep(sha256, f"{stem}.png", layer)
         self._keep(sha256, f"{stem}.json", json.dumps(about).encode())
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A place among those that wait for pictures."""
+        if not self._room.acquire(blocking=False):
+            raise Problem(503, "Many pictures are being made already; try again in a moment.", retry_after=2)
+        try:
+            yield
+        finally:
+            self._room.release()
+
+    @contextmanager
+    def _room_to_decode(self, row: Row, beside: int) -> Iterator[None]:
+        with self._turn(), self._decoding.hold(self._cost(row, beside), _ROOM_SECONDS):
+            yield
+
+    def _cost(self, row: Row, beside: int) -> int:
+        """What decoding an image takes, and so many bytes for each pixel."""
+        pixels = int(row["width"]) * int(row["height"])
+        try:
+            with self._file(row).open("rb") as file:
+                head = file.read(32)
+        except OSError:
+            head = b""
+        return decoded_bytes(pixels, head) + pixels * beside
+
+    def _file(self, row: Row) -> Path:
+        file = self._files.image(str(row["sha256"]))
+        if row["removed_at"] is None and file.is_file():
+            return file
+        raise _removed()
 
     def _content(self, row: Row) -> bytes:
         try:
-            if row["removed_at"] is None:
-                return self._files.image(str(row["sha256"])).read_bytes()
+            return self._file(row).read_bytes()
         except FileNotFoundError:
-            pass
-        raise Problem(410, "The image was removed to save space; its verdict is still recorded.")
+            raise _removed() from None
 
     def _read(self, sha256: str, name: str) -> bytes | None:
         try:
@@ -223,6 +280,10 @@ class Explainer:
                 .where(images.c.sha256 == sha256)
                 .values(derived_bytes=images.c.derived_bytes + len(content))
             )
+
+
+def _removed() -> Problem:
+    return Problem(410, "The image was removed to save space; its verdict is still recorded.")
 
 
 def _decode(content: bytes, scale: PixelScale | None) -> NDArray[np.uint8]:

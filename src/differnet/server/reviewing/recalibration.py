@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from differnet.calibration import Calibration, images_needed
 from differnet.detector import DifferNet
-from differnet.errors import DifferNetError, SettingsError
+from differnet.errors import DifferNetError, OutputError, SettingsError
 from differnet.files import replacing
+from differnet.model_file.bundle import read_manifest
 from differnet.server.inspecting.model_repository import Served, Shelf
 from differnet.server.problems import Problem
 from differnet.server.storage.database import Database, inspections
@@ -59,8 +60,8 @@ class Recalibration:
             As `differnet.server.wire.schemas.Recalibrated`.
 
         Raises:
-            Problem: 404 without such a model, 409 if the images do not suffice, 422 if a rate is not allowed, 503 if
-                too many ask at once.
+            Problem: 404 without such a model, 409 if the images do not suffice, or another model was put in place
+                meanwhile, 422 if a rate is not allowed, 503 if too many ask at once, 507 if the disk is full.
         """
         if not self._room.acquire(blocking=False):
             raise Problem(503, "Several calibrations are under way already; try again in a moment.", retry_after=10)
@@ -89,7 +90,7 @@ class Recalibration:
                 }
                 if not wanted.dry_run:
                     self._keep(served)
-                    model.save(served.file)
+                    self._put_in_place(served, model)
             except SettingsError as error:
                 raise Problem(422, str(error)) from None
             except DifferNetError as error:
@@ -116,7 +117,9 @@ class Recalibration:
             raise Problem(409, "No image of this model is reviewed good yet; review some, then calibrate.")
         _check_enough(len(hashes) + trained, wanted)
         model = self._shelf.load(file)
-        if model.manifest is None or model.manifest.model_id != served.model_id:
+        same = file == served.file and model.manifest == served.model.manifest
+        kept = file != served.file and model.manifest is not None and model.manifest.model_id == served.model_id
+        if not (same or kept):
             raise Problem(409, "The model file has just changed; try again in a moment.")
         paths = [self._files.image(sha256) for sha256 in hashes]
         # Any rate will do for the scores: half takes a single image.
@@ -146,8 +149,18 @@ class Recalibration:
             self._kept.mkdir(parents=True, exist_ok=True)
             with replacing(kept) as part:
                 shutil.copyfile(served.file, part)
+                # Another model may have been put in place since.
+                if read_manifest(part) != served.model.manifest:
+                    raise Problem(409, "The model file has just changed; try again in a moment.")
         except OSError as error:
             raise Problem(507, f"The old model file cannot be kept ({error.strerror}); nothing was changed.") from None
+
+    def _put_in_place(self, served: Served, model: DifferNet) -> None:
+        try:
+            self._shelf.put_in_place(served, model.save)
+        except (OSError, OutputError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Problem(507, f"The model file cannot be written ({reason}); nothing was changed.") from None
 
     def _decisions(self, served: Served, calibration: Calibration) -> dict[str, Any]:
         """What was decided of all inspections by this model, and what would be."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from differnet.server.incoming.json_body import json_body, json_request
 from differnet.server.problems import Problem
@@ -64,6 +65,8 @@ def build_router(station: Station) -> APIRouter:
     ) -> Response:
         """The image as it came."""
         content, kind = station.explainer.original(station.records.get(identity), display=display)
+        if isinstance(content, Path):
+            return FileResponse(content, media_type=kind, headers=_PRIVATE)
         return Response(content, media_type=kind, headers=_PRIVATE)
 
     @router.get("/v1/inspections/{identity}/thumbnail", responses=faults, dependencies=reading)
