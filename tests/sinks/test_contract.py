@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,3 +246,21 @@ def test_columns_are_those_of_a_verdict_with_their_types() -> None:
     assert COLUMNS["threshold"] is float
     assert COLUMNS["views"] is int
     assert columns_of(Failure) == {"source": str, "reason": str}
+
+
+def test_a_receiver_that_drips_is_left_in_time() -> None:
+    def drip(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                connection.sendall(b"X-A: b\r\n")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        sink = WebhookSink(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.5)
+        started = time.monotonic()
+        answer = sink.deliver(b"{}", "key")
+        assert time.monotonic() - started < 5
+        assert (answer.delivery, answer.reason) == (Delivery.FAILED, "no answer in time")

@@ -19,8 +19,12 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
-_TIFF_TAGS = frozenset({_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT})
+_EXTRA_SAMPLES, _SAMPLE_FORMAT, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 338, 339, 277, 322, 323
+# What takes memory by what it says: where it is said twice, decoders may take either.
+_SIZES = frozenset({_WIDTH, _HEIGHT, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT})
+_TIFF_TAGS = _SIZES | {_BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT}
+_MOST_SAMPLES, _MOST_BITS = 16, 128
+_MOST_TILE_PIXELS = 1 << 22
 _UNASSOCIATED_ALPHA = 2
 _MIN_IS_WHITE = 0
 # What every decoder has; the others' names are for the message.
@@ -82,8 +86,7 @@ def read_header(content: bytes) -> Header | None:
     """
     try:
         if content.startswith(_PNG):
-            width, height, bits = struct.unpack_from(">IIB", content, 16)
-            return Header("PNG", width, height, bits=bits)
+            return _png(content)
         if content.startswith(b"\xff\xd8\xff"):
             return _jpeg(content)
         if content.startswith(b"BM"):
@@ -95,6 +98,22 @@ def read_header(content: bytes) -> Header | None:
     except (struct.error, IndexError):
         raise ValueError("its header ends too early") from None
     return None
+
+
+def _png(content: bytes) -> Header:
+    width, height, bits = struct.unpack_from(">IIB", content, 16)
+    place = len(_PNG)
+    # Some decoders take the memory of a chunk by the length that it says, whatever there is of it.
+    while place + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if length > len(content) - place - 12:
+            raise ValueError("it ends too early")
+        if kind == b"IEND":
+            break
+        if kind == b"IHDR" and place > len(_PNG):
+            raise ValueError("it says its size twice")
+        place += 12 + length
+    return Header("PNG", width, height, bits=bits)
 
 
 def _jpeg(content: bytes) -> Header:
@@ -109,7 +128,8 @@ def _jpeg(content: bytes) -> Header:
             continue
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", content, place + 5)
-            size = width, height
+            # Of a size that is said twice, decoders may take either.
+            size = (width, height) if size is None else (max(size[0], width), max(size[1], height))
         if marker == _JPEG_SCAN:
             break
         place += 2 + struct.unpack_from(">H", content, place + 2)[0]
@@ -133,8 +153,7 @@ def _tiff(content: bytes) -> Header:
     found: dict[int, tuple[int, ...]] = {}
     alpha_offset = None
     for tag, kind, offset, values in _tiff_entries(content, order):
-        # Of a size that is said twice, decoders may take either.
-        found[tag] = max(found[tag], values) if tag in found and tag in (_WIDTH, _HEIGHT) else values
+        found[tag] = max(found[tag], values) if tag in found and tag in _SIZES else values
         if tag == _EXTRA_SAMPLES and kind == 3 and values[:1] == (_UNASSOCIATED_ALPHA,):
             alpha_offset = offset + (0 if order == "<" else 1)
     if _WIDTH not in found or _HEIGHT not in found:
@@ -143,6 +162,11 @@ def _tiff(content: bytes) -> Header:
     def first(tag: int, default: int) -> int:
         return found[tag][0] if found.get(tag) else default
 
+    if first(_SAMPLES, 1) > _MOST_SAMPLES or max(found.get(_BITS) or (1,)) > _MOST_BITS:
+        raise ValueError("it says that its pixels have more values than images have")
+    tile = first(_TILE_WIDTH, 0) * first(_TILE_HEIGHT, 0)
+    if tile > max(_MOST_TILE_PIXELS, 4 * first(_WIDTH, 0) * first(_HEIGHT, 0)):
+        raise ValueError("its tiles are larger than itself")
     compression, photometric, numbers = first(_COMPRESSION, 1), first(_PHOTOMETRIC, 1), first(_SAMPLE_FORMAT, 1)
     refusal = ""
     if compression not in _TIFF_COMPRESSIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from differnet.server.storage.retention import Retention
 from differnet.server.wire.answers import inspection_json
 
 __all__ = ["Station"]
+
+# Between two looks at whether the disk takes what is written.
+_DISK_SECONDS = 5.0
 
 
 class Station:
@@ -82,6 +86,8 @@ class Station:
         self.statistics = Statistics(database)
         self.recalibration = Recalibration(database, self.records, self.files, self.shelf, data / "trained")
         self.retention = Retention(database, self.files, self.metrics, days=keep_days, most_bytes=keep_bytes)
+        self._disk_tried = -float("inf")
+        self._disk_said: str | None = None
         self.metrics.watch("waiting_images", "Images that wait or are being inspected.", lambda: self.batcher.waiting)
         self.metrics.watch("models", "Models that are served.", self._served)
 
@@ -108,7 +114,20 @@ class Station:
             return f"There is no model to serve in {self.shelf.folder}."
         with self.database.reading() as connection:
             connection.exec_driver_sql("SELECT 1")
-        return None
+        return self._disk_trouble()
+
+    def _disk_trouble(self) -> str | None:
+        now = time.monotonic()
+        if now - self._disk_tried > _DISK_SECONDS:
+            self._disk_tried = now
+            try:
+                self.files.check_room()
+                self._disk_said = None
+            except OSError as error:
+                self._disk_said = (
+                    f"Images cannot be kept ({error.strerror or error}); free space, or set --keep-gigabytes lower."
+                )
+        return self._disk_said
 
     def _served(self) -> int:
         return sum(place.served is not None for place in self.shelf.places().values())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
@@ -26,7 +29,7 @@ class WebhookSink(DeliveringSink):
         destination: The address; only its host is ever told, since the rest may be secret.
         columns: As for `DeliveringSink`, as are ``patience`` and ``first_wait``.
         token: Sent as ``Authorization: Bearer``; None sends none.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds that an attempt may take, from the connection to the end of the answer's headers.
         patience: See there.
         first_wait: See there.
 
@@ -53,7 +56,6 @@ class WebhookSink(DeliveringSink):
         self._headers = {"Content-Type": "application/json", "User-Agent": f"differnet/{version('differnet')}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._opener = urllib.request.build_opener(_NoRedirects)
 
     def deliver(self, body: bytes, key: str) -> Answer:
         """Post once."""
@@ -71,16 +73,84 @@ class WebhookSink(DeliveringSink):
         """
         headers = self._headers | {"Idempotency-Key": key}
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 - checked
+        limit = _Limit(self._timeout)
+        opener = urllib.request.build_opener(_NoRedirects, _Http(limit), _Https(limit))
         try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
+            with limit, opener.open(request, timeout=self._timeout) as answer:
+                if limit.over:  # headers that were cut off read like ones that have ended
+                    return 0, _words(TimeoutError()), 0.0
                 return int(answer.status), f"{answer.status} {answer.reason}", 0.0
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, f"{error.code} {error.reason}", _seconds(error.headers.get("Retry-After"))
-        except urllib.error.URLError as error:
-            return 0, _words(error.reason), 0.0
-        except (OSError, http.client.HTTPException) as error:
-            return 0, _words(error), 0.0
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            said = error.reason if isinstance(error, urllib.error.URLError) else error
+            return 0, _words(TimeoutError() if limit.over else said), 0.0
+
+
+class _Limit:
+    """Cuts the connections of an attempt that takes too long: the timeout of a socket begins anew with every byte."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self.over = False
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Cut a connection too when the time is over."""
+        with self._lock:
+            self._sockets.append(connection)
+        if self.over:
+            self._cut()
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.over = True
+            for connection in self._sockets:
+                with contextlib.suppress(OSError):
+                    # Of the socket itself: for one with TLS, its own method would wait for a lock.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+class _Http(urllib.request.HTTPHandler):
+    """Connections within a limit."""
+
+    def __init__(self, limit: _Limit) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open one."""
+        return self.do_open(_watched(http.client.HTTPConnection, self._limit), req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """The same with TLS."""
+
+    def __init__(self, limit: _Limit) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open one."""
+        return self.do_open(_watched(http.client.HTTPSConnection, self._limit), req)
+
+
+def _watched(kind: type[http.client.HTTPConnection], limit: _Limit) -> type[http.client.HTTPConnection]:
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def connect(self) -> None:
+            super().connect()
+            limit.watch(self.sock)
+
+    return Watched
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -98,3 +98,26 @@ def test_when_the_model_has_gone_what_was_kept_is_shown_and_nothing_else(client:
     shutil.move(models / "plates.bak", models / "renamed.safetensors")
     eventually(lambda: bool(station_of(client).shelf.places()))
     assert client.get(unseen["heat_map_url"]).status_code == 200
+
+
+def test_on_a_full_disk_pictures_are_made_all_the_same(client: TestClient, tmp_path: Path) -> None:
+    found = inspect(client, photo(5, "blot"))
+    derived = tmp_path / "data" / "derived"
+    shutil.rmtree(derived)
+    derived.write_text("nothing can be written below this")
+    for address in ("thumbnail_url", "heat_map_url", "explanation_url"):
+        for _ in range(2):
+            assert client.get(found[address]).status_code == 200
+
+
+def test_readyz_tells_of_a_disk_that_takes_nothing(client: TestClient, tmp_path: Path) -> None:
+    found = inspect(client, photo(6))
+    shutil.move(tmp_path / "data" / "images", tmp_path / "data" / "elsewhere")
+    station_of(client)._disk_tried = -float("inf")  # as after five seconds
+    answer = client.get("/readyz")
+    assert (answer.status_code, "cannot be kept" in answer.json()["detail"]) == (503, True)
+    assert client.get(f"/v1/inspections/{found['id']}").status_code == 200
+    assert client.get("/healthz").status_code == 200
+    shutil.move(tmp_path / "data" / "elsewhere", tmp_path / "data" / "images")
+    station_of(client)._disk_tried = -float("inf")
+    assert client.get("/readyz").status_code == 200

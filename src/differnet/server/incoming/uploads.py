@@ -24,6 +24,8 @@ __all__ = ["Receiver", "display_name"]
 _FIELDS = ("images", "image")
 _LONGEST_NAME = 255
 _HEADER_BYTES = 8192
+# Requests that hold nearly as much as their share count as those that hold all of it: they come side by side.
+_ALIKE = 0.9
 # Fields of a form that are not images, and are passed over.
 _OTHER_PARTS = 64
 
@@ -38,6 +40,7 @@ class Receiver:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._held = 0
+        self._bodies: list[_Body] = []
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[list[Upload | Problem]]:
@@ -49,14 +52,21 @@ class Receiver:
             Problem: 400, 408, 413 or 415 if the body cannot be used, 503 if too much is being received.
         """
         body = _Body(request)
+        self._bodies.append(body)
         try:
             yield await self._read_in_time(body)
         finally:
+            self._bodies.remove(body)
             self._held -= body.received
 
     async def _read_in_time(self, body: _Body) -> list[Upload | Problem]:
+        body.reading = asyncio.ensure_future(self._read(body))
         try:
-            return await asyncio.wait_for(self._read(body), self._limits.receive_seconds)
+            return await asyncio.wait_for(body.reading, self._limits.receive_seconds)
+        except asyncio.CancelledError:
+            if not body.gives_way:
+                raise
+            raise Problem(503, "The service is receiving too many images at once; try again.", retry_after=2) from None
         except asyncio.TimeoutError:
             raise Problem(
                 408, f"The body did not arrive within {self._limits.receive_seconds:g} s; send smaller requests."
@@ -113,8 +123,22 @@ class Receiver:
             if body.received > most:
                 raise _too_large(most)
             if self._held > self._limits.received_bytes:
-                raise Problem(503, "The service is receiving too many images at once; try again.", retry_after=2)
+                self._make_room()
             yield chunk
+
+    def _make_room(self) -> None:
+        """Refuse the last of the requests that take more than their share, so that the others get through."""
+        if self._held - sum(body.received for body in self._bodies if body.gives_way) <= self._limits.received_bytes:
+            return
+        reading = [body for body in self._bodies if body.received and not body.gives_way]
+        share = _ALIKE * self._limits.received_bytes / max(1, len(reading))
+        # A request that is being inspected has been received; what it holds is given back soon.
+        above = [body for body in reading if body.received > share and body.reading and not body.reading.done()]
+        last = (above or [body for body in reading if body.reading and not body.reading.done()])[-1:]
+        for body in last:
+            body.gives_way = True
+            if body.reading is not None:
+                body.reading.cancel()
 
 
 class _Body:
@@ -123,6 +147,8 @@ class _Body:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.received = 0
+        self.gives_way = False
+        self.reading: asyncio.Future[list[Upload | Problem]] | None = None
         announced = request.headers.get("content-length", "0")
         self.announced = int(announced) if announced.isdecimal() else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -32,6 +33,8 @@ from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Row
 
 __all__ = ["Explainer"]
+
+_log = logging.getLogger(__name__)
 
 _THUMBNAIL = "thumbnail.jpg"
 _THUMBNAIL_SIDE = 256
@@ -73,7 +76,7 @@ class Explainer:
         self._batcher, self._metrics, self._decoding = batcher, metrics, decoding
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(_MOST_WAITING)
-        self._running: dict[tuple[str, str], Future[None]] = {}
+        self._running: dict[tuple[str, str], Future[tuple[bytes, bytes]]] = {}
 
     def original(self, row: Row, *, display: bool = False) -> tuple[Path | bytes, str]:
         """The file of the image as it came, or a picture of it, and its media type.
@@ -160,10 +163,7 @@ class Explainer:
         kept = self._read_pair(sha256, stem)
         if kept is None:
             with self._turn():
-                self._compute_once(row, served, stem)
-            kept = self._read_pair(sha256, stem)
-        if kept is None:
-            raise Problem(500, "The heat map could not be kept; see the log of the service.")
+                return self._compute_once(row, served, stem)
         return kept
 
     def _explained_before(self, row: Row) -> tuple[bytes, bytes]:
@@ -187,7 +187,7 @@ class Explainer:
         served = self._model(row)
         return None if served is None else served.model.pixel_scale
 
-    def _compute_once(self, row: Row, served: Served, stem: str) -> None:
+    def _compute_once(self, row: Row, served: Served, stem: str) -> tuple[bytes, bytes]:
         """Compute, or wait for the one who is computing the same."""
         sha256 = str(row["sha256"])
         self._file(row)
@@ -198,7 +198,7 @@ class Explainer:
                 self._running[sha256, stem] = future
                 future.add_done_callback(lambda _: self._forget(sha256, stem))
         try:
-            future.result(_SECONDS)
+            return future.result(_SECONDS)
         except FutureTimeoutError:
             raise Problem(
                 503, "The heat map takes long, the service is busy; try again in a moment.", retry_after=10
@@ -207,7 +207,7 @@ class Explainer:
     def _forget(self, sha256: str, stem: str) -> None:
         self._running.pop((sha256, stem), None)
 
-    def _compute(self, row: Row, served: Served, stem: str) -> None:
+    def _compute(self, row: Row, served: Served, stem: str) -> tuple[bytes, bytes]:
         sha256 = str(row["sha256"])
         with self._decoding.hold(self._cost(row, _HEAT), _SECONDS):
             result = next(iter(served.model.explain_stream([self._content(row)])))
@@ -222,8 +222,10 @@ class Explainer:
             }
             layer = _png(heat_layer(result.heat))
             del result
-        self._keep(sha256, f"{stem}.png", layer)
-        self._keep(sha256, f"{stem}.json", json.dumps(about).encode())
+        found = layer, json.dumps(about).encode()
+        for kind, content in zip(("png", "json"), found, strict=True):
+            self._keep(sha256, f"{stem}.{kind}", content)
+        return found
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -265,7 +267,7 @@ class Explainer:
     def _read(self, sha256: str, name: str) -> bytes | None:
         try:
             return self._files.derived(sha256, name).read_bytes()
-        except FileNotFoundError:
+        except OSError:  # not there, or not to be read: it is made anew
             return None
 
     def _read_pair(self, sha256: str, stem: str) -> tuple[bytes, bytes] | None:
@@ -273,13 +275,17 @@ class Explainer:
         return None if layer is None or about is None else (layer, about)
 
     def _keep(self, sha256: str, name: str, content: bytes) -> None:
-        self._files.store_derived(sha256, name, content)
-        with self._database.writing() as connection:
-            connection.execute(
-                sa.update(images)
-                .where(images.c.sha256 == sha256)
-                .values(derived_bytes=images.c.derived_bytes + len(content))
-            )
+        """Keep what was made, if that can be: with a full disk it is made anew each time."""
+        try:
+            self._files.store_derived(sha256, name, content)
+            with self._database.writing() as connection:
+                connection.execute(
+                    sa.update(images)
+                    .where(images.c.sha256 == sha256)
+                    .values(derived_bytes=images.c.derived_bytes + len(content))
+                )
+        except (OSError, Problem) as error:
+            _log.warning("a picture could not be kept", extra={"reason": str(error)})
 
 
 def _removed() -> Problem:

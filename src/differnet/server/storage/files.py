@@ -18,6 +18,7 @@ from differnet.errors import OutputError
 __all__ = ["FileStore"]
 
 _PART = ".part"
+_TRIED_BYTES = 1 << 20
 
 
 class FileStore:
@@ -101,6 +102,20 @@ class FileStore:
         """
         path = self.derived(sha256, name)
         _finish(_begin(path, content), path)
+
+    def check_room(self) -> None:
+        """Write something of the size of an image, and remove it again.
+
+        Raises:
+            OSError: If that cannot be done, since the disk is full, say, or may not be written to.
+        """
+        part = self._images / f"{uuid.uuid4().hex}{_PART}"
+        try:
+            with open(part, "xb", opener=_private) as file:
+                file.write(bytes(_TRIED_BYTES))
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> bool:
         """Remove an original and all that was derived from it; returns False if it is pinned."""

@@ -1,0 +1,87 @@
+"""What a file says of its sizes is compared with what it has before a decoder takes memory by it."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+import differnet.images.header
+import differnet_runtime
+import differnet_runtime.images
+from differnet.errors import ImageError
+from differnet.images import load_image
+
+
+def chunk(kind: bytes, content: bytes, length: int | None = None) -> bytes:
+    said = len(content) if length is None else length
+    return struct.pack(">I", said) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(*extra: bytes) -> bytes:
+    rows = zlib.compress(bytes(64 * (1 + 64 * 3)))
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0))
+    return start + b"".join(extra) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def tiff(*tags: tuple[int, int]) -> bytes:
+    """A TIFF of 64 x 64 with further tags, of which those that say a size stand twice."""
+    rows = zlib.compress(bytes(64 * 64 * 3))
+    entries = [
+        (256, 64),
+        (257, 64),
+        (258, 8),
+        (259, 8),
+        (262, 2),
+        (273, 400),
+        (277, 3),
+        (278, 64),
+        (279, len(rows)),
+        *tags,
+    ]
+    content = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    content += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries))
+    return (content + bytes(4)).ljust(400, b"\0") + rows
+
+
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "JPEG")
+    content = buffer.getvalue()
+    frame = content.index(b"\xff\xc0")
+    again = bytearray(content[frame : frame + 2 + struct.unpack_from(">H", content, frame + 2)[0]])
+    again[5:9] = struct.pack(">HH", 60_000, 60_000)
+    return content[:frame] + bytes(again) + content[frame:]
+
+
+def test_what_these_are_made_of_is_read() -> None:
+    assert load_image(png()).shape == load_image(tiff()).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(chunk(b"tEXt", b"a", length=0xFFFFFFF0)),
+        png(chunk(b"zzZz", b"a", length=0x7FFFFFFF)),
+        png(chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))),
+        tiff((256, 60_000), (257, 60_000)),
+        tiff((322, 1 << 20), (323, 1 << 20), (324, 400), (325, 100)),
+        tiff((277, 60_000)),
+        jpeg(),
+    ],
+    ids=["text", "unknown chunk", "second header", "two sizes", "tiles", "samples", "second frame"],
+)
+def test_what_says_more_than_it_has_is_refused_unread(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[object] = []
+    monkeypatch.setattr("differnet_runtime.images.cv2.imdecode", lambda *given: decoded.append(given))
+    with pytest.raises(differnet_runtime.ImageError):
+        differnet_runtime.images.load_image(content)
+    assert not decoded
+    with pytest.raises((ImageError, ValueError)):
+        header = differnet.images.header.read_header(content)
+        assert header is not None
+        if header.width * header.height > 100_000_000:
+            raise ValueError("too large")
