@@ -50,6 +50,7 @@ from differnet.localization.localizer import Localizer
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest, TrainingRecord
 from differnet.model_file.official import read_official_flow
+from differnet.model_file.signing import TrustedKeys
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings, preset
 from differnet.training.fit_model import fit_model
@@ -469,6 +470,7 @@ class DifferNet:
         weights: str | os.PathLike[str] | Weights | None = None,
         engine: Engine = "auto",
         extractor: CustomExtractor | None = None,
+        trusted: TrustedKeys | None = None,
     ) -> DifferNet:
         """Read a model file; nothing in it is executed.
 
@@ -478,12 +480,14 @@ class DifferNet:
             weights: As for the constructor.
             engine: As for the constructor.
             extractor: The network of your own that the model was trained with.
+            trusted: Keys of which one must have signed the file; None takes any.
 
         Raises:
-            ModelFileError: If the file is missing, damaged, foreign, or of another format version.
+            ModelFileError: If the file is missing, damaged, foreign, of another format version, or not signed by a
+                trusted key.
             WeightsError: If the model was trained with an extractor of your own, and this is not it.
         """
-        found = FittedModel.load(path, choose_device(device))
+        found = FittedModel.load(path, choose_device(device), trusted=trusted)
         check_own(found.settings.extractor.name, found.manifest.extractor_sha256, extractor, path)
         model = cls(
             found.settings, region=found.region, device=device, weights=weights, engine=engine, extractor=extractor

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,11 +28,13 @@ class Service:
 
     Attributes:
         preparation: Called in the process before the command is run.
+        trusted: Whose certificates are trusted, of a service that speaks HTTPS.
     """
 
     def __init__(self, models: Path, data: Path, *options: str) -> None:
         self.data = data
         self.preparation: Callable[[], None] | None = None
+        self.trusted: ssl.SSLContext | None = None
         self.log = data.with_name(f"{data.name}.log")
         self._command = [sys.executable, "-m", "differnet", "serve", str(models), "--data", str(data)]
         # Other tests may have the processors.
@@ -68,7 +71,10 @@ class Service:
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers (in lower case) of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if self.trusted is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.trusted)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

@@ -29,6 +29,7 @@ from differnet.cli.commands import (
     report,
     score,
     serve,
+    sign,
     train,
     verify,
     watch,
@@ -69,6 +70,7 @@ app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
+app.command("sign")(sign.sign)
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(keys.app, name="keys")
 app.add_typer(recipe.app, name="recipe")

@@ -20,11 +20,12 @@ from differnet.compute.tensor_digest import digest_tensors
 from differnet.errors import ModelFileError
 from differnet.files import written_whole
 from differnet.model_file.manifest import FORMAT_VERSION, Manifest
+from differnet.model_file.signing import SIGNATURE, SigningKey, TrustedKeys
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["read_bundle", "read_manifest", "write_bundle"]
+__all__ = ["read_bundle", "read_manifest", "sign_bundle", "write_bundle"]
 
 _log = logging.getLogger(__name__)
 
@@ -75,17 +76,55 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     return _parse_manifest(Path(path), _checked_metadata(Path(path), metadata))
 
 
-def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tensor]]:
+def sign_bundle(path: str | os.PathLike[str], key: SigningKey) -> None:
+    """Write a model file anew with a signature; all else in it stays as it is.
+
+    Args:
+        path: Of the file; one without digests gets them.
+        key: To sign with.
+
+    Raises:
+        ModelFileError: If it is not a whole model file.
+        OutputError: If it cannot be written.
+    """
+    import safetensors.torch  # noqa: PLC0415 - reading a manifest must not need torch
+
+    metadata, _, tensors = _read_whole(Path(path))
+    digests = _digest(metadata[_METADATA_MANIFEST]), digest_tensors(tensors)
+    signed = {
+        **metadata,
+        _MANIFEST_SHA256: digests[0],
+        _TENSORS_SHA256: digests[1],
+        SIGNATURE: key.sign(*digests),
+    }
+    with written_whole(path, also=safetensors.SafetensorError) as part:
+        safetensors.torch.save_file(tensors, part, signed)
+
+
+def read_bundle(path: str | os.PathLike[str], trusted: TrustedKeys | None = None) -> tuple[Manifest, dict[str, Tensor]]:
     """Read a model file whole, and compare it with its digests.
 
     Of a file of before, which has none, a line is logged.
+
+    Args:
+        path: Of the file.
+        trusted: Keys of which one must have signed it; None takes any file.
 
     Returns:
         The manifest, and the tensors by name, on the CPU.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, foreign, or of another format version.
+        ModelFileError: If the file is missing, damaged, foreign, of another format version, or not signed by a trusted
+            key.
     """
+    metadata, manifest, tensors = _read_whole(Path(path))
+    if trusted is not None:
+        trusted.check(path, metadata, (_digest(metadata[_METADATA_MANIFEST]), digest_tensors(tensors)))
+    return manifest, tensors
+
+
+def _read_whole(path: Path) -> tuple[Mapping[str, str], Manifest, dict[str, Tensor]]:
+    """Metadata, manifest and tensors of a file that is as it was written."""
     import safetensors.torch  # noqa: PLC0415 - reading a manifest must not need torch
 
     found, content = _read(Path(path), whole=True)
@@ -102,7 +141,7 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Tenso
         )
     elif digest_tensors(tensors) != metadata[_TENSORS_SHA256]:
         raise _damaged(path, "its tensors are not those that were written")
-    return manifest, tensors
+    return metadata, manifest, tensors
 
 
 def _read(path: Path, *, whole: bool) -> tuple[Mapping[str, str], bytes]:

@@ -20,6 +20,7 @@ from differnet.images import PixelScale, RegionOfInterest
 from differnet.localization.local_model import LocalModel
 from differnet.model_file.bundle import read_bundle, write_bundle
 from differnet.model_file.manifest import Manifest, TrainingRecord
+from differnet.model_file.signing import TrustedKeys
 from differnet.model_file.tensors import Parts, pack, unpack
 from differnet.scoring import CommonScale
 from differnet.settings import Settings
@@ -158,17 +159,21 @@ class FittedModel:
         write_bundle(path, self.manifest, self.tensors())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: torch.device | str = "cpu") -> FittedModel:
+    def load(
+        cls, path: str | os.PathLike[str], device: torch.device | str = "cpu", *, trusted: TrustedKeys | None = None
+    ) -> FittedModel:
         """Read a model file; nothing in it is executed.
 
         Args:
             path: A file that `save` wrote.
             device: Where its networks are to compute.
+            trusted: Keys of which one must have signed it; None takes any file.
 
         Raises:
-            ModelFileError: If the file is missing, damaged, foreign, or of another format version.
+            ModelFileError: If the file is missing, damaged, foreign, of another format version, or not signed by a
+                trusted key.
         """
-        manifest, tensors = read_bundle(path)
+        manifest, tensors = read_bundle(path, trusted)
         parts = unpack(path, manifest, tensors)
         source: Source = "held-out" if manifest.calibration is None else manifest.calibration.source
         return cls._of(manifest, parts, source)._moved(torch.device(device))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 
@@ -31,7 +33,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(station: Station, host: str, port: int, *, trusted_proxies: Sequence[str] = ()) -> None:
+def serve(
+    station: Station,
+    host: str,
+    port: int,
+    *,
+    trusted_proxies: Sequence[str] = (),
+    certificate: tuple[Path, Path] | None = None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that are in flight then are finished.
 
     Args:
@@ -39,10 +48,13 @@ def serve(station: Station, host: str, port: int, *, trusted_proxies: Sequence[s
         host: Address to listen on.
         port: Port, 0 for a free one.
         trusted_proxies: Addresses or networks whose ``X-Forwarded-For`` and ``-Proto`` are believed.
+        certificate: Certificate chain and private key, in PEM, to speak HTTPS; None speaks HTTP.
 
     Raises:
-        SettingsError: If the address cannot be listened on.
+        SettingsError: If the address cannot be listened on, or the certificate not be used.
     """
+    if certificate is not None:
+        _check_certificate(*certificate)
     listener = _listen(host, port)
     config = uvicorn.Config(
         build_app(station),
@@ -51,6 +63,8 @@ def serve(station: Station, host: str, port: int, *, trusted_proxies: Sequence[s
         server_header=False,
         http=bounded(Bounds(connections=most_connections())),
         ws="none",
+        ssl_certfile=None if certificate is None else certificate[0],
+        ssl_keyfile=None if certificate is None else certificate[1],
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
@@ -61,6 +75,20 @@ def serve(station: Station, host: str, port: int, *, trusted_proxies: Sequence[s
         signal.signal(number, lambda *_: None)
     with listener:
         _Server(config, station).run(sockets=[listener])
+
+
+def _check_certificate(chain: Path, key: Path) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(chain, key, password=_no_password)
+    except (OSError, ValueError) as error:  # of which ssl.SSLError is one
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"The certificate {chain} with the key {key} cannot be used ({reason}); give both in PEM, without password."
+        ) from None
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from differnet.model_file.signing import TrustedKeys
 from differnet.server.events import Events
 from differnet.server.incoming.access import Access
 from differnet.server.incoming.site import Site
@@ -48,6 +49,7 @@ class Station:
         keep_days: Images are removed after so many; None keeps them.
         keep_bytes: Of images and heat maps together; None for no bound.
         public_names: See `Site`.
+        trusted: See `Shelf`.
 
     Raises:
         DifferNetError: If a folder is missing or cannot be written.
@@ -67,6 +69,7 @@ class Station:
         keep_days: float | None = None,
         keep_bytes: int | None = None,
         public_names: Sequence[str] = (),
+        trusted: TrustedKeys | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.database = database
@@ -78,7 +81,14 @@ class Station:
         self.access = Access(self.keyring, required=keys_required)
         self.site = Site(public_names)
         self.receiver = Receiver(self.limits)
-        self.shelf = Shelf(models, device=device, weights=weights, interval=poll_seconds, changed=self._shelf_changed)
+        self.shelf = Shelf(
+            models,
+            device=device,
+            weights=weights,
+            trusted=trusted,
+            interval=poll_seconds,
+            changed=self._shelf_changed,
+        )
         self.recorder = Recorder(self.records, self.files, self._recorded)
         self.decoding = Decoding(self.limits.decoded_bytes)
         self.batcher = Batcher(self.shelf, self.recorder, self.limits, self.metrics, self.decoding)

@@ -15,9 +15,10 @@ from fastapi.testclient import TestClient
 
 from differnet import DifferNet
 from differnet.errors import SettingsError
-from differnet.model_file.bundle import read_bundle, write_bundle
+from differnet.model_file.bundle import read_bundle, sign_bundle, write_bundle
+from differnet.model_file.signing import SigningKey, TrustedKeys, make_key
 from differnet.server.inspecting.model_repository import Shelf
-from tests.server.conftest import photo, station_of
+from tests.server.conftest import MakeClient, photo, station_of
 
 INSPECT = "/v1/models/{}/inspect"
 
@@ -180,3 +181,15 @@ def test_a_model_that_gives_no_number_is_not_served(client: TestClient, models: 
     assert "no score" in str(card(client, "huge")["error"])
     assert client.post(INSPECT.format("huge"), content=photo()).status_code == 503
     assert client.post(INSPECT.format("plates"), content=photo()).status_code == 200
+
+
+def test_with_trusted_keys_only_signed_models_are_served(
+    make_client: MakeClient, models: Path, model_file: Path, tmp_path: Path
+) -> None:
+    private, public = make_key(tmp_path / "plant.key")
+    shutil.copy(model_file, models / "ours.safetensors")
+    sign_bundle(models / "ours.safetensors", SigningKey(private))
+    client = make_client(trusted=TrustedKeys([public]))
+    assert client.post(INSPECT.format("ours"), content=photo()).status_code == 200
+    assert "not signed" in str(card(client, "plates")["error"])
+    assert client.post(INSPECT.format("plates"), content=photo()).status_code == 503

@@ -49,6 +49,14 @@ def serve(
     forwarded_allow_ips: Annotated[
         str | None, typer.Option(help="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas.")
     ] = None,
+    trusted_keys: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Serve only models that one of these public keys has signed, see 'sign'; may be given again."
+        ),
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain in PEM, to speak HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key in PEM.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
@@ -57,6 +65,7 @@ def serve(
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
 
     try:
+        from differnet.model_file.signing import TrustedKeys  # noqa: PLC0415
         from differnet.server.incoming.site import is_loopback  # noqa: PLC0415
         from differnet.server.limits import Limits  # noqa: PLC0415
         from differnet.server.logs import set_up_logs  # noqa: PLC0415
@@ -69,6 +78,9 @@ def serve(
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter(f"'{log_level}' is none of debug, info, warning, error.", param_hint="--log-level")
+    if (tls_cert is None) != (tls_key is None):
+        raise typer.BadParameter("--tls-cert and --tls-key belong together; give both.", param_hint="--tls-cert")
+    certificate = None if tls_cert is None or tls_key is None else (tls_cert, tls_key)
     set_up_logs(log_level)
     database = Database(database_url) if database_url else Database.in_folder(data)
     beyond = not is_loopback(host)
@@ -97,7 +109,8 @@ def serve(
         keep_days=keep_days,
         keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
         public_names=public_name or (),
+        trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
-    run(station, host, port, trusted_proxies=proxies)
+    run(station, host, port, trusted_proxies=proxies, certificate=certificate)
     say("stopped.")

@@ -19,6 +19,7 @@ from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, ModelFileError, SettingsError
 from differnet.files import replacing
 from differnet.images.failure import Failure
+from differnet.model_file.signing import TrustedKeys
 from differnet.server.problems import Problem
 from differnet.server.storage.database import now
 
@@ -88,6 +89,7 @@ class Shelf:
         device: ``auto``, ``cpu``, ``cuda``.
         weights: See `DifferNet`.
         interval: Seconds between two looks.
+        trusted: Keys of which one must have signed a model; None takes any.
         load_seconds: After which the shelf goes on without a model, and takes it up when it is there after all.
         changed: Called after every change, from the shelf's own thread.
 
@@ -102,6 +104,7 @@ class Shelf:
         device: str = "auto",
         weights: str | None = None,
         interval: float = 1.0,
+        trusted: TrustedKeys | None = None,
         load_seconds: float = _LOAD_SECONDS,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -109,7 +112,7 @@ class Shelf:
             raise SettingsError(f"{folder}: no such folder; give the folder that holds the model files.")
         self.folder = folder
         self.scanned = threading.Event()
-        self._device, self._weights = device, weights
+        self._device, self._weights, self._trusted = device, weights, trusted
         self._interval, self._load_seconds = interval, load_seconds
         self._changed = changed
         self._loads: dict[tuple[str, _Stamp], Future[DifferNet]] = {}
@@ -162,7 +165,7 @@ class Shelf:
         Raises:
             DifferNetError: If it cannot be read.
         """
-        model = DifferNet.load(file, device=self._device, weights=self._weights)
+        model = DifferNet.load(file, device=self._device, weights=self._weights, trusted=self._trusted)
         side = model.settings.views.size
         shape = (side, side) if model.region is None else model.region.mask.shape
         # The first image takes longer than all others, and shows whether the model works at all.
@@ -188,6 +191,8 @@ class Shelf:
             Problem: 409 if the file is not the one that is served any more; nothing is changed then.
             OSError: If the file cannot be written.
         """
+        if self._trusted is not None:
+            raise Problem(409, "Models here are signed: calibrate and sign them where the key is.")
         with self._loading, replacing(served.file) as part:
             write(part)
             place = self._places.get(served.name)
