@@ -42,7 +42,7 @@ RUN useradd --system --uid 10001 --home-dir /data differnet \
 COPY --from=kept /opt/differnet /opt/differnet
 COPY --from=build /opt/cache /opt/cache
 COPY --from=build /opt/package /opt/differnet
-ENV PATH=/opt/differnet/bin:$PATH XDG_CACHE_HOME=/opt/cache PYTHONUNBUFFERED=1 DIFFERNET_PORT=8080
+ENV PATH=/opt/differnet/bin:$PATH XDG_CACHE_HOME=/opt/cache PYTHONUNBUFFERED=1 DIFFERNET_DATA=/data DIFFERNET_PORT=8080
 
 USER differnet
 WORKDIR /data
@@ -54,4 +54,4 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
 STOPSIGNAL SIGTERM
 
 ENTRYPOINT ["differnet"]
-CMD ["serve", "/models", "--data", "/data", "--host", "0.0.0.0"]
+CMD ["serve", "/models", "--host", "0.0.0.0"]

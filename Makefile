@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-install test-container lint bench release constraints clean
+.PHONY: install install-dev demo test test-browser test-install test-container docs notebook lint bench release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -51,6 +51,17 @@ test-install: install-dev
 test-container: install-dev
 	command -v podman runc mmdebstrap >/dev/null || { apt-get update && apt-get install -y --no-install-recommends podman runc mmdebstrap; }
 	$(BIN)/python -m pytest -s tests/release/test_container.py
+
+# The documentation's site, in build/site, without a warning; all code of its pages of tasks and its notebook run.
+docs: install-dev
+	$(PIP_INSTALL) --editable '.[docs]' '$(TORCH)'
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python -m pytest tests/docs
+
+# Writes docs/notebook.ipynb anew.
+notebook: install-dev
+	$(PIP_INSTALL) --editable '.[docs]' '$(TORCH)'
+	$(BIN)/python website/notebook.py
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -38,14 +38,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def podman(*words: str | Path, check: bool = True) -> str:
+def podman(*words: str | Path, check: bool = True, both: bool = False) -> str:
     """Run podman as it works without any service or kernel module: root, plain folders, runc."""
     store = ["--root", str(STORE / "root"), "--runroot", str(STORE / "run"), "--storage-driver", "vfs"]
     command = ["podman", *store, "--runtime", "runc", "--cgroup-manager", "cgroupfs", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    errors = subprocess.STDOUT if both else subprocess.PIPE
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, check=False)
     if check and done.returncode != 0:
         raise AssertionError(
-            f"podman {words[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+            f"podman {words[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}{(done.stderr or '')[-3000:]}"
         )
     return done.stdout.strip()
 
@@ -68,27 +69,30 @@ def base_image() -> None:
 
 
 def pip_as_here() -> list[str]:
-    """What makes pip in the build find what pip finds here: its configuration and folders of wheels."""
-    found: list[str] = []
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
-    text = listed.stdout
-    if not text.strip():
-        return found
-    places = {
-        word.removeprefix("file://") for word in text.replace("'", " ").split() if word.startswith(("/", "file:///"))
-    }
-    for place in sorted({Path(place) for place in places} | {Path("/etc/pip.conf"), Path("/etc/ssl/certs")}):
-        if place.exists():
-            found += ["--volume", f"{place}:{place}:ro"]
-    for name in ("PIP_CERT", "PIP_FIND_LINKS", "PIP_DEFAULT_TIMEOUT"):
-        if name in os.environ:
-            found += ["--env", f"{name}={os.environ[name]}"]
-    return [*found, "--build-arg", "PIP_EXTRA_INDEX_URL="]
+    """What makes pip in the build find what pip finds here: its configuration, and the folders that it names."""
+    lines, places = ["[global]"], []
+    for name in ("cert", "find-links", "extra-index-url", "index-url", "timeout"):
+        command = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        value = os.environ.get(f"PIP_{name.upper().replace('-', '_')}") or asked.stdout.strip()
+        if value:
+            lines.append(f"{name} = {value}")
+            words = value.split()
+            places += [Path(word) for word in words if word.startswith("/")]
+            # Beside an index lie the files that it names.
+            places += [Path(word.removeprefix("file://")).parent for word in words if word.startswith("file:///")]
+    if len(lines) == 1:
+        return []
+    (STORE / "pip.conf").write_text("\n".join([*lines, ""]))
+    volumes = [f"{STORE / 'pip.conf'}:/etc/pip.conf:ro", *(f"{place}:{place}:ro" for place in places if place.exists())]
+    return [word for volume in volumes for word in ("--volume", volume)] + ["--build-arg", "PIP_EXTRA_INDEX_URL="]
 
 
 @pytest.fixture(scope="module")
 def image() -> str:
     STORE.mkdir(parents=True, exist_ok=True)
+    if os.environ.get("DIFFERNET_CONTAINER_BUILT"):  # by an earlier run, which is to be looked at again
+        return IMAGE
     base_image()
     started = time.monotonic()
     # Plain folders hold a layer as a whole copy: one layer a stage keeps them below 10 GB.
@@ -116,13 +120,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def container(image: str, models: Path) -> Iterator[str]:
     name = f"differnet-{uuid.uuid4().hex[:8]}"
     data = f"{name}-data"
-    common = ["--network", "host", "--volume", f"{data}:/data", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+    # Podman raises the limits to its own, which takes a capability.
+    limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
+    isolated = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", *limits]
+    common = ["--network", "host", "--volume", f"{data}:/data", *isolated]
     key = json.loads(podman("run", "--rm", *common, image, "keys", "create", "--role", "admin", "--json"))
     options = ["--volume", f"{models}:/models:ro", "--env", f"DIFFERNET_PORT={PORT}", "--health-interval", "disable"]
     podman("run", "--detach", "--name", name, *common, *options, image)
     yield f"{name} {key['key']}"
     podman("rm", "--force", name, check=False)
     podman("volume", "rm", data, check=False)
+
+
+def log_of(name: str) -> str:
+    """What the service said, on both of its outputs."""
+    return podman("logs", name, both=True)
 
 
 def ask(path: str, key: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -143,7 +155,7 @@ def until_ready(key: str, name: str) -> None:
         if ask("/readyz", key)[0] == 200:
             return
         time.sleep(0.5)
-    raise AssertionError(f"{ask('/readyz', key)}\n{podman('logs', name)}")
+    raise AssertionError(f"{ask('/readyz', key)}\n{log_of(name)}")
 
 
 def test_the_image_is_small(image: str) -> None:
@@ -169,7 +181,7 @@ def test_an_image_is_inspected_and_explained_and_the_service_stops_in_order(cont
     podman("stop", "--time", "60", name)
     assert time.monotonic() - started < 30
     assert podman("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
-    log = podman("logs", name)
+    log = log_of(name)
     print(log[-3000:])
 
 

@@ -20,7 +20,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Make, list and revoke the keys of the service.", no_args_is_help=True)
 
-DataOption = Annotated[Path, typer.Option(help="Data folder of the service.")]
+DataOption = Annotated[
+    Path, typer.Option(envvar="DIFFERNET_DATA", show_envvar=True, help="Data folder of the service.")
+]
 _DATA = Path("differnet-data")
 
 

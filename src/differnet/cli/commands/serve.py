@@ -29,9 +29,12 @@ def serve(
         int, typer.Option(envvar="DIFFERNET_PORT", show_envvar=True, help="Port to listen on, 0 for a free one.")
     ] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond 127.0.0.1, keys are needed.")] = "127.0.0.1",
-    data: Annotated[Path, typer.Option(help="Folder for images, heat maps and the SQLite database.")] = Path(
-        "differnet-data"
-    ),
+    data: Annotated[
+        Path,
+        typer.Option(
+            envvar="DIFFERNET_DATA", show_envvar=True, help="Folder for images, heat maps and the SQLite database."
+        ),
+    ] = Path("differnet-data"),
     database_url: DatabaseOption = None,
     keep_days: Annotated[
         float | None, typer.Option(help="Remove images after so many days; their verdicts stay.")

@@ -1,0 +1,1 @@
+"""The documentation's site: what `make docs` builds beside the pages in docs/."""
