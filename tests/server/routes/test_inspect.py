@@ -169,3 +169,28 @@ def test_bytes_of_all_requests_together_are_bounded(make_client: MakeClient) -> 
             assert "Retry-After" in refused.headers
         assert first.result().status_code == 200
     assert client.post(INSPECT, content=photo(1), headers=headers).status_code == 200
+
+
+def test_the_same_request_is_inspected_once(client: TestClient) -> None:
+    key = {"Idempotency-Key": "line 3, part 17"}
+    files = [("images", ("a.png", photo(1))), ("images", ("b.png", photo(2)))]
+    first = client.post(INSPECT, files=files, headers=key).json()
+    assert client.post(INSPECT, files=files, headers=key).json() == first
+    assert client.get("/v1/inspections").json()["total"] == 2
+    other = client.post(INSPECT, files=files[::-1], headers=key)
+    assert (other.status_code, "Idempotency-Key" in other.json()["detail"]) == (422, True)
+    more = client.post(INSPECT, files=[*files, ("images", ("c.png", photo(3)))], headers=key).json()["inspections"]
+    assert more[:2] == first["inspections"]
+    assert client.get("/v1/inspections").json()["total"] == 3
+    assert client.post(INSPECT, files=files, headers={"Idempotency-Key": "x" * 300}).status_code == 422
+
+
+def test_the_same_request_at_once_is_recorded_once(client: TestClient) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(
+                lambda _: client.post(INSPECT, content=photo(9), headers={"Idempotency-Key": "one"}).json(), range(6)
+            )
+        )
+    assert len({answer["inspections"][0]["id"] for answer in answers}) == 1
+    assert client.get("/v1/inspections").json()["total"] == 1

@@ -101,12 +101,13 @@ class Batcher:
                 retry_after=seconds,
             )
 
-    def submit(self, model: str, uploads: Sequence[Upload]) -> list[Job]:
+    def submit(self, model: str, uploads: Sequence[Upload], requests: Sequence[str | None] = ()) -> list[Job]:
         """Take images to inspect, all or none.
 
         Args:
             model: Name of the model.
             uploads: The files.
+            requests: Of each, see `Job`; none for requests that need not be known again.
 
         Raises:
             Problem: 503 if the queue has no room for them, 413 if it never has.
@@ -117,7 +118,8 @@ class Batcher:
             self.check_room(len(uploads))
             self._waiting += len(uploads)
             self._coming += len(uploads)
-        jobs = [Job(model, upload) for upload in uploads]
+        known = requests or [None] * len(uploads)
+        jobs = [Job(model, upload, request=request) for upload, request in zip(uploads, known, strict=True)]
         for job in jobs:
             job.future.add_done_callback(self._leave)
             self._workers.submit(self._inspect, job)

@@ -40,6 +40,7 @@ class Job:
         future: Gets the recorded inspection, or the `Problem` that there is none for.
         sha256: Of the content, once computed.
         media_type: Of the content, once it was looked at.
+        request: By which the same request is known if it is sent again; None if it asked for nothing of that kind.
         submitted: When it came, in seconds of ``time.perf_counter``.
         served: The model that it was prepared for.
         sample: The image on its way, until it is judged.
@@ -48,6 +49,7 @@ class Job:
     model: str
     upload: Upload
     future: Future[Recorded] = field(default_factory=Future)
+    request: str | None = None
     sha256: str = ""
     media_type: str = ""
     submitted: float = field(default_factory=time.perf_counter)

@@ -78,39 +78,40 @@ class Recorder:
     def _record(self, jobs: list[tuple[Job, Verdict]]) -> None:
         with self._files.pinned([job.sha256 for job, _ in jobs]):
             failed = self._files.store({job.sha256: job.upload.content for job, _ in jobs})
-            entries: list[tuple[Job, Entry]] = []
-            for job, verdict in jobs:
-                if job.sha256 in failed:
-                    job.future.set_exception(_not_kept(failed[job.sha256]))
-                else:
-                    entries.append((job, _entry(job, verdict)))
-            self._add(entries)
+            entries = [(job, _entry(job, verdict)) for job, verdict in jobs if job.sha256 not in failed]
+            rows = self._add([entry for _, entry in entries])
+        for job, _ in jobs:
+            if job.sha256 in failed:
+                job.future.set_exception(_not_kept(failed[job.sha256]))
+        new: list[Recorded] = []
+        for (job, entry), row in zip(entries, rows, strict=True):
+            if isinstance(row, Problem):
+                job.future.set_exception(row)
+                continue
+            job.future.set_result(row)
+            if row["id"] == entry.row["id"]:
+                new.append(row)
+        if new:
+            self._recorded(new)
 
-    def _add(self, entries: list[tuple[Job, Entry]]) -> None:
+    def _add(self, entries: list[Entry]) -> Sequence[Recorded | Problem]:
         """Record all in one transaction; if that fails, each in its own, so that one spoils no other."""
         if not entries:
-            return
+            return []
         try:
-            self._records.add([entry for _, entry in entries])
-        except Problem as problem:  # the database cannot be reached, for none of them
-            for job, _ in entries:
-                job.future.set_exception(problem)
-            return
-        except Exception:
-            if len(entries) > 1:
-                for pair in entries:
-                    self._add([pair])
-                return
-            _log.exception("an inspection could not be recorded")
-            entries[0][0].future.set_exception(
-                Problem(500, "The inspection could not be recorded; see the log of the service.")
-            )
-            return
-        rows: list[Recorded] = []
-        for job, entry in entries:
-            rows.append({**entry.row, "media_type": entry.media_type, "removed_at": None, "review": None})
-            job.future.set_result(rows[-1])
-        self._recorded(rows)
+            return self._records.add(entries)
+        except Problem as problem:
+            if problem.status == 503:  # the database cannot be reached, for none of them
+                return [problem] * len(entries)
+            error: Exception = problem
+        except Exception as failure:
+            error = failure
+        if len(entries) > 1:
+            return [row for entry in entries for row in self._add([entry])]
+        if isinstance(error, Problem):
+            return [error]
+        _log.error("an inspection could not be recorded", exc_info=error)
+        return [Problem(500, "The inspection could not be recorded; see the log of the service.")]
 
 
 def _not_kept(error: OSError) -> Problem:
@@ -127,6 +128,7 @@ def _entry(job: Job, verdict: Verdict) -> Entry:
         "model": job.model,
         "filename": job.upload.filename,
         "sha256": job.sha256,
+        "request": job.request,
         **{name: getattr(verdict, name) for name in VERDICT_COLUMNS},
     }
     return Entry(row, len(job.upload.content), job.media_type)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
@@ -42,23 +44,46 @@ def build_router(station: Station) -> APIRouter:
         responses=_FAULTS,  # type: ignore[arg-type]
         openapi_extra={"requestBody": _BODY},
     )
-    async def inspect(name: str, request: Request, filename: str | None = None) -> JSONResponse:
+    async def inspect(
+        name: str,
+        request: Request,
+        filename: str | None = None,
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    ) -> JSONResponse:
         """Inspect one or many images.
 
         Several as multipart/form-data, all under the name `images`; a single one also as the body itself, with
-        `?filename=` if it has a name. Each is answered once it is recorded.
+        `?filename=` if it has a name. Each is answered once it is recorded. With an `Idempotency-Key`, the same request
+        sent again is answered with the inspections that it led to before.
         """
         station.shelf.get(name)
         station.batcher.check_room()
         async with station.receiver.receive(request) as files:
             uploads = [file for file in files if isinstance(file, Upload)]
-            jobs = station.batcher.submit(name, uploads) if uploads else []
-            results = iter(await _results(station, jobs))
+            key = getattr(request.state, "key_id", "")
+            results = iter(await _inspected(name, uploads, None if idempotency_key is None else (key, idempotency_key)))
             answers = [next(results) if isinstance(file, Upload) else file for file in files]
         if all(isinstance(answer, Problem) for answer in answers):
             raise _worst([answer for answer in answers if isinstance(answer, Problem)])
         names = [file.filename if isinstance(file, Upload) else None for file in files]
         return JSONResponse({"inspections": [_entry(*pair) for pair in zip(answers, names, strict=True)]})
+
+    async def _inspected(name: str, uploads: Sequence[Upload], key: tuple[str, str] | None) -> list[Recorded | Problem]:
+        if key is None:
+            return await _results(station, station.batcher.submit(name, uploads) if uploads else [])
+        requests = [_request(*key, name, place) for place in range(len(uploads))]
+        known = await run_in_threadpool(_known, uploads, requests)
+        new = [place for place, request in enumerate(requests) if request not in known]
+        jobs = station.batcher.submit(name, [uploads[i] for i in new], [requests[i] for i in new]) if new else []
+        results = iter(await _results(station, jobs))
+        return [known[request] if request in known else next(results) for request in requests]
+
+    def _known(uploads: Sequence[Upload], requests: Sequence[str]) -> dict[str, Recorded]:
+        known = station.records.of_requests(requests)
+        for upload, request in zip(uploads, requests, strict=True):
+            if request in known and hashlib.sha256(upload.content).hexdigest() != known[request]["sha256"]:
+                raise Problem(422, "This Idempotency-Key came with other images before; give each request its own.")
+        return known
 
     async def _results(station: Station, jobs: Sequence[Job]) -> list[Recorded | Problem]:
         waiting = [asyncio.wrap_future(job.future) for job in jobs]
@@ -85,6 +110,10 @@ def build_router(station: Station) -> APIRouter:
         return error if isinstance(error, Problem) else Problem(500, "The inspection failed; see the service's log.")
 
     return router
+
+
+def _request(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).hexdigest()
 
 
 def _entry(answer: Recorded | Problem, filename: str | None) -> dict[str, Any]:

@@ -97,6 +97,9 @@ inspections = sa.Table(
     sa.Column("review", sa.String(10)),
     sa.Column("reviewed_at", UtcDateTime),
     sa.Column("note", sa.Text),
+    # Of requests with an Idempotency-Key: a hash over it, and the image's place.
+    sa.Column("request", sa.String(64)),
+    sa.Index("ix_inspections_request", "request", unique=True),
     sa.Index("ix_inspections_model_seq", "model", "seq"),
     sa.Index("ix_inspections_model_hour", "model", "hour"),
     sa.Index("ix_inspections_decision_review", "decision", "review", "seq"),

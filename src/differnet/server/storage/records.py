@@ -38,6 +38,11 @@ class Entry:
     size: int
     media_type: str
 
+    @property
+    def recorded(self) -> Row:
+        """The row as it is found again, but for its number."""
+        return {**self.row, "media_type": self.media_type, "removed_at": None, "review": None}
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -112,8 +117,11 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, entries: Sequence[Entry]) -> None:
+    def add(self, entries: Sequence[Entry]) -> list[Row]:
         """Record inspections, all or none, in one transaction.
+
+        Returns:
+            For each the row that stands for it: its own, or the one that was recorded for the same request before.
 
         Raises:
             Problem: 503 if the database cannot be reached.
@@ -138,7 +146,23 @@ class Records:
                     for sha256, entry in sorted(used.items())
                 ],
             )
-            connection.execute(sa.insert(inspections), [dict(entry.row) for entry in entries])
+            again = [entry for entry in entries if entry.row.get("request") is not None]
+            if not again:
+                connection.execute(sa.insert(inspections), [dict(entry.row) for entry in entries])
+                return [entry.recorded for entry in entries]
+            once = insert(inspections).on_conflict_do_nothing(index_elements=["request"])
+            connection.execute(once, [{"request": None, **entry.row} for entry in entries])
+            known = _of_requests(connection, [str(entry.row["request"]) for entry in again])
+            found = []
+            for entry in entries:
+                row = known.get(str(entry.row.get("request")), entry.recorded)
+                found.append(entry.recorded if row["id"] == entry.row["id"] else row)
+            return found
+
+    def of_requests(self, requests: Sequence[str]) -> dict[str, Row]:
+        """What was recorded for requests, by the hashes that `Entry.row` has under ``request``."""
+        with self._database.reading() as connection:
+            return _of_requests(connection, requests)
 
     def get(self, identity: str) -> Row:
         """One inspection.
@@ -210,6 +234,11 @@ class Records:
         )
         with self._database.reading() as connection:
             return [str(row.sha256) for row in connection.execute(query)]
+
+
+def _of_requests(connection: sa.Connection, requests: Sequence[str]) -> dict[str, Row]:
+    query = sa.select(*_COLUMNS).select_from(_JOINED).where(inspections.c.request.in_(requests))
+    return {str(row["request"]): dict(row) for row in connection.execute(query).mappings()}
 
 
 def _get(connection: sa.Connection, identity: str) -> Row:
