@@ -85,17 +85,42 @@ def test_held_out_scores_are_those_of_good_images_training_did_not_see(fitted: D
     assert np.allclose(distances, 0, atol=1e-4)
 
 
-def test_the_order_and_the_names_of_images_do_not_change_the_data_fingerprint(
-    fitted: DifferNet, product: Path, small_settings: Settings, tmp_path: Path
+@pytest.mark.parametrize("method", ["held-out", "cross-fitted"])
+def test_the_order_and_the_names_of_images_change_nothing(
+    product: Path, small_settings: Settings, tmp_path: Path, method: str
 ) -> None:
-    settings = small_settings.with_overrides({"training.epochs": 1})
-    for i, path in enumerate(sorted((product / "train" / "good").iterdir(), reverse=True)):
+    changes = {"training.epochs": 1, "calibration.method": method, "calibration.folds": 3, "scoring.local": True}
+    settings = small_settings.with_overrides(changes)
+    paths = sorted((product / "train" / "good").iterdir())
+    for i, path in enumerate(reversed(paths)):
         (tmp_path / f"{i:02}.png").write_bytes(path.read_bytes())
+    damaged = tmp_path / "11b.png"
+    damaged.write_text("not an image")
+    learnt = DifferNet(settings, device="cpu").fit([*paths, damaged])
     renamed = DifferNet(settings, device="cpu").fit(tmp_path)
+    damaged.unlink()
     (tmp_path / "00.png").unlink()
     fewer = DifferNet(settings, device="cpu").fit(tmp_path)
-    fingerprints = [model.manifest.training.data_sha256 for model in (fitted, renamed, fewer) if model.manifest]
-    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+    assert [failure.source for failure in learnt.failures] == [failure.source for failure in renamed.failures]
+    tensors = learnt.fitted.tensors()
+    assert all((tensor == tensors[name]).all() for name, tensor in renamed.fitted.tensors().items())
+    (one, other), third = (model.fitted.manifest for model in (learnt, renamed)), fewer.fitted.manifest
+    assert one.calibration == other.calibration != third.calibration
+    assert one.model_id == other.model_id != third.model_id
+    assert one.training.data_sha256 == other.training.data_sha256 != third.training.data_sha256
+
+
+def test_images_without_a_path_are_called_by_their_place_in_the_input(product: Path, small_settings: Settings) -> None:
+    settings = small_settings.with_overrides(
+        {"training.epochs": 1, "calibration.method": "cross-fitted", "calibration.folds": 2}
+    )
+    arrays = [read_image(path) for path in sorted((product / "train" / "good").iterdir())]
+    blank = np.zeros((4, 4), np.uint8)
+    model = DifferNet(settings, device="cpu").fit([*arrays[:7], blank, *arrays[7:], blank])
+    assert [failure.source for failure in model.failures] == ["array[7]", "array[25]"]
+    pair = [f"array[{place}]" for place in (0, 3)]
+    again = DifferNet(settings, device="cpu").fit([*arrays[:3], arrays[0], *arrays[4:]])
+    assert f": {', '.join(pair)}." in "".join(again.fitted.manifest.training.remarks)
 
 
 def test_streaming_reports_a_bad_image_and_goes_on(fitted: DifferNet, product: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from differnet.images import (
     DecodedImage,
     GivenImage,
     GivenImages,
+    HashedFile,
     ImageSource,
     PixelScale,
     RegionOfInterest,
@@ -38,7 +39,7 @@ from differnet.images import (
     local_path,
     read_good_images,
 )
-from differnet.images.failure import Failure
+from differnet.images.failure import Failure, describe
 from differnet.inspection.drift import DriftMonitor, DriftReport
 from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
@@ -53,6 +54,7 @@ from differnet.model_file.official import read_official_flow
 from differnet.model_file.signing import TrustedKeys
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings, preset
+from differnet.training.contents import order_of_contents
 from differnet.training.fit_model import fit_model
 from differnet.training.progress import Listener, Progress
 from differnet.training.size_choice import choose_size
@@ -166,7 +168,7 @@ class DifferNet:
 
     @property
     def held_out_scores(self) -> Tensor:
-        """float32 (n,) scores of good images that the flow which gave them was not trained on, in their order."""
+        """float32 (n,) scores of good images that the flow which gave them was not trained on."""
         return torch.empty(0) if self._fitted is None else self._fitted.scores
 
     @property
@@ -218,7 +220,8 @@ class DifferNet:
 
         Ctrl-C during training keeps the best state so far; ``manifest.training.interrupted`` tells. Images that
         cannot be read are left out and listed in `failures`. With too few images for the rate of the settings the
-        model is left without a threshold; `uncalibrated_reason` tells.
+        model is left without a threshold; `uncalibrated_reason` tells. What is learnt depends on the images' pixels,
+        not on their names and order.
 
         Args:
             images: A product's folder, a plain folder, a list file, or images as `image_sources` takes them.
@@ -234,9 +237,11 @@ class DifferNet:
             WeightsError: If the extractor's weights are not found.
             DivergenceError: If training does not converge.
         """
-        sources = _as_sources(images)
-        if groups is not None and len(groups) != len(sources):
-            raise DatasetError(f"There are {len(groups)} groups for {len(sources)} images; give one for each.")
+        given = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in _as_sources(images)]
+        if groups is not None and len(groups) != len(given):
+            raise DatasetError(f"There are {len(groups)} groups for {len(given)} images; give one for each.")
+        order = order_of_contents(given)
+        sources = [given[place] for place in order]
         settings = self._given.model_copy(update={"views": choose_size(sources, self._given.views, self.region)})
         extraction, sha256 = self._extraction_to_fit(settings)
         outcome = fit_model(
@@ -245,12 +250,15 @@ class DifferNet:
             sources,
             listener or Listener(),
             extractor_sha256=sha256,
+            names=[describe(given[place], place) for place in order],
             recipe=self._recipe,
-            labels=groups,
+            labels=None if groups is None else [groups[place] for place in order],
         )
         self._fitted, self._localizer, self._monitor = outcome.model, None, None
         self._extraction, self._extractor_sha256 = extraction.on_scale(outcome.model.pixel_scale), sha256
-        self.failures, self.view_decision = outcome.failures, outcome.view_decision
+        place_of = {describe(source, place): place for place, source in enumerate(given)}
+        self.failures = sorted(outcome.failures, key=lambda failure: place_of.get(failure.source, len(given)))
+        self.view_decision = outcome.view_decision
         _log.info("fitted on %d images, %d could not be used", len(sources) - len(self.failures), len(self.failures))
         return self
 

@@ -74,16 +74,16 @@ def test_the_command_draws_over_the_image_that_it_has_read(
 @pytest.mark.parametrize(
     ("changes", "times"),
     [
-        ({"calibration.method": "cross-fitted"}, 1),
-        ({"calibration.method": "held-out", "training.near_copies": "ignored"}, 1),
-        ({"calibration.method": "held-out"}, 2),
+        ({"calibration.method": "cross-fitted"}, 2),
+        ({"calibration.method": "held-out", "training.near_copies": "ignored"}, 2),
+        ({"calibration.method": "held-out"}, 3),
     ],
     ids=["cross-fitted", "held-out", "held-out-compared"],
 )
-def test_training_opens_each_image_once_its_fingerprint_included(
+def test_training_opens_each_image_once_more_than_it_learns_from_it_its_fingerprint_included(
     product: Path, small_settings: Settings, tmp_path: Path, changes: dict[str, str], times: int
 ) -> None:
-    """To divide them, held-out training must see them all before it learns from the first."""
+    """To put them in the order of their contents all are read; to divide near-copies, all are seen, too."""
     paths = []
     for path in sorted((product / "train" / "good").iterdir()):
         paths.append(tmp_path / path.name)

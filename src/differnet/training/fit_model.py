@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from differnet.calibration import calibrate, images_needed
 from differnet.features import FeatureExtraction
 from differnet.flow import DENSITY_MODELS
-from differnet.images import HashedFile, ImageSource, TrainingImages, TrainingLook, data_fingerprint, region_fingerprint
-from differnet.images.failure import Failure
+from differnet.images import ImageSource, TrainingImages, TrainingLook, data_fingerprint, region_fingerprint
+from differnet.images.failure import Failure, describe
 from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
 from differnet.model_file.tensors import Parts
@@ -51,6 +50,7 @@ def fit_model(
     progress: Progress,
     *,
     extractor_sha256: str,
+    names: Sequence[str],
     recipe: str | None = None,
     labels: Sequence[Hashable] | None = None,
 ) -> Outcome:
@@ -62,9 +62,11 @@ def fit_model(
     Args:
         settings: All settings.
         extraction: The path from images to features, with the region of interest.
-        sources: Good images.
+        sources: Good images, in the order of their contents: chance divides them by their places, and what is learnt
+            must not depend on how files are called.
         progress: Hears of the progress.
         extractor_sha256: Fingerprint of the extractor's weights.
+        names: Of the images, for messages and the record.
         recipe: Text of the recipe that the settings come from, kept in the model.
         labels: Of each image; images with the same label show the same part.
 
@@ -74,8 +76,6 @@ def fit_model(
     """
     started = time.perf_counter()
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
-    # Hashed while they are read to learn from: the fingerprint of the data reads none again.
-    sources = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in sources]
     if labels is None and settings.training.group_by:
         labels = labels_of(sources, settings.training.group_by)
     look = TrainingLook(sources)
@@ -88,8 +88,9 @@ def fit_model(
         settings,
         extraction,
         sources,
+        names,
         labels,
-        lambda given, of_given: fit(settings, extraction, given, progress, of_given),
+        fit=lambda given, of_given: fit(settings, extraction, given, progress, of_given),
     )
     fitted, chosen = cleaned.fitted, settings.calibration
     needed = images_needed(chosen.false_reject_rate)
@@ -129,7 +130,13 @@ def fit_model(
     )
     if threshold is not None:
         model = model.calibrated(threshold, source=fitted.source)
-    return Outcome(model, [*fitted.failures], decision)
+    return Outcome(model, _named(fitted.failures, sources, names), decision)
+
+
+def _named(failures: Sequence[Failure], sources: Sequence[ImageSource], names: Sequence[str]) -> list[Failure]:
+    """With the names that images without a path have where they were given."""
+    known = {describe(source, place): name for place, (source, name) in enumerate(zip(sources, names, strict=True))}
+    return [replace(failure, source=known.get(failure.source, failure.source)) for failure in failures]
 
 
 def _record(

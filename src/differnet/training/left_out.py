@@ -47,7 +47,9 @@ def fit_cleaned(
     settings: Settings,
     extraction: FeatureExtraction,
     sources: Sequence[ImageSource],
+    names: Sequence[str],
     labels: Sequence[Hashable] | None,
+    *,
     fit: Callable[[Sequence[ImageSource], Sequence[Hashable] | None], Fitted],
 ) -> Cleaned:
     """Learn from good images, and where the settings say so again without those that are far off.
@@ -60,11 +62,12 @@ def fit_cleaned(
         settings: All settings.
         extraction: The path from images to features.
         sources: Good images.
+        names: Of each image.
         labels: Of each image; images with the same label show the same part.
         fit: Learns from images and their labels.
     """
     places = list(range(len(sources)))
-    fitted = _renamed(fit(sources, labels), sources, places)
+    fitted = _renamed(fit(sources, labels), names, places)
     failures, scored = fitted.failures, len(fitted.scores)
     out: list[tuple[int, Suspect]] = []
     for _ in range(_MOST_ROUNDS if settings.training.outliers == "left-out" else 0):
@@ -82,7 +85,7 @@ def fit_cleaned(
             if number not in gone and describe(sources[place], place) not in unread
         ]
         left = [sources[place] for place in places]
-        fitted = _renamed(fit(left, None if labels is None else [labels[place] for place in places]), sources, places)
+        fitted = _renamed(fit(left, None if labels is None else [labels[place] for place in places]), names, places)
     out.sort(key=lambda each: each[1].deviations)
     counted = [sources[place] for place, _ in out[: counted_as_good(scored)]]
     scores, peaks = _measured(settings, extraction, fitted, counted)
@@ -90,9 +93,9 @@ def fit_cleaned(
     return Cleaned(replace(fitted, failures=failures), (*suspects, *find_suspects(fitted)), scores, peaks)
 
 
-def _renamed(fitted: Fitted, sources: Sequence[ImageSource], places: Sequence[int]) -> Fitted:
+def _renamed(fitted: Fitted, names: Sequence[str], places: Sequence[int]) -> Fitted:
     """With the names that the images have among all of them."""
-    return replace(fitted, names=tuple(describe(sources[places[place]], places[place]) for place in fitted.places))
+    return replace(fitted, names=tuple(names[places[place]] for place in fitted.places))
 
 
 def _measured(

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from differnet.errors import DatasetError
 from differnet.images.collect import Collection
+from differnet.images.fingerprint import content_sample
 
 __all__ = [
     "GOOD",
@@ -139,17 +140,24 @@ def kept_for_testing(
     """About a fifth of the good images, not learnt from, for products whose folders set none apart for testing.
 
     Args:
-        images: All good images.
-        root: Their names from here on decide, so that a copy of the product elsewhere is divided alike.
+        images: All good images; their contents decide, so that a copy of the product, or one with other names, is
+            divided alike.
+        root: Of the product.
         group: Of an image's name from there on; images of a group stay together.
     """
     groups: dict[str, list[Path]] = {}
     for image in images if len(images) > 1 else ():
         groups.setdefault(group(image.relative_to(root)), []).append(image)
-    mixed = sorted(groups, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    mixed = sorted(groups, key=lambda name: _chance(name, groups[name]))
     kept: list[Path] = []
     for name in mixed[: max(1, round(len(mixed) / _SHARE_KEPT))]:
         if kept and len(images) - len(kept) - len(groups[name]) < _LEAST_LEARNT:
             break
         kept += groups[name]
     return frozenset(kept)
+
+
+def _chance(name: str, images: Iterable[Path]) -> tuple[bytes, bytes]:
+    """A random number that the contents of a group's images decide; its name, where two are alike."""
+    contents = hashlib.sha256(b"".join(sorted(content_sample(image) for image in images))).digest()
+    return contents, hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
