@@ -35,6 +35,7 @@ from differnet.images import (
     ImageSource,
     PixelScale,
     RegionOfInterest,
+    TrainingLook,
     image_sources,
     local_path,
     read_good_images,
@@ -240,7 +241,8 @@ class DifferNet:
         given = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in _as_sources(images)]
         if groups is not None and len(groups) != len(given):
             raise DatasetError(f"There are {len(groups)} groups for {len(given)} images; give one for each.")
-        order = order_of_contents(given)
+        look = TrainingLook(given)
+        order = order_of_contents(given, look.scale)
         sources = [given[place] for place in order]
         settings = self._given.model_copy(update={"views": choose_size(sources, self._given.views, self.region)})
         extraction, sha256 = self._extraction_to_fit(settings)
@@ -251,6 +253,7 @@ class DifferNet:
             listener or Listener(),
             extractor_sha256=sha256,
             names=[describe(given[place], place) for place in order],
+            look=look,
             recipe=self._recipe,
             labels=None if groups is None else [groups[place] for place in order],
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +13,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from differnet.errors import DatasetError
 from differnet.evaluation import average_precision, image_auroc
+from differnet.evaluation.estimate import Estimate
 from differnet.evaluation.image_metrics import resampled_metrics
+from differnet.evaluation.intervals import auroc_interval
 
 # Few different values, so that ties are common.
 scores = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=25)
@@ -50,19 +55,43 @@ def test_the_interval_covers_the_value_and_narrows_with_more_images() -> None:
     assert widths[1] < widths[0] / 5
 
 
-def test_the_interval_holds_the_true_value_about_as_often_as_promised() -> None:
+@pytest.mark.parametrize(
+    ("images", "defects", "shift", "spread", "least"),
+    [(60, 60, 1.0, 1.0, 0.92), (20, 20, 3.643, 1.0, 0.95), (200, 30, 6.494, 3.0, 0.95), (60, 20, 1.338, 0.3, 0.95)],
+    ids=["usual", "almost-perfect", "wide", "narrow"],
+)
+def test_the_interval_holds_the_true_value_about_as_often_as_promised(
+    images: int, defects: int, shift: float, spread: float, least: float
+) -> None:
     rng = np.random.default_rng(1)
-    truth = 0.760250  # Phi(1 / sqrt(2)): the AUROC of two unit normals one deviation apart
+    truth = NormalDist().cdf(shift / (1 + spread**2) ** 0.5)
+    draws = 300
     hits = 0
-    for _ in range(100):
-        estimate = image_auroc(rng.normal(0, 1, 60), rng.normal(1, 1, 60))
-        hits += estimate.low <= truth <= estimate.high
-    assert 88 <= hits <= 100
+    for _ in range(draws):
+        low, high = auroc_interval(rng.normal(0, 1, images), rng.normal(shift, spread, defects))
+        hits += low <= truth <= high
+    assert least <= hits / draws
 
 
-def test_perfect_separation() -> None:
-    estimate = image_auroc([0.0, 1.0], [2.0, 3.0])
-    assert (estimate.value, estimate.low, estimate.high) == (1.0, 1.0, 1.0)
+@pytest.mark.parametrize("count", [1, 2, 10, 1000])
+@pytest.mark.parametrize("metric", [image_auroc, average_precision])
+def test_perfect_separation_is_no_certainty(count: int, metric: Callable[..., Estimate]) -> None:
+    found = metric([*map(float, range(count))], [2000.0 + i for i in range(count)])
+    assert (found.value, found.high) == pytest.approx((1.0, 1.0))
+    assert 0.15 < found.low < 1.0
+    if count == 10:
+        assert found.low < 0.81
+    worst = image_auroc([5.0] * count, [1.0] * count)
+    assert (worst.value, worst.low) == (0.0, 0.0) and 0.0 < worst.high < 0.85
+
+
+@settings(deadline=None)
+@given(scores, scores)
+def test_intervals_hold_their_value_within_0_and_1_and_are_no_points(good: list[float], defective: list[float]) -> None:
+    for metric in (image_auroc, average_precision):
+        found = metric(good, defective)
+        assert 0.0 <= found.low <= found.value <= found.high <= 1.0
+        assert found.low < found.high
 
 
 @pytest.mark.parametrize(("good", "defective"), [([], [1.0]), ([1.0], []), ([float("nan")], [1.0])])

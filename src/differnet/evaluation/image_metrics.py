@@ -1,4 +1,4 @@
-"""Image AUROC and average precision with bootstrap confidence intervals."""
+"""Image AUROC and average precision with confidence intervals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from differnet.errors import DatasetError
 from differnet.evaluation.estimate import Estimate
+from differnet.evaluation.intervals import auroc_interval, wilson_interval
 
 __all__ = ["average_precision", "image_auroc", "resampled_metrics"]
 
@@ -15,27 +16,39 @@ _RESAMPLES = 2000
 _CONFIDENCE = 0.95
 
 
-def image_auroc(good: ArrayLike, defective: ArrayLike, *, seed: int = 0) -> Estimate:
+def image_auroc(good: ArrayLike, defective: ArrayLike) -> Estimate:
     """Area under the ROC curve: the chance that a defective part scores higher than a good one.
 
     Args:
         good: (G,) scores of good parts, higher is more anomalous.
         defective: (D,) scores of defective parts.
-        seed: Of the bootstrap.
 
     Raises:
         DatasetError: If either is empty or a score is not finite.
     """
     labels, scores = _labelled(good, defective)
-    resampled, _ = resampled_metrics(labels, scores, _stratified_weights(labels, seed))
-    return _estimate(roc_auc_score(labels, scores), resampled)
+    value = float(roc_auc_score(labels, scores))
+    low, high = auroc_interval(scores[~labels], scores[labels])
+    return Estimate(value, min(low, value), max(high, value))
 
 
 def average_precision(good: ArrayLike, defective: ArrayLike, *, seed: int = 0) -> Estimate:
-    """Average precision with defective parts as the positives; arguments as for `image_auroc`."""
+    """Average precision with defective parts as the positives; arguments as for `image_auroc`.
+
+    The interval is that of the bootstrap, widened to the binomial one of Boyd et al. ("Area under the precision-recall
+    curve", ECML 2013; with Wilson's formula), since resamples of a perfect separation are all perfect.
+
+    Args:
+        good: (G,) scores of good parts.
+        defective: (D,) scores of defective parts.
+        seed: Of the bootstrap.
+    """
     labels, scores = _labelled(good, defective)
+    value = float(average_precision_score(labels, scores))
     _, resampled = resampled_metrics(labels, scores, _stratified_weights(labels, seed))
-    return _estimate(average_precision_score(labels, scores), resampled)
+    ends = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2]).tolist()
+    low, high = wilson_interval(value, int(labels.sum()))
+    return Estimate(value, min(low, ends[0], value), max(high, ends[1], value))
 
 
 def resampled_metrics(
@@ -84,8 +97,3 @@ def _stratified_weights(labels: NDArray[np.bool_], seed: int) -> NDArray[np.floa
         count = int(group.sum())
         weights[:, group] = rng.multinomial(count, np.full(count, 1 / count), _RESAMPLES)
     return weights
-
-
-def _estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    low, high = np.quantile(resampled, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    return Estimate(float(value), float(low), float(high))

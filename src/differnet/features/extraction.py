@@ -31,8 +31,6 @@ from differnet.views import View, resize
 
 __all__ = ["FeatureExtraction", "ViewChoice"]
 
-# From so many views on, the third of a second that compiling a network takes is won back.
-_WORTH_COMPILING = 16
 _MOST_BYTES = 500_000_000
 
 ViewChoice: TypeAlias = Sequence[View] | Callable[[int], Sequence[View]]
@@ -220,8 +218,8 @@ class FeatureExtraction:
                 complete(sample)
             return sample
 
-        def finish(group: list[Sample | Failure], several: bool) -> list[Sample | Failure]:
-            return self.finish(group, cells, several=several)
+        def finish(group: list[Sample | Failure]) -> list[Sample | Failure]:
+            return self.finish(group, cells)
 
         return stream_groups(
             sources, prepare, finish, self.network.device, side_by_side=side_by_side, with_images=with_images
@@ -294,26 +292,28 @@ class FeatureExtraction:
             return sample
         sample.turned = self.network.turn(pixels, chosen)
         if compute:
-            self._compute([sample], cells, compiled=True)
+            self._compute([sample], cells)
         return sample
 
-    def finish(
-        self, samples: Sequence[Sample | Failure], cells: Describer | None = None, *, several: bool = False
-    ) -> list[Sample | Failure]:
+    def finish(self, samples: Sequence[Sample | Failure], cells: Describer | None = None) -> list[Sample | Failure]:
         """Do what is done for several images at once: what `prepare` left.
+
+        The network is compiled for a single image too, a third of a second once, and on a CPU each image passes it by
+        itself: what its score is in the last digits must not depend on the images that it comes with.
 
         Args:
             samples: What `prepare` returned.
             cells: As for `prepare`.
-            several: Whether they are some of many, so that compiling the network pays.
 
         Returns:
             The same, with features and cells.
         """
         missing = [sample for sample in samples if isinstance(sample, Sample) and not sample.is_extracted]
-        if missing:
-            views = sum(len(sample.views) for sample in missing)
-            self._compute(missing, cells, compiled=several or views >= _WORTH_COMPILING)
+        if missing and self.network.device.type == "cpu":
+            for sample in missing:
+                self._compute([sample], cells)
+        elif missing:
+            self._compute(missing, cells)
         return list(samples)
 
     def _find(self, sample: Sample, cells: Describer | None) -> bool:
@@ -328,13 +328,12 @@ class FeatureExtraction:
         sample.cells = None if found.cells is None else found.cells.to(self.network.device)
         return True
 
-    def _compute(self, samples: Sequence[Sample], cells: Describer | None, *, compiled: bool) -> None:
+    def _compute(self, samples: Sequence[Sample], cells: Describer | None) -> None:
         features, grids = self.network.compute(
             [sample.pixels for sample in samples],
             [sample.views for sample in samples],
             cells,
             turned=[sample.turned for sample in samples],
-            compiled=compiled,
         )
         for sample, of_image, grid in zip(samples, features, grids, strict=True):
             sample.features, sample.cells, sample.turned = of_image, grid, None

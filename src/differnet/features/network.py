@@ -131,7 +131,6 @@ class FeatureNetwork:
         cells: Describer | None,
         *,
         turned: Sequence[NDArray[np.uint8] | None],
-        compiled: bool,
     ) -> tuple[Tensor, Sequence[Cells | None]]:
         """Compute the features of images by all their views, and describe their cells, in as few passes as can be.
 
@@ -140,7 +139,6 @@ class FeatureNetwork:
             views: For each image its V views.
             cells: Describes the cells; None for none.
             turned: On a CPU, for each image its views, uint8 (V, view_size, view_size, 3); otherwise not used.
-            compiled: Whether compiling the network would pay.
 
         Returns:
             (B, V, d) float32 on the CPU, and the B images' cells on the device.
@@ -149,14 +147,14 @@ class FeatureNetwork:
         parts, first = [], 0
         if cells is not None and self.is_one_pass and all(chosen[0] == View() for chosen in views):
             # Often the only view, so that one pass of the network does for all.
-            features, grids = self.extract_with_cells(images, cells, compiled=compiled)
+            features, grids = self.extract_with_cells(images, cells)
             parts, first = [features], 1
         elif cells is not None:
-            grids = self.describe_cells(images, cells, compiled=compiled)
+            grids = self.describe_cells(images, cells)
         if any(len(chosen) > first for chosen in views):
             if self.device.type == "cpu":
                 rest = [each[first:] for each in turned if each is not None]
-                parts.append(self.extract_turned(rest, compiled=compiled))
+                parts.append(self.extract_turned(rest))
             else:
                 parts.append(self.extract_on_device(images, [chosen[first:] for chosen in views]))
         return torch.cat(parts, dim=1), grids
@@ -212,7 +210,7 @@ class FeatureNetwork:
         """
         if self.device.type == "cpu":
             turned = [self.turn(image, chosen) for image, chosen in zip(images, views, strict=True)]
-            return self.extract_turned(turned, compiled=True)
+            return self.extract_turned(turned)
         return self.extract_on_device(images, views)
 
     @torch.no_grad()
@@ -236,12 +234,12 @@ class FeatureNetwork:
         return torch.cat(parts).unflatten(0, (len(stacked), -1))
 
     @torch.no_grad()
-    def extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool) -> Tensor:
+    def extract_turned(self, turned: Sequence[NDArray[np.uint8]], *, compiled: bool = True) -> Tensor:
         """Compute the features of views, on a CPU.
 
         Args:
             turned: B arrays, uint8 (V, view_size, view_size, 3), the views of each image.
-            compiled: Whether compiling the network would pay.
+            compiled: Whether the network is to be compiled where it can be.
 
         Returns:
             (B, V, d) float32.
@@ -289,7 +287,7 @@ class FeatureNetwork:
         Args:
             images: B arrays, uint8 (size, size, 3).
             cells: Describes the cells.
-            compiled: Whether compiling the network would pay.
+            compiled: Whether the network is to be compiled where it can be.
 
         Returns:
             (B, 1, d) float32 on the CPU, and the B images' cells on the device.
@@ -322,7 +320,7 @@ class FeatureNetwork:
         Args:
             images: B arrays, uint8 (size, size, 3).
             cells: Describes the cells.
-            compiled: Whether compiling the network would pay.
+            compiled: Whether the network is to be compiled where it can be.
         """
         network = self._compile(cells) if compiled else None
         if network is not None:

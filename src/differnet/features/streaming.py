@@ -15,11 +15,11 @@ from differnet.features.sample import Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 
-__all__ = ["VIEWS_PER_GROUP", "Finish", "Prepare", "stream_groups"]
+__all__ = ["VIEWS_PER_GPU_GROUP", "VIEWS_PER_GROUP", "Finish", "Prepare", "stream_groups"]
 
 # Views that are handed on together: the flow reads its weights, more than a cache holds, once for all of them.
 VIEWS_PER_GROUP = 8
-_VIEWS_PER_GPU_GROUP = 256
+VIEWS_PER_GPU_GROUP = 256
 _DECODE_THREADS = 2
 _READ_AHEAD = 4
 # Decoding goes on while a group is computed.
@@ -30,8 +30,8 @@ _MOST_IMAGE_BYTES = 128_000_000
 Prepare: TypeAlias = Callable[[int, ImageSource, bool], Sample | Failure]
 """Does what is done for an image alone: of its place, the image, and whether the network on a CPU is a part of it."""
 
-Finish: TypeAlias = Callable[[list[Sample | Failure], bool], list[Sample | Failure]]
-"""Does the rest for a group of images, and is told whether they are some of many."""
+Finish: TypeAlias = Callable[[list[Sample | Failure]], list[Sample | Failure]]
+"""Does the rest for a group of images."""
 
 
 def stream_groups(
@@ -66,7 +66,7 @@ def stream_groups(
             thread_name_prefix="differnet-read",
         )
     )
-    most = VIEWS_PER_GROUP if device.type == "cpu" else _VIEWS_PER_GPU_GROUP
+    most = VIEWS_PER_GROUP if device.type == "cpu" else VIEWS_PER_GPU_GROUP
     ahead = _READ_AHEAD
     if not with_images and device.type != "cpu":
         ahead = _READ_AHEAD_OF_GPU
@@ -81,10 +81,10 @@ def stream_groups(
         for sample in samples:
             group.append(sample)
             if sum(map(_count_views, group)) >= most or sum(map(_image_bytes, group)) >= _MOST_IMAGE_BYTES:
-                yield finish(group, len(first) > 1)
+                yield finish(group)
                 group = []
         if group:
-            yield finish(group, len(first) > 1)
+            yield finish(group)
 
 
 def _count_views(sample: Sample | Failure) -> int:

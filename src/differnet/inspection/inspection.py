@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from differnet.features import FeatureExtraction, Sample
+from differnet.features import VIEWS_PER_GPU_GROUP, VIEWS_PER_GROUP, FeatureExtraction, Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 from differnet.inspection.drift import DriftMonitor
@@ -63,6 +63,7 @@ class Inspection:
             flow=model.flow,
             local=model.local,
             region=model.region,
+            compile_at_once=True,
         )
 
     def stream(self, images: Iterable[ImageSource], *, all_views: bool = False) -> Iterator[Verdict | Failure]:
@@ -144,8 +145,8 @@ class Inspection:
 
     def score(self, sample: Sample) -> float:
         """Score an image by the views that it has."""
-        if sample.flow_score is None and self._scoring.aggregation == "features":
-            sample.flow_score = score_features(self._flow, sample.features.unsqueeze(0), "features")
+        if sample.flow_score is None and not len(sample.energies):
+            self._ask_flow([sample])
         if sample.flow_score is None:
             self._evaluate(sample)
             sample.flow_score = aggregate(sample.energies.unsqueeze(0), self._scoring.aggregation)
@@ -170,16 +171,29 @@ class Inspection:
         """Ask the flow about images together, and have each one's clock run from when it is handed on."""
         asked = [sample for sample in group if isinstance(sample, Sample) and scored and sample.flow_score is None]
         if asked:
-            features = torch.stack([sample.features for sample in asked])
-            scores = score_features(self._flow, features, self._scoring.aggregation)
-            for each, score in zip(asked, scores.split(1), strict=True):
-                each.flow_score = score
+            self._ask_flow(asked)
         self._compare_cells(group)
         share = (time.perf_counter() - started) / len(group)
         for sample in group:
             if isinstance(sample, Sample):
                 sample.clock.start(share)
             yield sample
+
+    def _ask_flow(self, samples: Sequence[Sample]) -> None:
+        """Score images by the flow, always as many at a time.
+
+        How a product of matrices is rounded depends on the number of rows: of a fixed number, an image has the same
+        score alone and among others, to the last bit. What is missing is filled up with the first.
+        """
+        features = torch.stack([sample.features for sample in samples])
+        most = VIEWS_PER_GROUP if self._flow.device.type == "cpu" else VIEWS_PER_GPU_GROUP
+        images = -(-most // features.shape[1])
+        scores = []
+        for part in features.split(images):
+            filled = torch.cat([part, part[:1].expand(images - len(part), -1, -1)])
+            scores.append(score_features(self._flow, filled, self._scoring.aggregation)[: len(part)])
+        for sample, score in zip(samples, torch.cat(scores).split(1), strict=True):
+            sample.flow_score = score
 
     def _compare(self, sample: Sample) -> None:
         """Compare the cells of an image with good ones, if it has been described."""

@@ -43,6 +43,8 @@ class Localizer:
         flow: The flow, for methods that ask it.
         local: The local model, for methods that learn one.
         region: The region of interest that the images are cropped to, if any.
+        compile_at_once: Whether the first image is worth compiling the local model, so that an image has the same
+            anomaly alone and after others, to the last bit.
 
     Attributes:
         own: The model's own method.
@@ -58,6 +60,7 @@ class Localizer:
         flow: DensityModel | None = None,
         local: LocalModel | None = None,
         region: RegionOfInterest | None = None,
+        compile_at_once: bool = False,
     ) -> None:
         self._extraction = extraction
         self._sources = MapSources(extraction, views, flow)
@@ -70,6 +73,7 @@ class Localizer:
         self._compiled: Callable[[Any], Tensor] | None = None
         self._compiling = threading.Lock()
         self._asked = 0
+        self._worth_compiling = 1 if compile_at_once else _WORTH_COMPILING
 
     def method(self, name: str) -> LocalizationMethod:
         """The method of a name.
@@ -94,7 +98,7 @@ class Localizer:
         if self._local is None:
             raise self._not_learnt(self.own.name)
         self._asked += 1
-        if self._compiled is None and self._asked >= _WORTH_COMPILING:
+        if self._compiled is None and self._asked >= self._worth_compiling:
             self.compile(cells)
         return (self._compiled or self._local.anomaly)(cells)
 

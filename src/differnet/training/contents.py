@@ -8,15 +8,12 @@ from contextlib import closing
 
 from differnet.compute.threads import count_workers, map_ahead, workers_with_own_cores
 from differnet.errors import ImageError
-from differnet.images import ImageSource, PixelScale, decode_image
+from differnet.images import ImageSource, ScaleSource, decode_image
 
 __all__ = ["order_of_contents"]
 
-# Floating-point images beyond [0, 1] are refused unless a scale is known; any will do to tell images apart.
-_ANY = PixelScale(floating=(0.0, 1.0))
 
-
-def order_of_contents(sources: Sequence[ImageSource]) -> list[int]:
+def order_of_contents(sources: Sequence[ImageSource], scale: ScaleSource = None) -> list[int]:
     """The places of images in the order of a hash of their pixels.
 
     Chance divides images into folds by their places. In this order the folds, and with them what is learnt, are the
@@ -25,16 +22,17 @@ def order_of_contents(sources: Sequence[ImageSource]) -> list[int]:
 
     Args:
         sources: Images; those that cannot be read come last.
+        scale: What becomes black and white of pixels of more than eight bits.
     """
+
+    def digest(source: ImageSource) -> bytes | None:
+        try:
+            pixels = decode_image(source, scale=scale).pixels
+        except ImageError:
+            return None
+        return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
+
     workers = count_workers()
-    with workers_with_own_cores(workers) as pool, closing(map_ahead(pool, _digest, sources, workers)) as found:
+    with workers_with_own_cores(workers) as pool, closing(map_ahead(pool, digest, sources, workers)) as found:
         digests = [*found]
     return sorted(range(len(digests)), key=lambda place: (digests[place] is None, digests[place] or b""))
-
-
-def _digest(source: ImageSource) -> bytes | None:
-    try:
-        image = decode_image(source, scale=_ANY)
-    except ImageError:
-        return None
-    return hashlib.sha256(f"{image.pixels.shape} {image.depth}".encode() + image.pixels.tobytes()).digest()

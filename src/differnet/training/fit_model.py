@@ -51,6 +51,7 @@ def fit_model(
     *,
     extractor_sha256: str,
     names: Sequence[str],
+    look: TrainingLook,
     recipe: str | None = None,
     labels: Sequence[Hashable] | None = None,
 ) -> Outcome:
@@ -67,6 +68,7 @@ def fit_model(
         progress: Hears of the progress.
         extractor_sha256: Fingerprint of the extractor's weights.
         names: Of the images, for messages and the record.
+        look: Takes note of the images.
         recipe: Text of the recipe that the settings come from, kept in the model.
         labels: Of each image; images with the same label show the same part.
 
@@ -78,7 +80,6 @@ def fit_model(
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
     if labels is None and settings.training.group_by:
         labels = labels_of(sources, settings.training.group_by)
-    look = TrainingLook(sources)
     extraction = extraction.watched_by(look)
     decision = None
     if settings.views.kind == "auto":

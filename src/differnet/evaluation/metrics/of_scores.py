@@ -18,7 +18,7 @@ class ImageAuroc(Metric):
     needs = "scores"
 
     def measure(self, evidence: Evidence) -> Estimate:
-        """With a bootstrap interval."""
+        """With the interval of Newcombe and DeLong, see `auroc_interval`."""
         return image_auroc(evidence.good, evidence.defective)
 
 
@@ -32,5 +32,5 @@ class AveragePrecision(Metric):
     in_summary = False
 
     def measure(self, evidence: Evidence) -> Estimate:
-        """With a bootstrap interval."""
+        """With the interval of the bootstrap, at least that of a share."""
         return average_precision(evidence.good, evidence.defective)
