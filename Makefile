@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-install test-container docs notebook lint bench release constraints clean
+.PHONY: install install-dev demo test test-browser test-install test-container docs notebook lint bench fuzz release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -68,6 +68,10 @@ lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Damaged files of every kind that is read. FUZZ='--count 100000 model' and the like are passed on.
+fuzz: install-dev
+	$(BIN)/python -m benchmarks.fuzzing $(FUZZ)
 
 # PRODUCT=folder measures on its images instead of the demo's; BENCH='--quick' and the like are passed on.
 bench: install-dev

@@ -92,3 +92,14 @@ def test_a_recipe_and_a_preset_contradict_each_other(tmp_path: Path) -> None:
     recipe = written(tmp_path, "images: a\n")
     assert "recipe" in run("train", "--recipe", str(recipe), "--preset", "paper", "-o", "m.safetensors", code=2).stderr
     assert "--recipe" in run("train", "-o", "m.safetensors", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['!!int "x"', '!!float "a"', "!!timestamp x", "!!bool x", "9" * 5000, "[" * 2000 + "]" * 2000],
+)
+def test_values_made_to_break_their_reader_are_refused(tmp_path: Path, value: str) -> None:
+    for key in ("seed", "region"):
+        (tmp_path / "r.yaml").write_text(f"images: good\n{key}: {value}\n")
+        with pytest.raises(RecipeError, match=r"r\.yaml"):
+            read_recipe(tmp_path / "r.yaml")

@@ -95,7 +95,7 @@ def read_header(content: bytes) -> Header | None:
             return _tiff(content)
         if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
             return _webp(content)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         raise ValueError("its header ends too early") from None
     return None
 

@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _PARQUET_SUFFIX = ".parquet"
+_SHOWN = 200
 _PATH, _BYTES, _PRODUCT = "path", "bytes", "product"
 _LOCATION = "location"
 # Images that come as bytes are handed on in portions of about this size.
@@ -151,13 +153,13 @@ class ParquetArchive:
         import pyarrow.dataset as pads  # noqa: PLC0415
 
         self.filesystem, location = _file_system(source)
-        self._base = _base(source)
+        self._base, self._source = _base(source), source
         try:
             self._dataset = pads.dataset(location, format="parquet", filesystem=self.filesystem)
             names = self._dataset.schema.names
             self.total = self._dataset.count_rows()
         except (OSError, pa.ArrowException) as error:
-            raise DatasetError(f"{source}: cannot be read as Parquet ({error}); give a file with rows.") from None
+            raise _not_parquet(source, error) from None
         needed = [_PATH, *([_PRODUCT] if with_products else [])]
         missing = [name for name in needed if name not in names]
         if missing:
@@ -174,9 +176,24 @@ class ParquetArchive:
 
     def images(self) -> Iterator[ArchiveImage]:
         """All images, read as they are needed."""
-        batches = self._dataset.to_batches(columns=self.columns, batch_size=self.rows, batch_readahead=1)
-        for batch in batches:
-            yield from self.of_rows(batch.to_pylist())
+        batches = iter(self._dataset.to_batches(columns=self.columns, batch_size=self.rows, batch_readahead=1))
+        while True:
+            with self._readable():
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                rows = batch.to_pylist()
+            yield from self.of_rows(rows)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What pyarrow says of damaged pages, as an error of ours."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        try:
+            yield
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise _not_parquet(self._source, error) from None
 
     def of_rows(self, rows: Sequence[dict[str, Any]]) -> Iterator[ArchiveImage]:
         """Rows, as they are in the files, as images."""
@@ -194,8 +211,15 @@ class ParquetArchive:
                 yield fragment.path, group.id
 
     def _row_bytes(self) -> int:
-        first = next(iter(self._dataset.to_batches(columns=self.columns, batch_size=8)), None)
+        with self._readable():
+            first = next(iter(self._dataset.to_batches(columns=self.columns, batch_size=8)), None)
         return 100 if first is None or not first.num_rows else max(1, first.nbytes // first.num_rows)
+
+
+def _not_parquet(source: str, error: Exception) -> DatasetError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    shown = reason if len(reason) <= _SHOWN else f"{reason[:_SHOWN]}..."
+    return DatasetError(f"{source}: cannot be read as Parquet ({shown}); give a whole file with rows.")
 
 
 def read_row_groups(pieces: Any, filesystem: Any, columns: Sequence[str], rows: int) -> Iterator[Any]:  # noqa: ANN401

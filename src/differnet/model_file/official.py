@@ -85,7 +85,7 @@ def _read_state(file: Path) -> Mapping[str, Any]:
             f"{file}: holds more than weights and is not loaded, since that could execute code; save it again with "
             f"torch.save(model.state_dict(), path)."
         ) from None
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, safetensors.SafetensorError):
+    except Exception:  # an unpickler has many words for a file that is none
         raise ModelFileError(f"{file}: is damaged or not a state dict; save it again with torch.save.") from None
     if not isinstance(state, Mapping):
         raise ModelFileError(f"{file}: does not hold a state dict; save torch.save(model.state_dict(), path).")

@@ -101,6 +101,9 @@ def read_recipe(path: str | os.PathLike[str], check: Callable[[Settings], None] 
         where = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "not YAML"
         raise RecipeError(f"{path}{where}: {problem}; look at quotes, colons and indentation there.") from None
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        # Of tags whose value is of another kind, numbers without end, and nesting without end.
+        raise RecipeError(f"{path}: has a value that cannot be read; write texts, numbers and lists alone.") from None
     if not isinstance(fields, dict):
         raise RecipeError(f"{path}: has no keys; 'differnet recipe new PRODUCT' writes one to start from.")
     lines = dict(_lines(node))
@@ -125,7 +128,11 @@ def read_recipe(path: str | os.PathLike[str], check: Callable[[Settings], None] 
         mentioned = [name for name in recipe.overrides() if name in str(error)]
         named = min(mentioned, key=str(error).index, default="")
         raise RecipeError(f"{path}{_at(lines, named)}: {error}") from None
-    return recipe.model_copy(update={"images": _absolute(file, recipe.images), "region": _region(file, recipe.region)})
+    try:
+        paths = {"images": _absolute(file, recipe.images), "region": _region(file, recipe.region)}
+    except (OSError, ValueError):  # too long, or with characters that no path has
+        raise RecipeError(f"{path}: has a path that cannot be used; look at 'images' and 'region'.") from None
+    return recipe.model_copy(update=paths)
 
 
 def recipe_template(images: str | os.PathLike[str]) -> str:

@@ -1,0 +1,44 @@
+"""Mutations of each kind of file are read or refused, and what does otherwise is seen."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from benchmarks.fuzzing import __main__ as command
+from benchmarks.fuzzing.kinds import KINDS, Kind
+
+from differnet.errors import DifferNetError
+
+
+@pytest.mark.parametrize("kind", ["image", "recipe", "list", "parquet", "journal", "weights"])
+def test_a_short_round_is_clean(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.try_kind(kind, 60, 0, tmp_path) == 0
+    assert f"{kind}" in capsys.readouterr().out
+    assert len({KINDS[kind].mutate(random.Random(i)) for i in range(20)}) > 3
+
+
+def test_what_must_not_be_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> None:
+        content = path.read_bytes()
+        if content == b"0":
+            raise DifferNetError("It is refused.")
+        if content == b"1":
+            raise KeyError("x")
+        if content == b"2":
+            import os
+
+            os.abort()
+        if content == b"3":
+            while True:
+                pass
+        if content == b"4":
+            bytes(b"x" * 600_000_000)
+
+    monkeypatch.setattr(command, "MOST_SECONDS", 1)
+    kind = Kind(".txt", lambda chance: b"", read)
+    numbers = iter(range(100))
+    object.__setattr__(kind, "mutate", lambda chance: str(next(numbers)).encode())
+    outcomes = [outcome for outcome, _, _ in command._batch(kind, "seed", 6)]
+    assert outcomes == ["refused", "traceback", "died", "hung", "memory", "read"]
