@@ -34,9 +34,10 @@ def test_what_must_not_be_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             while True:
                 pass
         if content == b"4":
-            bytes(b"x" * 600_000_000)
+            bytes(b"x" * 150_000_000)
 
-    monkeypatch.setattr(command, "MOST_SECONDS", 1)
+    monkeypatch.setattr(command, "MOST_SECONDS", 3)
+    monkeypatch.setattr(command, "MOST_BYTES", 100 << 20)
     kind = Kind(".txt", lambda chance: b"", read)
     numbers = iter(range(100))
     object.__setattr__(kind, "mutate", lambda chance: str(next(numbers)).encode())
