@@ -31,7 +31,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed runtime/pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/differnet demo --out demo
+	$(BIN)/differnet demo -o demo
 
 # A process for each core, each with one thread: threads of several processes would wait for one another.
 test: install-dev

@@ -93,7 +93,9 @@ def _settings_table(rows: list[tuple[str, str, FieldInfo, dict[str, str]]], pres
     for path, key, field, told in rows:
         values = " | ".join(f"`{_value(settings, path)}`" for settings in presets.values())
         kind = re.sub(r"typing\.|differnet\.[\w.]+\.|<class '([\w.]+)'>", r"\1", str(field.annotation))
-        bounds = ", ".join(str(each) for each in field.metadata if "(" in str(each))
+        signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+        limits = [(sign, getattr(each, key, None)) for each in field.metadata for key, sign in signs.items()]
+        bounds = ", ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
         kind = f"{kind}, {bounds}" if bounds else kind
         lines.append(f"| `{path}` | {_cell(kind)} | {values} | {_cell(told.get(key, ''))} |")
     return "\n".join(lines) + "\n"

@@ -57,7 +57,7 @@ from differnet.model_file.tensors import Parts
 from differnet.settings import Settings, preset
 from differnet.training.contents import order_of_contents
 from differnet.training.fit_model import fit_model
-from differnet.training.progress import Listener, Progress
+from differnet.training.progress import Progress, usual_listener
 from differnet.training.size_choice import choose_size
 from differnet.training.view_choice import ViewDecision
 
@@ -226,7 +226,7 @@ class DifferNet:
 
         Args:
             images: A product's folder, a plain folder, a list file, or images as `image_sources` takes them.
-            listener: Hears of the progress.
+            listener: Hears of the progress; in notebooks a bar shows it by itself.
             groups: For each image, in their order, what it belongs to, such as its part's number: images of a group are
                 learnt from together or not at all, and count once for the threshold. Near-copies are found without.
 
@@ -250,7 +250,7 @@ class DifferNet:
             settings,
             extraction,
             sources,
-            listener or Listener(),
+            listener or usual_listener(),
             extractor_sha256=sha256,
             names=[describe(given[place], place) for place in order],
             look=look,
@@ -313,7 +313,7 @@ class DifferNet:
         scores, peaks, source = model.scores, model.peaks, model.source
         failures = self.failures
         if images is not None:
-            sources, hears = _as_sources(images), listener or Listener()
+            sources, hears = _as_sources(images), listener or usual_listener()
             # Reading the images may take long: what as many made-up scores would be refused for is told before.
             kept = len(scores) if keep_scores else 0
             calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from differnet.images.failure import Failure
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "fail_if_skipped", "print_json", "print_line", "say", "warn"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "be_quiet",
+    "fail_if_skipped",
+    "is_quiet",
+    "print_json",
+    "print_line",
+    "say",
+    "warn",
+]
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -31,8 +41,24 @@ def error_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+_quiet = [False]
+
+
+def be_quiet(wanted: bool) -> bool:
+    """Have `say` and progress be silent from now on, if wanted; warnings and errors are told all the same."""
+    _quiet[0] = _quiet[0] or wanted
+    return wanted
+
+
+def is_quiet() -> bool:
+    """Whether nothing but warnings and errors is told on stderr."""
+    return _quiet[0]
+
+
 def say(message: str) -> None:
-    """Tell something on stderr."""
+    """Tell something on stderr, unless that is to be quiet."""
+    if is_quiet():
+        return
     error_console().print(_shown(message), markup=False)
 
 

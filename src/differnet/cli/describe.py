@@ -41,23 +41,26 @@ def calibration_sentence(model: DifferNet) -> str:
     summary = calibration_summary(model)
     if summary is None:
         return model.uncalibrated_reason
+    above = f"Parts that score above {summary['threshold']:.4g} are refused"
+    rate = f"{100 * summary['false_reject_rate']:.3g} %"
     if summary["groups"] is not None and summary["rate_interval95"] is not None:
         low, high = summary["rate_interval95"]
         return (
-            f"threshold {summary['threshold']:.4g}: {summary['false_reject_rate']:.3g} of the {summary['images']} good "
-            f"images score above it. They are of {summary['groups']} independent group(s) only: of other good parts "
-            f"{low:.3f} to {high:.3f} (95 %) may be refused."
+            f"{above}: {rate} of the {summary['images']} good images do. They are of {summary['groups']} independent "
+            f"group(s) only: of other good parts {_percents(low, high)} may be refused."
         )
-    sentence = (
-        f"threshold {summary['threshold']:.4g}: refuses at most {summary['false_reject_rate']:.3g} of good parts that "
-        f"are like the {summary['images']} {_SOURCES[summary['source']]}"
-    )
+    likeness = f"good parts that are like the {summary['images']} {_SOURCES[summary['source']]}"
+    sentence = f"{above}: at most {rate} of {likeness}"
     if summary["pareto"] is not None:
         return f"{sentence}; extrapolated by a generalised Pareto tail, without a guarantee."
     if summary["rate_interval95"] is None:
         return f"{sentence}, on average."
     low, high = summary["rate_interval95"]
-    return f"{sentence}, on average; with so many images the true rate lies in {low:.3f} to {high:.3f} (95 %)."
+    return f"{sentence}, on average; with so many images the true rate is {_percents(low, high)}."
+
+
+def _percents(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f} % (95 % interval)"
 
 
 def say_masks(images: Sequence[LabelledImage]) -> None:

@@ -35,6 +35,7 @@ from differnet.cli.commands import (
     watch,
     weights,
 )
+from differnet.cli.common import with_quiet
 from differnet.cli.console import EXIT_FAILED, exit_with_error
 from differnet.compute.memory import keep_freed_memory
 from differnet.errors import DifferNetError, OutputError
@@ -50,27 +51,26 @@ app = typer.Typer(
     help="Find defects on photographed parts, learning from images of good parts only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     # Plain help: the rich one takes half a second of imports before its first word.
     rich_markup_mode=None,
 )
-app.command("train")(train.train)
-app.command("score")(score.score)
-app.command("watch")(watch.watch)
-app.command("evaluate")(evaluate.evaluate)
-app.command("inspect-folder")(inspect_folder.inspect_folder)
-app.command("calibrate")(calibrate.calibrate)
-app.command("explain")(explain.explain)
-app.command("export")(export.export)
-app.command("verify")(verify.verify)
-app.command("report")(report.report)
-app.command("info")(info.info)
-app.command("import-official")(import_official.import_official)
-app.command("bench")(bench.bench)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("serve")(serve.serve)
-app.command("sign")(sign.sign)
+app.command("train")(with_quiet(train.train))
+app.command("score")(with_quiet(score.score))
+app.command("watch")(with_quiet(watch.watch))
+app.command("evaluate")(with_quiet(evaluate.evaluate))
+app.command("inspect-folder")(with_quiet(inspect_folder.inspect_folder))
+app.command("calibrate")(with_quiet(calibrate.calibrate))
+app.command("explain")(with_quiet(explain.explain))
+app.command("export")(with_quiet(export.export))
+app.command("verify")(with_quiet(verify.verify))
+app.command("report")(with_quiet(report.report))
+app.command("info")(with_quiet(info.info))
+app.command("import-official")(with_quiet(import_official.import_official))
+app.command("bench")(with_quiet(bench.bench))
+app.command("demo")(with_quiet(demo.demo))
+app.command("doctor")(with_quiet(doctor.doctor))
+app.command("serve")(with_quiet(serve.serve))
+app.command("sign")(with_quiet(sign.sign))
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(keys.app, name="keys")
 app.add_typer(recipe.app, name="recipe")

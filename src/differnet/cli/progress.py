@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from differnet.cli.console import error_console, say
+from differnet.cli.console import error_console, is_quiet, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from differnet.fleet.product_training import TrainingRow
     from differnet.training import EpochReport
 
-__all__ = ["FleetProgress", "ProgressListener", "fleet_progress", "progress"]
+__all__ = ["FleetProgress", "PlainProgress", "ProgressListener", "fleet_progress", "progress"]
 
 
 @contextmanager
-def progress() -> Iterator[ProgressListener]:
-    """A progress bar on stderr, silent when stderr is not a terminal."""
+def progress() -> Iterator[ProgressListener | PlainProgress]:
+    """A progress bar on stderr; plain lines where that is no terminal, nothing with --quiet."""
+    if not error_console().is_terminal:
+        yield PlainProgress()
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     bar = Progress(
@@ -29,7 +33,7 @@ def progress() -> Iterator[ProgressListener]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
         console=error_console(),
-        disable=not error_console().is_terminal,
+        disable=is_quiet(),
         transient=True,
     )
     with bar:
@@ -46,7 +50,7 @@ def fleet_progress(products: int) -> Iterator[FleetProgress]:
         BarColumn(),
         MofNCompleteColumn(),
         console=error_console(),
-        disable=not error_console().is_terminal,
+        disable=is_quiet() or not error_console().is_terminal,
         transient=True,
     )
     with bar:
@@ -119,3 +123,29 @@ class ProgressListener:
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total, detail="")
         self._bar.update(self._tasks[stage], completed=done, detail=detail)
+
+
+class PlainProgress:
+    """A line now and then, for logs; a `differnet.training.progress.Progress`.
+
+    Args:
+        seconds: Least time between two lines, and before the first.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def images(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` images have passed a stage."""
+        self._tell(f"{stage}: {done} of {total}")
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch of training is over."""
+        self._tell(f"training: epoch {report.epoch} of {report.epochs}, loss {report.loss:.3f}")
+
+    def _tell(self, line: str) -> None:
+        now = time.monotonic()
+        if now - self._last >= self._seconds:
+            self._last = now
+            say(line)

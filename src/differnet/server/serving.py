@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -40,6 +40,7 @@ def serve(
     *,
     trusted_proxies: Sequence[str] = (),
     certificate: tuple[Path, Path] | None = None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that are in flight then are finished.
 
@@ -49,6 +50,7 @@ def serve(
         port: Port, 0 for a free one.
         trusted_proxies: Addresses or networks whose ``X-Forwarded-For`` and ``-Proto`` are believed.
         certificate: Certificate chain and private key, in PEM, to speak HTTPS; None speaks HTTP.
+        announce: Told the address once it is listened on.
 
     Raises:
         SettingsError: If the address cannot be listened on, or the certificate not be used.
@@ -73,6 +75,8 @@ def serve(
     # The web server raises the signals that it was told to stop by once more at its end; that must not be an error.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    shown = "127.0.0.1" if host in ("", "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104 - compared only
+    announce(f"{'http' if certificate is None else 'https'}://{shown}:{listener.getsockname()[1]}/")
     with listener:
         _Server(config, station).run(sockets=[listener])
 

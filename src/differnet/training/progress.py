@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import sys
+import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["EpochReport", "Listener", "Progress"]
+__all__ = ["EpochReport", "Listener", "NotebookListener", "Progress", "usual_listener"]
 
 
 class Progress(Protocol):
@@ -47,3 +50,42 @@ class Listener(Progress):
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of training is over."""
+
+
+class NotebookListener(Listener):
+    """A bar below the cell of a notebook, gone when the work is done.
+
+    Args:
+        seconds: Least time between two changes of it.
+    """
+
+    def __init__(self, seconds: float = 0.2) -> None:
+        self._seconds = seconds
+        self._last = 0.0
+        self._handle: Any = None
+
+    def images(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` images have passed a stage."""
+        self._show(f"{stage}: {done} of {total}", done, total)
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch of training is over."""
+        self._show(f"training: loss {report.loss:.3f}", report.epoch, report.epochs)
+
+    def _show(self, told: str, done: int, total: int) -> None:
+        from IPython.display import HTML, display  # noqa: PLC0415 - there in notebooks
+
+        now = time.monotonic()
+        if now - self._last < self._seconds and done < total:
+            return
+        self._last = now
+        bar = HTML(f'<progress value="{done}" max="{total}"></progress> {html.escape(told)}')
+        if self._handle is None:
+            self._handle = display(bar, display_id=True)
+        else:
+            self._handle.update(HTML("") if done >= total else bar)
+
+
+def usual_listener() -> Listener:
+    """Who hears of progress where nobody is named: a bar in notebooks, nobody elsewhere."""
+    return NotebookListener() if "ipykernel" in sys.modules else Listener()

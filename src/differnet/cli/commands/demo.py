@@ -21,7 +21,7 @@ _CREDIT = "Cells: elpv-dataset (Deitsch et al., Buerhop-Lutz et al.), CC BY-NC-S
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--output", "-o", "--out", help="Folder for the results.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
     split: Annotated[int, typer.Option(min=0, help="Of the choice of images; another number, other cells.")] = 0,
     device: DeviceOption = "auto",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from differnet.cli.common import with_quiet
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, print_json, say, warn
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption, parse_assignments
 from differnet.cli.progress import fleet_progress, progress
@@ -36,6 +37,7 @@ GpusOption = Annotated[float, typer.Option(min=0.0, help="Share of a GPU for eac
 
 
 @app.command("train")
+@with_quiet
 def train(
     products: Annotated[Path, typer.Argument(help="Folder with a folder or a recipe (*.yaml) for each product.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model files; made if absent.")],
@@ -93,6 +95,7 @@ def train(
 
 
 @app.command("score")
+@with_quiet
 def score(
     models: Annotated[Path, typer.Argument(help="Folder with a model file for each product, or one model file.")],
     archive: Annotated[
@@ -102,7 +105,9 @@ def score(
             "file or folder (columns path, bytes, product), or the address of one, such as s3://bucket/folder."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results, partitioned by product.")],
+    out: Annotated[
+        Path, typer.Option("--output", "-o", "--out", help="Folder for the results, partitioned by product.")
+    ],
     ray: RayOption = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of Ray workers; by default as many as have room.")

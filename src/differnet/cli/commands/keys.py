@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from differnet.cli.commands.serve import DatabaseOption
+from differnet.cli.common import with_quiet
 from differnet.cli.console import print_json, say
 from differnet.cli.options import JsonOption
 from differnet.installing import install_extra
@@ -27,6 +28,7 @@ _DATA = Path("differnet-data")
 
 
 @app.command("create")
+@with_quiet
 def create(
     role: Annotated[str, typer.Option(help="inspect, review or admin; each may do what those before it may.")],
     name: Annotated[str, typer.Option(help="What the key is for, to tell it in the list.")] = "",
@@ -44,6 +46,7 @@ def create(
 
 
 @app.command("list")
+@with_quiet
 def list_keys(data: DataOption = _DATA, database_url: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """List all keys, without their secrets."""
     rows = [
@@ -65,13 +68,17 @@ def list_keys(data: DataOption = _DATA, database_url: DatabaseOption = None, as_
 
 
 @app.command("revoke")
+@with_quiet
 def revoke(
     key: Annotated[str, typer.Argument(help="Id of the key, as 'list' shows it.")],
     data: DataOption = _DATA,
     database_url: DatabaseOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Put a key out of force; a running service refuses it within two seconds."""
     _open(data, database_url).revoke(key)
+    if as_json:
+        print_json({"id": key, "revoked": True})
     say(f"key {key} is revoked.")
 
 

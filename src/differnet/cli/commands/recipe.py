@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from differnet.cli.common import with_quiet
 from differnet.cli.console import say
 
 __all__ = ["app"]
@@ -17,6 +18,7 @@ app = typer.Typer(help="Recipes: a file for each product that says how its model
 
 
 @app.command("new")
+@with_quiet
 def new(
     product: Annotated[Path, typer.Argument(help="Folder with the product's images.")],
     output: Annotated[
@@ -42,6 +44,7 @@ def new(
 
 
 @app.command("show")
+@with_quiet
 def show(recipe: Annotated[Path, typer.Argument(help="Recipe, or model file that was made by one.")]) -> None:
     """Check a recipe and print it; or print the one that a model was made by."""
     from differnet.errors import ModelFileError  # noqa: PLC0415

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,6 +70,7 @@ def score(
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
     unlike = UnlikeImages()
+    decisions: Counter[str] = Counter()
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if csv:
@@ -85,6 +87,7 @@ def score(
                 failures.append(result)
                 continue
             unlike.add(result)
+            decisions[result.decision or "undecided"] += 1
             if as_json:
                 rows.append(result.to_dict())
             elif not sinks:
@@ -92,9 +95,20 @@ def score(
     if as_json:
         skipped = [failure.to_dict() for failure in failures]
         print_json({"model": str(model), "images": rows, "skipped": skipped, "drift": detector.drift.to_dict()})
+    _tell_outcome(decisions, len(failures), written=bool(named))
     unlike.warn()
     _warn_of_drift(detector)
     fail_if_skipped(failures)
+
+
+def _tell_outcome(decisions: Counter[str], failed: int, *, written: bool) -> None:
+    """Tell how many images were accepted, sent to review, rejected, where the verdicts are not on the screen."""
+    if not written:
+        return
+    words = {"accept": "accepted", "review": "to review", "reject": "rejected", "undecided": "without a threshold"}
+    told = [f"{decisions[decision]} {word}" for decision, word in words.items() if decisions[decision]]
+    told += [f"{failed} could not be used"] if failed else []
+    say(f"{sum(decisions.values()) + failed} image(s): {', '.join(told)}.")
 
 
 def _warn_of_drift(detector: DifferNet) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from differnet.cli.console import say
+from differnet.cli.console import print_line, say
 from differnet.cli.options import DeviceOption, WeightsOption
 from differnet.installing import install_extra
 
@@ -115,5 +115,12 @@ def serve(
         trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
-    run(station, host, port, trusted_proxies=proxies, certificate=certificate)
+    run(
+        station,
+        host,
+        port,
+        trusted_proxies=proxies,
+        certificate=certificate,
+        announce=print_line,  # the log on stderr is JSON
+    )
     say("stopped.")

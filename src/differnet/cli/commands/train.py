@@ -172,8 +172,8 @@ def _say_outcome(model: DifferNet, output: Path) -> None:
     if record.epochs:
         loss = record.loss if record.held_out_loss is None else record.held_out_loss
         watched = "held-out " if record.held_out_loss is not None else ""
-        lowest = "-" if loss is None else format(loss, ".3f")
-        how = f"kept epoch {record.kept_epoch} of {record.epochs}, {watched}loss {lowest}"
+        reached = "" if loss is None else f", {watched}loss {loss:.3f}"
+        how = f"kept epoch {record.kept_epoch} of {record.epochs}{reached}"
     say(f"{output}: learnt from {record.images} good images{held_out}; {how}, {record.seconds:.0f} s.")
     say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
     for remark in record.remarks:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from differnet.cli.common import with_quiet
 from differnet.cli.console import print_json
 from differnet.cli.options import JsonOption
 
@@ -46,6 +47,7 @@ def weights_table() -> list[dict[str, Any]]:
 
 
 @app.command("list")
+@with_quiet
 def list_weights(as_json: JsonOption = False) -> None:
     """Show for each extractor where its weights are found."""
     rows = weights_table()
@@ -58,6 +60,7 @@ def list_weights(as_json: JsonOption = False) -> None:
 
 
 @app.command("fetch")
+@with_quiet
 def fetch(
     name: Annotated[
         str,

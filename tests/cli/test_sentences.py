@@ -1,0 +1,51 @@
+"""What commands say to people: quiet where asked, lines where there is no bar, sentences, one name for an option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from differnet.cli.main import app
+from differnet.cli.progress import PlainProgress
+from tests.cli.test_commands import run
+
+
+def commands(command: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    children = getattr(command, "commands", None)
+    if children is None:
+        return [path]
+    return [found for name, child in children.items() for found in commands(child, (*path, name))]
+
+
+PATHS = commands(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_help_begins_with_a_sentence_and_names_the_common_options(path: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(app, [*path, "--help"], prog_name="differnet").output
+    sentence = " ".join(told.partition("\n\n")[2].partition("\n\n")[0].split())
+    assert sentence[0].isupper()
+    assert sentence.rstrip(")").endswith((".", ":"))
+    assert "-q, --quiet" in told
+    if path not in {("serve",), ("watch",), ("recipe", "new"), ("recipe", "show"), ("sign",)}:  # which have no result
+        assert "--json" in told
+    if "--output" in told:
+        assert "-o, --output" in told
+
+
+def test_score_tells_the_outcome_where_verdicts_go_to_a_file(model_file: Path, product: Path, tmp_path: Path) -> None:
+    told = run("score", model_file, product / "test", "--csv", tmp_path / "v.csv").stderr
+    assert "14 image(s): " in told
+    assert " rejected" in told
+    quiet = run("score", model_file, product / "test", "--csv", tmp_path / "v.csv", "-q").stderr
+    assert "image(s)" not in quiet
+
+
+def test_progress_comes_as_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = PlainProgress(seconds=0.0)
+    progress.images("features", 3, 10)
+    PlainProgress(seconds=60.0).images("features", 4, 10)
+    assert capsys.readouterr().err == "features: 3 of 10\n"
