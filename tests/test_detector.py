@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from differnet import DifferNet, Failure, Settings, Verdict
+from differnet import DifferNet, Failure, Settings, UncalibratedWarning, Verdict
 from differnet.errors import (
     CalibrationError,
     DatasetError,
@@ -108,6 +108,17 @@ def test_the_order_and_the_names_of_images_change_nothing(
     assert one.calibration == other.calibration != third.calibration
     assert one.model_id == other.model_id != third.model_id
     assert one.training.data_sha256 == other.training.data_sha256 != third.training.data_sha256
+
+
+def test_a_model_of_too_few_images_for_a_threshold_is_warned_of(product: Path, small_settings: Settings) -> None:
+    settings = small_settings.with_overrides({"training.epochs": 1, "calibration.false_reject_rate": 0.05})
+    paths = sorted((product / "train" / "good").iterdir())
+    with pytest.warns(UncalibratedWarning, match="takes 19 good images, and 10 are at hand"):
+        model = DifferNet(settings, device="cpu").fit(paths)
+    assert model.calibration is None
+    assert model.calibrate(threshold=2.0).threshold == model.inspect(paths[0]).threshold == 2.0
+    assert model.fitted.manifest.calibration is not None
+    assert model.fitted.manifest.calibration.source == "by-hand"
 
 
 def test_images_without_a_path_are_called_by_their_place_in_the_input(product: Path, small_settings: Settings) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         OutputError,
         RecipeError,
         SettingsError,
+        UncalibratedWarning,
         WeightsError,
     )
     from differnet.evaluation import Evaluation, evaluate
@@ -79,6 +80,7 @@ __all__ = [
     "Sample",
     "Settings",
     "SettingsError",
+    "UncalibratedWarning",
     "Verdict",
     "Verdicts",
     "WeightsError",
@@ -125,6 +127,7 @@ _HOMES = {
     "SettingsError": "differnet.errors",
     "Verdict": "differnet.inspection.verdict",
     "Verdicts": "differnet.inspection.verdicts",
+    "UncalibratedWarning": "differnet.errors",
     "WeightsError": "differnet.errors",
     "evaluate": "differnet.evaluation",
     "load_image": "differnet.images",

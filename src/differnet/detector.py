@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import os
+import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
-from differnet.calibration import Calibration, Tail, calibrate, images_needed
+from differnet.calibration import Calibration, Tail, calibrate, images_needed, set_by_hand
 from differnet.compute.devices import choose_device, choose_dtype
 from differnet.errors import (
     CalibrationError,
@@ -22,6 +23,7 @@ from differnet.errors import (
     ImageError,
     ModelFileError,
     NotFittedError,
+    UncalibratedWarning,
 )
 from differnet.extractors import CustomExtractor, Weights, check_own, own_extractor_settings, provide_extractor
 from differnet.features import Engine, FeatureExtraction, Sample
@@ -221,8 +223,8 @@ class DifferNet:
 
         Ctrl-C during training keeps the best state so far; ``manifest.training.interrupted`` tells. Images that
         cannot be read are left out and listed in `failures`. With too few images for the rate of the settings the
-        model is left without a threshold; `uncalibrated_reason` tells. What is learnt depends on the images' pixels,
-        not on their names and order.
+        model is left without a threshold, with an `UncalibratedWarning`; `uncalibrated_reason` tells. What is learnt
+        depends on the images' pixels, not on their names and order.
 
         Args:
             images: A product's folder, a plain folder, a list file, or images as `image_sources` takes them.
@@ -262,6 +264,8 @@ class DifferNet:
         place_of = {describe(source, place): place for place, source in enumerate(given)}
         self.failures = sorted(outcome.failures, key=lambda failure: place_of.get(failure.source, len(given)))
         self.view_decision = outcome.view_decision
+        if self.calibration is None and settings.calibration.method != "none":
+            warnings.warn(self.uncalibrated_reason, UncalibratedWarning, stacklevel=2)
         _log.info("fitted on %d images, %d could not be used", len(sources) - len(self.failures), len(self.failures))
         return self
 
@@ -288,6 +292,7 @@ class DifferNet:
         review_rate: float | None = None,
         tail: Tail = "conformal",
         keep_scores: bool = False,
+        threshold: float | None = None,
         listener: Progress | None = None,
     ) -> Calibration:
         """Set the threshold, and the scale of heat maps, from good images alone.
@@ -298,6 +303,8 @@ class DifferNet:
             review_rate: Share of good parts that may be refused or sent to review; None for no review.
             tail: See `differnet.calibration.calibrate`.
             keep_scores: Add the images to those that the model was calibrated by so far, instead of replacing them.
+            threshold: A raw threshold by hand instead of one for a rate: what scores above it is refused. The record's
+                source is then ``by-hand``, and the scores are for p-values alone.
             listener: Hears of the progress.
 
         Returns:
@@ -316,7 +323,8 @@ class DifferNet:
             sources, hears = _as_sources(images), listener or usual_listener()
             # Reading the images may take long: what as many made-up scores would be refused for is told before.
             kept = len(scores) if keep_scores else 0
-            calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)
+            if threshold is None:
+                calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)
             measured = measure_images(
                 self.inspection, sources, lambda done: hears.images("calibration", done, len(sources))
             )
@@ -325,9 +333,13 @@ class DifferNet:
                 scores, peaks = torch.cat([scores, measured.scores]), torch.cat([peaks, measured.peaks])
             else:
                 scores, peaks, source = measured.scores, measured.peaks, "images"
-        elif not len(scores):
+        elif not len(scores) and threshold is None:
             raise CalibrationError("Training held no images out; give good images that it did not see.")
-        calibration = calibrate(scores.double().numpy(), false_reject_rate, review_rate, tail)
+        values = scores.double().numpy()
+        if threshold is not None:
+            calibration = set_by_hand(values, threshold, false_reject_rate)
+        else:
+            calibration = calibrate(values, false_reject_rate, review_rate, tail)
         self._fitted, self.failures = model.calibrated(calibration, scores, peaks, source=source), failures
         self._monitor = None
         _log.info("calibrated by %d scores, threshold %g", len(scores), calibration.threshold)

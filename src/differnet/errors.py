@@ -16,6 +16,7 @@ __all__ = [
     "OutputError",
     "RecipeError",
     "SettingsError",
+    "UncalibratedWarning",
     "WeightsError",
 ]
 
@@ -74,3 +75,7 @@ class MissingExtraError(DifferNetError):
 
 class MeasurementError(DifferNetError):
     """A command that a benchmark measures failed, or the system does not tell what it took."""
+
+
+class UncalibratedWarning(UserWarning):
+    """A model that was asked for a threshold has none, since the good images are too few for the stated rate."""

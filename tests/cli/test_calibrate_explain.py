@@ -51,6 +51,55 @@ def test_wrong_rates_are_told_and_the_file_is_left(
     assert own.read_bytes() == model_file.read_bytes()
 
 
+def test_a_threshold_by_hand_is_recorded_as_such_and_the_file_as_it_was_is_kept(
+    model_file: Path, product: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.safetensors"
+    shutil.copy(model_file, own)
+    done = json.loads(run("calibrate", own, "--threshold", 1.25, "--json").stdout)
+    assert (done["source"], done["scores_source"], done["threshold"]) == ("by-hand", "held-out", 1.25)
+    assert (done["rate_interval95"], done["backup"]) == (None, f"{own}.bak")
+    assert Path(done["backup"]).read_bytes() == model_file.read_bytes()
+    row = next(csv.DictReader(io.StringIO(run("score", own, product / "test" / "good", "--csv", "-").stdout)))
+    assert float(row["threshold"]) == 1.25
+    assert (float(row["score"]) > 1.25) == (row["decision"] == "reject")
+    by_hand = own.read_bytes()
+    again = run("calibrate", own, "--false-reject-rate", 0.2)
+    assert "held out of training" in again.stderr
+    assert Path(f"{own}.bak2").read_bytes() == by_hand
+    assert "give one of them" in run("calibrate", own, "--threshold", 1, "--false-reject-rate", 0.1, code=2).stderr
+
+
+def test_calibrate_adds_to_the_scores_that_the_model_has(model_file: Path, product: Path, tmp_path: Path) -> None:
+    to = tmp_path / "m.safetensors"
+    first = json.loads(run("calibrate", model_file, "--false-reject-rate", 0.2, "-o", to, "--json").stdout)
+    assert first["backup"] is None
+    more = json.loads(
+        run("calibrate", to, product / "test" / "good", "--add", "--false-reject-rate", 0.1, "-o", to, "--json").stdout
+    )
+    assert (first["images"], more["images"], more["source"]) == (10, 16, "held-out")
+    assert "name them" in run("calibrate", to, "--add", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "figure", "other"),
+    [
+        (("--good", "test/good"), "false_reject_rate", "escape_rate"),
+        (("--defective", "test/scratch"), "escape_rate", "false_reject_rate"),
+    ],
+)
+def test_good_or_defective_images_alone_show_one_rate(
+    model_file: Path, product: Path, option: tuple[str, str], figure: str, other: str
+) -> None:
+    found = json.loads(run("evaluate", model_file, product, *option, "--json").stdout)
+    low, high = found[f"{figure}_ci95"]
+    assert 0 <= low <= found[figure] <= high <= 1
+    assert not {other, "image_auroc", "average_precision"} & found.keys()
+    text = run("evaluate", model_file, product, *option).stdout
+    assert "alone, which show no AUROC" in text
+    assert figure.partition("_")[0] in text
+
+
 def test_defects_among_the_calibration_images_are_told_of(model_file: Path, product: Path, tmp_path: Path) -> None:
     (tmp_path / "good").mkdir()
     for place in range(4):

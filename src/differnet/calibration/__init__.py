@@ -1,6 +1,6 @@
 """From the scores of good images to decisions: thresholds, p-values, and how far they can be trusted."""
 
-from differnet.calibration.calibration import Calibration, calibrate
+from differnet.calibration.calibration import Calibration, calibrate, set_by_hand
 from differnet.calibration.conformal import conformal_threshold, images_needed, p_value
 from differnet.calibration.excess import chance_of_refusals
 from differnet.calibration.outliers import deviations_above, gross_outliers
@@ -21,4 +21,5 @@ __all__ = [
     "gross_outliers",
     "images_needed",
     "p_value",
+    "set_by_hand",
 ]

@@ -24,15 +24,15 @@ from differnet.calibration.pareto import ParetoTail, fit_pareto_tail
 from differnet.calibration.record import CalibrationRecord, Decision, Source, Tail
 from differnet.errors import DifferNetError, ModelFileError, SettingsError
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["Calibration", "calibrate", "set_by_hand"]
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """Scores of good images, and the decisions that follow from them.
 
-    ``decide(score)`` is ``reject`` exactly where ``p_value(score) <= false_reject_rate``, and not ``accept`` exactly
-    where ``p_value(score) <= review_rate``.
+    But for a threshold by hand, ``decide(score)`` is ``reject`` exactly where ``p_value(score) <= false_reject_rate``,
+    and not ``accept`` exactly where ``p_value(score) <= review_rate``.
 
     Attributes:
         scores: (n,) float64, finite, ascending (given in any order), read-only.
@@ -42,6 +42,8 @@ class Calibration:
         pareto: The tail beyond the scores; None for the conformal rule throughout.
         groups: Number of groups that the images are of, where images of a group belong together (pictures of one part)
             and are no independent witnesses; the rate is then no promise. None where each stands alone.
+        by_hand: The threshold that somebody set, whatever the scores say; None where it follows from them. The rates
+            are then those that the scores show at it, if there are any, and no promise.
         threshold: Parts that score above it are refused.
         review_threshold: Parts that score above it, up to `threshold`, are sent to review; None without review. With
             few images it may equal `threshold`, and then no part is.
@@ -57,6 +59,7 @@ class Calibration:
     review_rate: float | None = None
     pareto: ParetoTail | None = None
     groups: int | None = None
+    by_hand: float | None = None
     threshold: float = field(init=False)
     review_threshold: float | None = field(init=False)
 
@@ -72,7 +75,11 @@ class Calibration:
         scores = sorted_scores(self.scores)
         scores.flags.writeable = False
         object.__setattr__(self, "scores", scores)
-        threshold = self._threshold(self.false_reject_rate)
+        if self.by_hand is not None and (not math.isfinite(self.by_hand) or self.review_rate or self.pareto):
+            raise SettingsError(
+                f"The threshold by hand is {self.by_hand}; give a finite number, without a review rate and a tail."
+            )
+        threshold = self._threshold(self.false_reject_rate) if self.by_hand is None else float(self.by_hand)
         object.__setattr__(self, "threshold", threshold)
         # Rounding must not put the two the wrong way round where the rates are almost equal.
         review = None if self.review_rate is None else min(self._threshold(self.review_rate), threshold)
@@ -90,7 +97,7 @@ class Calibration:
         For the conformal rule this is exact for continuous scores, and at most `false_reject_rate` because a
         threshold lies on a score. Where the threshold is extrapolated it is just the rate that was asked for.
         """
-        if self._extrapolates(self.false_reject_rate):
+        if self._extrapolates(self.false_reject_rate) or self.by_hand is not None:
             return self.false_reject_rate
         return allowed_refusals(self.false_reject_rate, len(self.scores)) / (len(self.scores) + 1)
 
@@ -105,14 +112,14 @@ class Calibration:
             confidence: Share of calibrations whose interval holds the true rate; as much is left out on either side.
 
         Returns:
-            The lower and upper end, or None where the threshold is extrapolated: its error depends on how well the
-            fitted distribution holds, which the scores cannot tell.
+            The lower and upper end, or None where the threshold was set by hand or is extrapolated: its error then
+            depends on how well the fitted distribution holds, which the scores cannot tell.
 
         Raises:
             SettingsError: If the confidence is not in (0, 1).
         """
         check_rate("confidence", confidence)
-        if self._extrapolates(self.false_reject_rate):
+        if self._extrapolates(self.false_reject_rate) or self.by_hand is not None:
             return None
         from scipy.special import betaincinv  # noqa: PLC0415 - deciding must not need scipy
 
@@ -178,7 +185,8 @@ class Calibration:
             threshold=self.threshold,
             review_threshold=self.review_threshold,
             images=len(self.scores),
-            source=source,
+            source=source if self.by_hand is None else "by-hand",
+            scores_source=None if self.by_hand is None else source,
             pareto=self.pareto,
             groups=self.groups,
         )
@@ -202,6 +210,7 @@ class Calibration:
                 record.review_rate,
                 record.pareto,
                 record.groups,
+                record.threshold if record.source == "by-hand" else None,
             )
         except DifferNetError as error:
             raise ModelFileError(f"The calibration in the model file is not valid ({error}); {damaged}") from None
@@ -274,6 +283,25 @@ def calibrate(
     pareto = fit_pareto_tail(ascending) if tail == "generalized-pareto" else None
     review = None if review_rate is None else float(review_rate)
     return Calibration(ascending, float(false_reject_rate), review, pareto, groups)
+
+
+def set_by_hand(scores: ArrayLike, threshold: float, false_reject_rate: float = 0.05) -> Calibration:
+    """Take a threshold as somebody set it.
+
+    Args:
+        scores: (n,) scores of good images that the model was not fitted to, for p-values; may be empty.
+        threshold: Parts that score above it are refused.
+        false_reject_rate: What to take for the rate where there are no scores; else it is ``(k + 1) / (n + 1)`` for k
+            scores above the threshold.
+
+    Raises:
+        SettingsError: If the threshold is not a finite number.
+        DatasetError: If a score is not finite.
+    """
+    ascending = sorted_scores(scores)
+    above = int((ascending > threshold).sum())
+    rate = (above + 1) / (len(ascending) + 2) if len(ascending) == above else (above + 1) / (len(ascending) + 1)
+    return Calibration(ascending, rate if len(ascending) else false_reject_rate, by_hand=float(threshold))
 
 
 def _on_its_side(value: float, score: float, rate: float, threshold: float) -> float:

@@ -42,6 +42,10 @@ def calibration_sentence(model: DifferNet) -> str:
     if summary is None:
         return model.uncalibrated_reason
     above = f"Parts that score above {summary['threshold']:.4g} are refused"
+    if summary["source"] == "by-hand":
+        higher = sum(score > summary["threshold"] for score in model.calibration.scores) if model.calibration else 0
+        held = f": {higher} of the {summary['images']} good images whose scores the model holds do"
+        return f"{above}, a threshold set by hand{held if summary['images'] else ''}. No rate is promised."
     rate = f"{100 * summary['false_reject_rate']:.3g} %"
     if summary["groups"] is not None and summary["rate_interval95"] is not None:
         low, high = summary["rate_interval95"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,11 +12,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from differnet.errors import OutputError
+from differnet.files import replacing
 
 if TYPE_CHECKING:
     from differnet.sinks import Sink
 
-__all__ = ["STDOUT", "TOKEN", "check_not_input", "check_writable", "open_destination", "open_output"]
+__all__ = ["STDOUT", "TOKEN", "check_not_input", "check_writable", "keep_backup", "open_destination", "open_output"]
 
 STDOUT = "-"
 TOKEN = "DIFFERNET_WEBHOOK_TOKEN"  # noqa: S105 - a name
@@ -68,6 +71,33 @@ def open_destination(destination: str) -> Sink:
 
     delivers = issubclass(find_sink(destination), DeliveringSink)
     return open_sink(destination, **({"token": os.environ.get(TOKEN)} if delivers else {}))
+
+
+def keep_backup(path: Path) -> Path | None:
+    """Keep a file that is about to be written over, beside it, as ``NAME.bak``, ``NAME.bak2`` and so on.
+
+    Args:
+        path: Of the file; it is to be replaced by another, not written into.
+
+    Returns:
+        Where it is kept; None if there is none.
+
+    Raises:
+        OutputError: If it cannot be kept.
+    """
+    if not path.exists():
+        return None
+    backups = (path.with_name(f"{path.name}.bak{number if number > 1 else ''}") for number in itertools.count(1))
+    kept = next(each for each in backups if not each.exists())
+    try:
+        with replacing(kept) as part:
+            shutil.copyfile(path, part)
+    except OSError as error:
+        raise OutputError(
+            f"{kept}: the model as it was cannot be kept ({error.strerror}); nothing was changed. Make room there, or "
+            "choose another --output."
+        ) from None
+    return kept
 
 
 @contextmanager

@@ -58,12 +58,12 @@ class DefectMetrics:
 
     @property
     def image_auroc(self) -> Estimate:
-        """Area under the ROC curve."""
+        """Area under the ROC curve; KeyError where images of one sort alone were scored."""
         return _estimate(self.figures["image_auroc"])
 
     @property
     def average_precision(self) -> Estimate:
-        """Average precision."""
+        """Average precision; KeyError where images of one sort alone were scored."""
         return _estimate(self.figures["average_precision"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,8 +97,8 @@ class Evaluation:
 
     @property
     def rates(self) -> ErrorRates | None:
-        """Errors at the calibrated threshold; None for a model without one."""
-        if "false_reject_rate" not in self.figures:
+        """Both errors at the threshold; None for a model without one, or where images of one sort alone were scored."""
+        if not {"false_reject_rate", "escape_rate"} <= self.figures.keys():
             return None
         return ErrorRates(_estimate(self.figures["false_reject_rate"]), _estimate(self.figures["escape_rate"]))
 
@@ -134,14 +134,16 @@ def evaluate(
     Args:
         model: A fitted model.
         images: A product's folder, see `read_test_images`, or its good and defective images; those that cannot be
-            read are left out and listed, and so is a ground truth.
+            read are left out and listed, and so is a ground truth. Of good ones alone the share that is refused is
+            measured, of defective ones alone the share that escapes.
         listener: Hears of the progress.
         maps: Whether to make heat maps and measure them against the ground truth; None makes them if some image has
             one and they cost little, as all but those by ``gradient`` do.
         method: Of the heat maps; None for the model's own.
 
     Raises:
-        DatasetError: If no good or no defective image can be scored, or a ground truth has not its image's size.
+        DatasetError: If no image can be scored, if all are good or all defective and the model has no threshold, or if
+            a ground truth has not its image's size.
     """
     if isinstance(images, (str, os.PathLike)):
         images = read_test_images(images)
@@ -179,6 +181,12 @@ def evaluate(
         by_kind.setdefault(entry.image.kind, []).append(entry.verdict.score)
     good = by_kind.pop(GOOD, [])
     defective = [score for scores in by_kind.values() for score in scores]
+    if not (good and defective) and (not scored or model.calibration is None):
+        what = "good" if good else "defective" if defective else "no"
+        raise DatasetError(
+            f"Of {what} images alone nothing can be measured without a threshold; give good and defective images that "
+            "can be read, or calibrate the model first."
+        )
     regions = [entry.regions for entry in scored if not entry.image.is_defective and entry.regions is not None]
     evidence = Evidence(
         np.array(good, np.float64),

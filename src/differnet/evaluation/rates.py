@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from differnet.errors import DatasetError, SettingsError
 from differnet.evaluation.estimate import Estimate
 
-__all__ = ["ErrorRates", "binomial_interval", "error_rates"]
+__all__ = ["ErrorRates", "binomial_interval", "error_rates", "passed_share", "refused_share"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,19 @@ def error_rates(good: ArrayLike, defective: ArrayLike, threshold: float) -> Erro
         DatasetError: If either is empty or a score is not finite.
         SettingsError: If the threshold is NaN.
     """
-    if math.isnan(threshold):
-        raise SettingsError("The threshold is not a number; give one in units of the score.")
-    of_good, of_defective = _scores(good), _scores(defective)
-    return ErrorRates(
-        false_reject=_share(int((of_good > threshold).sum()), len(of_good)),
-        escape=_share(int((of_defective <= threshold).sum()), len(of_defective)),
-    )
+    return ErrorRates(refused_share(good, threshold), passed_share(defective, threshold))
+
+
+def refused_share(scores: ArrayLike, threshold: float) -> Estimate:
+    """The share of parts that score above a threshold; arguments and errors as for `error_rates`."""
+    values = _scores(scores, threshold)
+    return _share(int((values > threshold).sum()), len(values))
+
+
+def passed_share(scores: ArrayLike, threshold: float) -> Estimate:
+    """The share of parts that score at most a threshold; arguments and errors as for `error_rates`."""
+    values = _scores(scores, threshold)
+    return _share(int((values <= threshold).sum()), len(values))
 
 
 def binomial_interval(events: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -79,7 +85,9 @@ def _share(events: int, trials: int) -> Estimate:
     return Estimate(events / trials, *binomial_interval(events, trials))
 
 
-def _scores(scores: ArrayLike) -> NDArray[np.float64]:
+def _scores(scores: ArrayLike, threshold: float) -> NDArray[np.float64]:
+    if math.isnan(threshold):
+        raise SettingsError("The threshold is not a number; give one in units of the score.")
     values = np.asarray(scores, np.float64).ravel()
     if not len(values):
         raise DatasetError("Error rates need at least one good and one defective image that can be scored.")

@@ -175,7 +175,8 @@ class FittedModel:
         """
         manifest, tensors = read_bundle(path, trusted)
         parts = unpack(path, manifest, tensors)
-        source: Source = "held-out" if manifest.calibration is None else manifest.calibration.source
+        record = manifest.calibration
+        source: Source = "held-out" if record is None else record.scores_source or record.source
         return cls._of(manifest, parts, source)._moved(torch.device(device))
 
     def __reduce__(self) -> tuple[object, ...]:

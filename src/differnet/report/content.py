@@ -38,6 +38,7 @@ _ORIGINS: Mapping[Source, str] = {
     "held-out": "good images held out of the training",
     "cross-fitted": "good images, each scored by a flow that was trained without it",
     "images": "good images given for calibration alone",
+    "by-hand": "good images that the model holds",
 }
 
 
@@ -189,6 +190,12 @@ def describe_promise(calibration: Calibration, source: Source | None) -> list[st
     origin = "good images" if source is None else _ORIGINS[source]
     stated = percent(calibration.false_reject_rate)
     interval = calibration.rate_interval()
+    if calibration.by_hand is not None:
+        above = int((calibration.scores > calibration.threshold).sum())
+        return [
+            f"The threshold {number(calibration.threshold)} was set by hand, so that no rate is promised. Of the "
+            f"scores of {counted(images, 'good image')} that the model holds, {above} lie above it."
+        ]
     if interval is not None and calibration.groups is not None:
         low, high = interval
         paragraphs = [

@@ -109,6 +109,8 @@ def write_report(
     if not isinstance(evaluation, Evaluation):
         title = title or Path(evaluation).resolve().name
         evaluation = evaluate(model, evaluation, listener, method=method)
+    if not evaluation.good_images or not evaluation.overall.images:
+        raise DatasetError("A report compares good and defective images; give both, or use 'differnet evaluate'.")
     _check_evaluation(evaluation, model.manifest.model_id, model.calibration)
     choices = choose_images(evaluation, model.calibration is not None)
     galleries = draw_gallery(model, choices, shared_folder(evaluation), method, listener or Listener())

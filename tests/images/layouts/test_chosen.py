@@ -90,12 +90,10 @@ def test_tests_are_named_as_the_arguments_of_anomalib_are(product: Path) -> None
 @pytest.mark.parametrize(
     ("good", "defective", "said"),
     [
-        (["cam0/ok"], [], "--defective too"),
-        ([], ["cam0/ng"], "--good too"),
         (["cam0/ng"], ["cam0/ng"], "as good and as defective"),
     ],
 )
-def test_tests_need_both_and_each_image_once(product: Path, good: list[str], defective: list[str], said: str) -> None:
+def test_each_image_is_named_once(product: Path, good: list[str], defective: list[str], said: str) -> None:
     with pytest.raises(DatasetError, match=said):
         read_test_images(product, good=good, defective=defective)
 
@@ -110,3 +108,12 @@ def test_a_survey_tells_what_would_be_learnt_and_tested(product: Path) -> None:
     assert chosen["refused"] is None
     assert [(each["kind"], each["images"], each["masks"]) for each in chosen["tested"]] == [(GOOD, 3, 0), ("ng", 1, 1)]
     assert chosen["tested"][1]["samples"] == [str(product / "cam0/ng/1.png")]
+
+
+def test_good_or_defective_ones_alone_are_tested_with_too(product: Path) -> None:
+    good = read_test_images(product, good=["cam0/ok"])
+    defective = read_test_images(product, defective=["cam0/ng"])
+    assert {image.is_defective for image in good} == {False}
+    assert {image.is_defective for image in defective} == {True}
+    with pytest.raises(DatasetError, match="--good or --defective"):
+        read_test_images(product, masks=["cam0"])

@@ -84,13 +84,19 @@ def write_scores(evaluation: Evaluation, path: str) -> None:
 
 def _print_table(evaluation: Evaluation) -> None:
     rows = [("defect", "images", *(_heading(figure) for figure in evaluation.overall.figures.values()))]
-    for kind, metrics in [*evaluation.per_defect.items(), ("all", evaluation.overall)]:
+    kinds = [*evaluation.per_defect.items(), ("all", evaluation.overall)]
+    for kind, metrics in kinds if evaluation.per_defect else ():
         rows.append((kind, str(metrics.images), *(_format(figure) for figure in metrics.figures.values())))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
+    for row in rows if evaluation.per_defect else ():
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print_line("  ".join(cells).rstrip())
-    sys.stdout.write(f"against {evaluation.good_images} good images, {evaluation.seconds:.1f} s\n")
+    defects = evaluation.overall.images
+    compared = f"against {evaluation.good_images} good images" if defects else f"{evaluation.good_images} good images"
+    alone = "" if defects and evaluation.good_images else " alone, which show no AUROC"
+    sys.stdout.write(
+        f"{compared if evaluation.good_images else 'defective images'}{alone}, {evaluation.seconds:.1f} s\n"
+    )
     for need, of_what in (("decisions", "at the threshold"), ("masks", "heat maps")):
         figures = [figure for figure in evaluation.figures.values() if figure.metric.needs == need]
         if figures:

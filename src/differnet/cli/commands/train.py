@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,8 +132,7 @@ def train(
         cache=cache,
         recipe=None if given is None else given.text_with(changes),
     )
-    with progress() as listener:
-        model.fit(images.paths, listener)
+    _learn(model, images.paths, output)
     model.save(output)
     _say_views(model)
     if sentence := pixel_scale_sentence(model):
@@ -156,6 +157,19 @@ def train(
     fail_if_skipped(model.failures)
 
 
+def _learn(model: DifferNet, paths: Sequence[Path], output: Path) -> None:
+    """Learn; Ctrl-C before there is anything to keep is told."""
+    from differnet.errors import UncalibratedWarning  # noqa: PLC0415
+
+    with progress() as listener, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UncalibratedWarning)  # it is told at the end
+        try:
+            model.fit(paths, listener)
+        except KeyboardInterrupt:
+            warn(f"interrupted before anything was learnt; {output} was not written.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
 def _say_views(model: DifferNet) -> None:
     if model.view_decision is not None:
         turned = model.settings.views.count > 1
@@ -175,6 +189,9 @@ def _say_outcome(model: DifferNet, output: Path) -> None:
         reached = "" if loss is None else f", {watched}loss {loss:.3f}"
         how = f"kept epoch {record.kept_epoch} of {record.epochs}{reached}"
     say(f"{output}: learnt from {record.images} good images{held_out}; {how}, {record.seconds:.0f} s.")
-    say(calibration_sentence(model) if model.calibration else f"{output}: {model.uncalibrated_reason}")
+    if model.calibration:
+        say(calibration_sentence(model))
+    else:
+        warn(f"{output}: {model.uncalibrated_reason} Until then 'differnet score' gives scores and no decisions.")
     for remark in record.remarks:
         warn(remark)

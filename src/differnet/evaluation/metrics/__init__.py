@@ -36,5 +36,7 @@ def measure(evidence: Evidence, *needs: Need) -> dict[str, Figure]:
     return {
         name: Figure(metric, metric.measure(evidence))
         for name, metric in METRICS.items()
-        if metric.needs in needs and evidence.has(metric.needs)
+        if metric.needs in needs
+        and evidence.has(metric.needs)
+        and all(len(getattr(evidence, of)) for of in metric.takes)
     }

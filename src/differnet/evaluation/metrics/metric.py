@@ -27,8 +27,8 @@ class Evidence:
     """What an evaluation gathered, for metrics to look at.
 
     Attributes:
-        good: (G,) float64 scores of good images, G at least 1, higher is more anomalous.
-        defective: (D,) float64 scores of the defective images of one kind or of all, D at least 1.
+        good: (G,) float64 scores of good images, higher is more anomalous.
+        defective: (D,) float64 scores of the defective images of one kind or of all.
         threshold: A part is refused when it scores above it; None for a model without one.
         good_regions: Number of regions in the heat map of each good image that has one on a fixed scale.
         pixels: Heat maps gathered with their ground truth; None if no map or no defective pixel is known.
@@ -41,7 +41,7 @@ class Evidence:
     pixels: PixelMetrics | None = None
 
     def has(self, need: Need) -> bool:
-        """Whether a metric of such a need can be measured."""
+        """Whether there is what metrics of such a need look at."""
         return {
             "scores": True,
             "decisions": self.threshold is not None,
@@ -66,6 +66,7 @@ class Metric(ABC):
         needs: What it is measured on.
         is_share: Whether it is a share of images, which a report gives in percent.
         in_summary: Whether a report has it at one glance, in a tile.
+        takes: Of which images there must be some.
     """
 
     name: ClassVar[str]
@@ -74,6 +75,7 @@ class Metric(ABC):
     needs: ClassVar[Need]
     is_share: ClassVar[bool] = False
     in_summary: ClassVar[bool] = True
+    takes: ClassVar[tuple[Literal["good", "defective"], ...]] = ("good", "defective")
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from differnet.errors import CalibrationError
 from differnet.evaluation.estimate import Estimate
 from differnet.evaluation.metrics.metric import Evidence, Metric
-from differnet.evaluation.rates import ErrorRates, error_rates
+from differnet.evaluation.rates import passed_share, refused_share
 
 __all__ = ["EscapeRate", "FalseRejectRate"]
 
@@ -18,10 +18,11 @@ class FalseRejectRate(Metric):
     title = "Good parts refused"
     needs = "decisions"
     is_share = True
+    takes = ("good",)
 
     def measure(self, evidence: Evidence) -> Estimate:
         """With the interval of Clopper and Pearson."""
-        return _rates(evidence).false_reject
+        return refused_share(evidence.good, _threshold(evidence))
 
 
 class EscapeRate(Metric):
@@ -32,13 +33,14 @@ class EscapeRate(Metric):
     title = "Defects that escape"
     needs = "decisions"
     is_share = True
+    takes = ("defective",)
 
     def measure(self, evidence: Evidence) -> Estimate:
         """With the interval of Clopper and Pearson."""
-        return _rates(evidence).escape
+        return passed_share(evidence.defective, _threshold(evidence))
 
 
-def _rates(evidence: Evidence) -> ErrorRates:
+def _threshold(evidence: Evidence) -> float:
     if evidence.threshold is None:
         raise CalibrationError("The model has no threshold, so its errors cannot be counted; calibrate it first.")
-    return error_rates(evidence.good, evidence.defective, evidence.threshold)
+    return evidence.threshold

@@ -18,6 +18,7 @@ class GoodWithoutRegion(Metric):
     label = "good images without a region"
     title = "Good, no hot region"
     needs = "maps"
+    takes = ("good",)
     is_share = True
 
     def measure(self, evidence: Evidence) -> Estimate:
@@ -33,6 +34,7 @@ class PixelAuroc(Metric):
     label = "pixel AUROC"
     title = "Heat maps, pixel AUROC"
     needs = "masks"
+    takes = ("defective",)
     in_summary = False  # the tile of AUPRO, which counts small defects as much as large ones, names it
 
     def measure(self, evidence: Evidence) -> float:
@@ -47,6 +49,7 @@ class Aupro(Metric):
     label = "AUPRO"
     title = "Heat maps, AUPRO"
     needs = "masks"
+    takes = ("defective",)
 
     def measure(self, evidence: Evidence) -> float:
         """Without an interval, as for the pixel AUROC."""

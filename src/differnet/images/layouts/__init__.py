@@ -88,7 +88,7 @@ def read_test_images(
         root: A product in one of the `LAYOUTS`.
         good: Folders, files or patterns with good images to test with, from the product's folder on, instead of what
             its layout says; they must not be those that were learnt from.
-        defective: Those with defective parts, which are then needed too.
+        defective: Those with defective parts. Good ones alone, or defective ones alone, show one rate each.
         masks: Folders of masks, if there are any; an image's is found by its name.
 
     Returns:

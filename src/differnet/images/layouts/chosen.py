@@ -72,10 +72,9 @@ def chosen_test_images(
     Raises:
         DatasetError: If one of them is nowhere, holds no images, or an image is named as good and as defective.
     """
-    if not good or not defective:
-        missing = "--defective" if good else "--good"
-        raise DatasetError(f"{root}: evaluation needs good and defective images; name the folders by {missing} too.")
-    good_paths = chosen_good_images(root, good).paths
+    if not good and not defective:
+        raise DatasetError(f"{root}: name the images to test with, good or defective, by --good or --defective.")
+    good_paths = chosen_good_images(root, good).paths if good else ()
     kinds: dict[Path, tuple[str, tuple[str, ...]]] = {}
     beside: dict[Path, list[Path]] = {}
     for path in (path for each in defective for path in _matches(root, each)):
@@ -88,7 +87,7 @@ def chosen_test_images(
     both = sorted(set(good_paths) & set(kinds))
     if both:
         raise DatasetError(f"{both[0]}: is named as good and as defective; name each image once.")
-    if not kinds:
+    if defective and not kinds:
         raise DatasetError(f"{root}: {', '.join(map(str, defective))} hold no images; name another --defective.")
     found = [read_tree(path) for each in masks for path in _matches(root, each)]
     truth = GroundTruth(found, {kind for kind, _ in kinds.values()})

@@ -125,7 +125,7 @@ def no_test_images(root: Path, missing: str) -> DatasetError:
     """
     return DatasetError(
         f"{root}: has no folder '{missing}'; evaluation needs good images in 'test/{GOOD}' and defective ones "
-        f"in 'test/<kind of defect>'. Images elsewhere are named by --good and --defective."
+        f"in 'test/<kind of defect>'. Images elsewhere are named by --good and --defective, of which one will do."
     )
 
 

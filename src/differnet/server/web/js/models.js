@@ -6,7 +6,7 @@ import { scoreScale } from "./score_scale.js";
 import { count, day, moment, number, percent, plural } from "./words.js";
 
 const EVERY = 5000;
-const SOURCES = { "held-out": "good images held out from training", "cross-fitted": "good images, each scored by models that had not seen it", images: "good images given for calibration" };
+const SOURCES = { "held-out": "good images held out from training", "cross-fitted": "good images, each scored by models that had not seen it", images: "good images given for calibration", "by-hand": "the threshold was set by hand, no rate is promised" };
 
 export async function openModels(place, { signal }) {
   const list = h("div", { class: "models" });
