@@ -255,11 +255,17 @@ def test_the_compiled_ways_agree_with_torch(case: Case, extraction: FeatureExtra
     describer, local = case.localizer.describer, case.local
     if describer is None or local is None:
         return
-    compiled = CompiledFeatures(extraction.extractor, SIZE, (-1,), deviation=False, describer=describer)
-    [cells] = compiled([pixels_of(50)])[1]
     expected = extraction.describe(pixels_of(50), describer)
-    for name, tensor in expected.tensors().items():
-        assert torch.allclose(cells.tensors()[name], tensor, rtol=1e-3, atol=1e-4)
+    assert type(expected) is describer.made
+    found: set[str] = set()
+    for each in (describer, describer.reduced):
+        if each is not None:
+            compiled = CompiledFeatures(extraction.extractor, SIZE, (-1,), deviation=False, describer=each)
+            [cells] = compiled([pixels_of(50)])[1]
+            found |= cells.tensors().keys()
+            for name, tensor in cells.tensors().items():
+                assert torch.allclose(expected.tensors()[name], tensor, rtol=1e-3, atol=1e-4)
+    assert found == expected.tensors().keys()
     anomaly = (local.compile(expected) or local.anomaly)(expected)
     assert torch.allclose(anomaly, local.anomaly(expected), rtol=1e-3, atol=1e-3)
 

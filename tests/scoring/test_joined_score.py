@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from differnet import DifferNet, Explanation, Settings, Verdict
+from differnet.compute.tensor_digest import digest_tensors
 from differnet.errors import ModelFileError, SettingsError
 from differnet.features import Sample
 from differnet.scoring import local_score
@@ -110,6 +111,7 @@ def test_a_damaged_scale_is_refused(
     del tensors["scoring.usual"]
     if damage is not None:
         tensors["scoring.usual"] = damage
+    metadata["tensors_sha256"] = digest_tensors(tensors)  # a file that was written so
     save_file(tensors, tmp_path / "damaged.safetensors", metadata)
     with pytest.raises(ModelFileError, match=message):
         DifferNet.load(tmp_path / "damaged.safetensors")

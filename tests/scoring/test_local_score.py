@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -110,12 +111,12 @@ def test_a_share_up_to_1_and_a_number_above_it_are_of_1_to_all_cells(cells: int,
     assert hottest_cells(8.0, cells) == min(8, cells)
 
 
-@given(st.floats(-2, 40), st.sampled_from(RULES))
-def test_a_joined_score_amounts_to_the_deviations_of_one_score_where_the_other_is_as_usual(
-    deviations: float, rule: JoinRule
+@given(st.floats(-2, 40), st.sampled_from(RULES), st.floats(0.1, 2.0))
+def test_a_joined_score_amounts_to_the_deviations_of_the_cells_where_the_flow_is_as_usual(
+    deviations: float, rule: JoinRule, weight: float
 ) -> None:
-    common = scale([-1.0, 1.0], [-1.0, 1.0], rule)
-    found = common.deviations(common.join(torch.tensor([deviations]), torch.tensor([0.0]))).item()
+    common = dataclasses.replace(scale([-1.0, 1.0], [-1.0, 1.0], rule), flow_weight=weight)
+    found = common.deviations(common.join(torch.tensor([0.0]), torch.tensor([deviations]))).item()
     if rule == "sum-of-logarithms":
         assert found == pytest.approx(deviations, abs=0.01)
     else:
@@ -125,3 +126,11 @@ def test_a_joined_score_amounts_to_the_deviations_of_one_score_where_the_other_i
 def test_below_what_is_usual_deviations_are_finite() -> None:
     common = scale([-1.0, 1.0], [-1.0, 1.0], "sum-of-logarithms")
     assert common.deviations(common.join(torch.tensor([-9.0]), torch.tensor([-9.0]))).item() == -4.0
+
+
+def test_the_weight_is_how_much_the_flow_counts() -> None:
+    whole = scale([-1.0, 1.0], [-1.0, 1.0], "sum-of-logarithms")
+    half = dataclasses.replace(whole, flow_weight=0.5)
+    usual = torch.tensor([-40.0])  # no evidence at all
+    assert torch.allclose(half.join(torch.tensor([3.0]), usual), 0.5 * whole.join(torch.tensor([3.0]), usual))
+    assert torch.equal(half.join(usual, torch.tensor([3.0])), whole.join(usual, torch.tensor([3.0])))

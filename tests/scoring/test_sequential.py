@@ -80,9 +80,11 @@ def test_clear_cases_take_a_quarter_of_the_views_and_doubtful_ones_all() -> None
     assert test.settled(torch.arange(64).float(), 27.5)
 
 
-@given(st.floats(-3, 6), st.floats(-3, 6), st.floats(-3, 6), st.sampled_from(RULES))
-def test_the_cut_of_the_flow_is_where_the_join_crosses(flow: float, local: float, cut: float, rule: JoinRule) -> None:
-    scale = CommonScale(torch.tensor([[2.0, 0.5], [1.0, 3.0]], dtype=torch.float64), rule)
+@given(st.floats(-3, 6), st.floats(-3, 6), st.floats(-3, 6), st.sampled_from(RULES), st.sampled_from([0.5, 1.0]))
+def test_the_cut_of_the_flow_is_where_the_join_crosses(
+    flow: float, local: float, cut: float, rule: JoinRule, weight: float
+) -> None:
+    scale = CommonScale(torch.tensor([[2.0, 0.5], [1.0, 3.0]], dtype=torch.float64), rule, weight)
     joined = scale.join(torch.tensor([flow], dtype=torch.float64), torch.tensor([local], dtype=torch.float64)).item()
     if abs(joined - cut) > 1e-5:
         assert (flow > scale.flow_cut(cut, local)) == (joined > cut)

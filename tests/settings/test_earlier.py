@@ -19,12 +19,17 @@ def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
     )
     assert settings.views.enlarge
     assert settings.views.flow_size is None
-    assert settings.scoring.join == "soft-maximum"
+    assert (settings.scoring.join, settings.scoring.flow_weight) == ("soft-maximum", 1.0)
+    assert not settings.localization.reduced_cells
     assert settings.localization.turn_cells == "never"
 
 
 def test_what_it_says_stays() -> None:
-    said = {"views": {"flow_size": 256, "enlarge": False}, "scoring": {"join": "sum-of-logarithms"}, "seed": 3}
+    said = {
+        "views": {"flow_size": 256, "enlarge": False},
+        "scoring": {"join": "sum-of-logarithms", "flow_weight": 0.3},
+        "seed": 3,
+    }
     assert completed(said) == said
 
 

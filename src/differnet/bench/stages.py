@@ -131,7 +131,8 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     network, weights = extraction.extractor, _bytes(extraction.extractor.state_dict().values())
     describer = model.inspection.localizer.describer
     # One pass of the network gives both.
-    at_once = describer is not None and settings.scoring.local and extraction.is_one_pass and tuple(views) == (View(),)
+    once = describer is not None and describer.reduced is None and extraction.is_one_pass
+    at_once = once and settings.scoring.local and tuple(views) == (View(),)
     grids: list[Cells] | None = None
 
     def by_torch(work: Callable[[], object]) -> Callable[[], object] | None:

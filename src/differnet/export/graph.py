@@ -85,7 +85,8 @@ class InspectionGraph(nn.Module):
             scale = None
             if self.scale_is_fixed and model.calibration is not None:
                 scale = display_scale(model.fitted.peaks.double().numpy(), model.calibration.false_reject_rate)
-            blank = self._local.anomaly(self._describe(self._network(torch.zeros(1, 3, size, size)), size))
+            _, blank_cells = self._features(torch.zeros(3, size, size))
+            blank = self._local.anomaly(blank_cells)
             self._heat = method.heat_graph(len(blank), size, scale, self.region)
 
     @property
@@ -114,23 +115,25 @@ class InspectionGraph(nn.Module):
 
     def _features(self, pixels: Tensor) -> tuple[Tensor, Any]:
         """(V, d) features of the views, and the cells of the image as it is, which is the first view."""
-        size = pixels.shape[-1]
-        cells = None
+        whole = self._describer
+        cells, beside = None, None if whole is None else whole.reduced
         if self._reduce is not None:
-            if self._describer is not None:
-                cells = self._describe(self._network(pixels[None]), size)
+            if whole is not None:
+                cells = self._describe(whole, self._network(pixels[None]), pixels.shape[-1])
             pixels = self._reduce(pixels.permute(1, 2, 0).contiguous())
         features = []
         for start in range(0, len(self.views), _BATCH):
             views = self._views(pixels, start, _BATCH)
             pooled = []
             for scale in range(self._scales):
-                described = self._describer is not None and self._reduce is None and start == scale == 0
-                maps = self._network(_halved(views, scale), described)
+                described = [each for each in (whole if cells is None else None, beside) if each is not None]
+                described = described if start == scale == 0 else []
+                maps = self._network(_halved(views, scale), bool(described))
                 chosen = [maps[self._extractor.place_of(stage)] for stage in self._stages]
                 pooled.append(pool_maps(chosen, self._deviation))
-                if described:
-                    cells = self._describe([of_stage[:1] for of_stage in maps], size)
+                for describer in described:
+                    own = self._describe(describer, [of_stage[:1] for of_stage in maps], pixels.shape[-1])
+                    cells = own if cells is None or whole is None else whole.join([cells], [own])[0]
             features.append(torch.cat(pooled, dim=1))
         return torch.cat(features), cells
 
@@ -138,10 +141,8 @@ class InspectionGraph(nn.Module):
         last = max(-2, *self._stages) if described else max(self._stages)
         return self._extractor.forward_stages(levels / 255, last)
 
-    def _describe(self, maps: Sequence[Tensor], size: int) -> Any:  # noqa: ANN401
-        if self._describer is None:
-            raise NotFittedError("The model has no cells of good parts; train it again.")
-        return self._describer.describe(maps[: len(self._extractor.stage_channels)], size)[0]
+    def _describe(self, describer: Describer, maps: Sequence[Tensor], size: int) -> Any:  # noqa: ANN401
+        return describer.describe(maps[: len(self._extractor.stage_channels)], size)[0]
 
     def _scored(self, features: Tensor) -> Tensor:
         """The views' features, or their mean where that is what is scored."""
@@ -163,7 +164,7 @@ def _joined(flow: Tensor, local: Tensor, scale: CommonScale) -> Tensor:
     if scale.rule == "soft-maximum":
         beyond = torch.log(1.0 + torch.exp(-(whole - strangest).abs()))
         return (torch.maximum(whole, strangest) + beyond).float()
-    return (_evidence(whole) + _evidence(strangest)).float()
+    return (scale.flow_weight * _evidence(whole) + _evidence(strangest)).float()
 
 
 def _evidence(standardised: Tensor) -> Tensor:

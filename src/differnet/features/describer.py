@@ -38,11 +38,27 @@ class Describer(ABC):
     It is made for one extractor and holds no state: the cells of an image do not depend on the images beside it, up
     to rounding, and describers with the same `key` describe equally.
 
+    Where `reduced` is another describer, an image is described twice: as it is by this one, and by that one in the size
+    that its views have. What it then makes of an image are the `joined` cells of both.
+
     Attributes:
-        cells: What it makes.
+        cells: What `describe` makes.
+        reduced: Describes the image in the size of its views; None where it is described once.
+        joined: The cells of both, with the fields of each; None where it is described once.
     """
 
     cells: ClassVar[type[Cells]]
+    reduced: Describer | None = None
+    joined: ClassVar[type[Cells] | None] = None
+
+    @property
+    def made(self) -> type[Cells]:
+        """What it makes of an image in the end."""
+        return self.joined or self.cells
+
+    def join(self, cells: Sequence[Cells], reduced: Sequence[Cells]) -> list[Cells]:
+        """Join what it made of images with what `reduced` made of them."""
+        return [self.made(**own.tensors(), **other.tensors()) for own, other in zip(cells, reduced, strict=True)]
 
     @property
     @abstractmethod

@@ -321,7 +321,7 @@ class FeatureExtraction:
         if self._cache is None:
             return False
         sample.key = self._cache.key(sample.pixels, self._description(sample.views, cells))
-        found = self._cache.get(sample.key, None if cells is None else cells.cells)
+        found = self._cache.get(sample.key, None if cells is None else cells.made)
         if found is None:
             return False
         sample.features = found.features

@@ -145,12 +145,21 @@ class FeatureNetwork:
         """
         grids: Sequence[Cells | None] = [None] * len(images)
         parts, first = [], 0
-        if cells is not None and self.is_one_pass and all(chosen[0] == View() for chosen in views):
-            # Often the only view, so that one pass of the network does for all.
-            features, grids = self.extract_with_cells(images, cells)
-            parts, first = [features], 1
-        elif cells is not None:
-            grids = self.describe_cells(images, cells)
+        # What is described in the size of the views.
+        beside = cells if cells is None or (self.is_one_pass and cells.reduced is None) else cells.reduced
+        if cells is not None:
+            described: list[Cells] = []
+            if beside is not None and self.scales == 1 and all(chosen[0] == View() for chosen in views):
+                # Often the only view, so that one pass of the network does for all.
+                features, described = self.extract_with_cells([*map(self.reduce, images)], beside)
+                parts, first = [features], 1
+            elif beside is not None:
+                described = self._describe([*map(self.reduce, images)], beside, self.view_size)
+            if beside is cells:
+                grids = described
+            else:
+                grids = self._describe(images, cells, self.size)
+                grids = grids if beside is None else cells.join(grids, described)
         if any(len(chosen) > first for chosen in views):
             if self.device.type == "cpu":
                 rest = [each[first:] for each in turned if each is not None]
@@ -193,9 +202,7 @@ class FeatureNetwork:
         Returns:
             The cells, on the device.
         """
-        with self._in_full():
-            [cells] = describer.describe(self.extractor.forward_stages(self.as_tensor(pixels)), self.size)
-        return cells
+        return self.describe_cells([pixels], describer, compiled=False)[0]
 
     @torch.no_grad()
     def extract(self, images: Sequence[NDArray[np.uint8]], views: Sequence[Sequence[View]]) -> Tensor:
@@ -245,7 +252,7 @@ class FeatureNetwork:
             (B, V, d) float32.
         """
         views: NDArray[np.uint8] = np.concatenate(turned)
-        network = self._compile(None) if compiled else None
+        network = self._compile(None, self.view_size) if compiled else None
         if network is None:
             # NHWC bytes seen as NCHW are channels_last already.
             pixels = torch.from_numpy(views).permute(0, 3, 1, 2)
@@ -254,15 +261,15 @@ class FeatureNetwork:
             features, _ = network([*views])
         return features.unflatten(0, (len(turned), -1))
 
-    def _compile(self, cells: Describer | None) -> CompiledFeatures | None:
+    def _compile(self, cells: Describer | None, size: int) -> CompiledFeatures | None:
         """The compiled network, which is made when it is first wanted; None where torch is the engine."""
-        key = None if cells is None else cells.key
+        key = (None if cells is None else cells.key, size)
         with self._compiling:
             if self.engine == "openvino" and key not in self._compiled:
                 try:
                     self._compiled[key] = compile_features(
                         self.extractor,
-                        self.view_size if cells is None else self.size,
+                        size,
                         self.stages,
                         deviation=self.deviation,
                         describer=cells,
@@ -282,10 +289,10 @@ class FeatureNetwork:
     def extract_with_cells(
         self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool = True
     ) -> tuple[Tensor, list[Cells]]:
-        """Compute the features of resized images as they are, and describe their cells, in one pass of the network.
+        """Compute the features of images as they are, and describe their cells, in one pass of the network.
 
         Args:
-            images: B arrays, uint8 (size, size, 3).
+            images: B arrays, uint8 (view_size, view_size, 3).
             cells: Describes the cells.
             compiled: Whether the network is to be compiled where it can be.
 
@@ -293,11 +300,11 @@ class FeatureNetwork:
             (B, 1, d) float32 on the CPU, and the B images' cells on the device.
 
         Raises:
-            ValueError: If features are pooled from several sizes, or from another, which takes several passes.
+            ValueError: If features are pooled from several sizes, which takes several passes.
         """
-        if not self.is_one_pass:
+        if self.scales != 1:
             raise ValueError("features of several sizes do not come from one pass")
-        network = self._compile(cells) if compiled else None
+        network = self._compile(cells, self.view_size) if compiled else None
         if network is not None:
             features, grids = network(images)
             return features.unsqueeze(1), grids
@@ -309,25 +316,34 @@ class FeatureNetwork:
             with self._in_full():
                 maps = self.extractor.forward_stages(pixels, last)
             parts.append(pool_maps([maps[self.extractor.place_of(stage)] for stage in self.stages], self.deviation))
-            grids += cells.describe(maps[:before_last], self.size)
+            grids += cells.describe(maps[:before_last], self.view_size)
         return torch.cat(parts).cpu().unsqueeze(1), grids
 
     def describe_cells(
         self, images: Sequence[NDArray[np.uint8]], cells: Describer, *, compiled: bool = True
     ) -> list[Cells]:
-        """Describe the cells of resized images, in a pass of the network of their own.
+        """Describe the cells of resized images, in passes of the network of their own.
 
         Args:
             images: B arrays, uint8 (size, size, 3).
             cells: Describes the cells.
             compiled: Whether the network is to be compiled where it can be.
         """
-        network = self._compile(cells) if compiled else None
+        grids = self._describe(images, cells, self.size, compiled=compiled)
+        if cells.reduced is None:
+            return grids
+        reduced = [*map(self.reduce, images)]
+        return cells.join(grids, self._describe(reduced, cells.reduced, self.view_size, compiled=compiled))
+
+    def _describe(
+        self, images: Sequence[NDArray[np.uint8]], cells: Describer, size: int, *, compiled: bool = True
+    ) -> list[Cells]:
+        network = self._compile(cells, size) if compiled else None
         if network is not None:
             return network(images)[1]
         grids: list[Cells] = []
         for start in range(0, len(images), self._batch):
             pixels = self._as_float(torch.from_numpy(np.stack(images[start : start + self._batch])))
             with self._in_full(), torch.no_grad():
-                grids += cells.describe(self.extractor.forward_stages(pixels), self.size)
+                grids += cells.describe(self.extractor.forward_stages(pixels), size)
         return grids

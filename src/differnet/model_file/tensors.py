@@ -181,4 +181,5 @@ def _read_scale(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' is missing or not as expected; train again.")
     if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
-    return CommonScale(usual, manifest.settings.scoring.join)
+    scoring = manifest.settings.scoring
+    return CommonScale(usual, scoring.join, scoring.flow_weight)

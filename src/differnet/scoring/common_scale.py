@@ -25,9 +25,10 @@ class CommonScale:
 
     A part may be strange as a whole or in one place. The flow sees the first better, the cells the second.
 
-    - ``sum-of-logarithms``: the sum of ``log(1 + softplus(z)^2)``. Evidence counts, but none without bounds: where one
-      of the scores is far off on good parts too, as after a change of light, the other one is still heard. With the
-      flow's off by 30 deviations, the mean image AUROC of six products fell to 0.95, by the soft maximum to 0.73.
+    - ``sum-of-logarithms``: the sum of ``log(1 + softplus(z)^2)``, the flow's times its weight. Evidence counts, but
+      none without bounds: where one of the scores is far off on good parts too, as after a change of light, the other
+      one is still heard. With the flow's off by 30 deviations, the mean image AUROC of six products fell to 0.95, by
+      the soft maximum to 0.73 (both with weight 1).
     - ``soft-maximum``: ``log(exp(a) + exp(b))``, near the greater of the two where they differ; of models of format 3.
 
     Either rises with both scores.
@@ -36,17 +37,19 @@ class CommonScale:
         usual: (2, 2) float64, mean and standard deviation of the flow's and of the local score of good images, neither
             measured by a model that was fitted to the image.
         rule: One of the two.
+        flow_weight: How much the flow's evidence counts beside the cells', in the sum of logarithms.
     """
 
     usual: Tensor
     rule: JoinRule
+    flow_weight: float = 1.0
 
     @classmethod
-    def fit(cls, flow: Tensor, local: Tensor, rule: JoinRule) -> CommonScale:
+    def fit(cls, flow: Tensor, local: Tensor, rule: JoinRule, flow_weight: float = 1.0) -> CommonScale:
         """Learn the scale from (n,) flow scores and (n,) local scores of good images."""
         both = torch.stack([flow, local]).double()
         deviation = both.std(dim=1, correction=0).clamp_min(_EPS)
-        return cls(torch.stack([both.mean(dim=1), deviation], dim=1), rule)
+        return cls(torch.stack([both.mean(dim=1), deviation], dim=1), rule, flow_weight)
 
     def flow_cut(self, cut: float, local: float) -> float:
         """The flow score at which an image of this local score reaches a joined score; -inf where any does."""
@@ -59,12 +62,12 @@ class CommonScale:
         missing = cut - _evidence(torch.tensor(standardised, dtype=torch.float64)).item()
         if missing <= 0.0:
             return -math.inf
-        root = math.sqrt(math.expm1(missing))
+        root = math.sqrt(math.expm1(missing / self.flow_weight))
         # The inverse of softplus, log(exp(root) - 1), without overflow.
         return mean + deviation * (root + math.log(-math.expm1(-root)))
 
     def deviations(self, scores: Tensor) -> Tensor:
-        """How many standard deviations joined scores amount to: those of one score where the other is as usual.
+        """How many standard deviations joined scores amount to: the cells' where the flow's score is as usual.
 
         Joined scores themselves are no measure of how strange an image is: below the mean they hardly fall, far above
         it they hardly rise.
@@ -77,7 +80,8 @@ class CommonScale:
         """
         if self.rule == "soft-maximum":
             return scores.double()
-        missing = (scores.double() - _evidence(torch.zeros((), dtype=torch.float64))).clamp_min(0.0)
+        usual = self.flow_weight * _evidence(torch.zeros((), dtype=torch.float64))
+        missing = (scores.double() - usual).clamp_min(0.0)
         root = missing.expm1().sqrt()
         return (root + torch.log(-torch.expm1(-root))).clamp_min(_LOWEST)
 
@@ -86,7 +90,8 @@ class CommonScale:
         standardised = (torch.stack([flow, local]).double() - self.usual[:, :1]) / self.usual[:, 1:]
         if self.rule == "soft-maximum":
             return torch.logaddexp(*standardised).float()
-        return _evidence(standardised).sum(0).float()
+        whole, strangest = _evidence(standardised)
+        return (self.flow_weight * whole + strangest).float()
 
 
 def _evidence(standardised: Tensor) -> Tensor:

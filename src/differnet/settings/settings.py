@@ -172,6 +172,7 @@ class ScoringSettings(FrozenRecord):
         aggregation: ``mean`` over the views' scores, as the paper; ``median``, which outlier views do not pull; or
             ``features``: the mean of the views' features is scored, which no longer depends on the image's angle.
         join: How the local score joins the flow's, see `differnet.scoring.common_scale`.
+        flow_weight: How much the flow's evidence counts beside the cells' in a sum of logarithms.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
         hottest: How many of an image's cells its local score is the mean of: a share of them up to 1, a number above.
             A small defect takes a few cells, however many the image has.
@@ -181,8 +182,9 @@ class ScoringSettings(FrozenRecord):
 
     aggregation: Literal["mean", "median", "features"] = "median"
     join: Literal["sum-of-logarithms", "soft-maximum"] = "sum-of-logarithms"
+    flow_weight: float = Field(0.5, gt=0.0, le=10.0)
     local: bool = True
-    hottest: float = Field(8.0, gt=0.0, le=10_000.0)
+    hottest: float = Field(5.0, gt=0.0, le=10_000.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
 
 
@@ -206,6 +208,8 @@ class LocalizationSettings(FrozenRecord):
         shrinkage: Of ``mixture``: how strongly a Gaussian is drawn towards the covariance that all have in common, in
             cells.
         mixture_dimensions: Of ``mixture``: of the space in which cells are compared.
+        reduced_cells: Of ``mixture``: whether cells are described in the image of ``views.flow_size`` as well, where
+            each sees more of the part.
         turn_cells: Whether cells of good images are learnt at all four right angles: ``auto``, where views are averaged
             since parts lie at any angle, and from fewer than 25 images, which show too little; or ``never``.
     """
@@ -217,6 +221,7 @@ class LocalizationSettings(FrozenRecord):
     rank: int = Field(16, ge=1, le=256)
     shrinkage: float = Field(100.0, gt=0.0)
     mixture_dimensions: int = Field(160, ge=4, le=4096)
+    reduced_cells: bool = True
     turn_cells: Literal["auto", "never"] = "auto"
 
 

@@ -121,5 +121,5 @@ def join_scores(
     if not settings.scoring.local or not len(scores):
         return None, scores, peaks
     local = torch.tensor([each.score for each in measured])
-    scale = CommonScale.fit(scores, local, settings.scoring.join)
+    scale = CommonScale.fit(scores, local, settings.scoring.join, settings.scoring.flow_weight)
     return scale, scale.join(scores, local), peaks

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from differnet.localization.mixture.cells import StageCells
+from differnet.localization.mixture.cells import ScaledCells, StageCells
 from differnet.localization.mixture.good_cells import MixtureCollector, MixtureModel
 
 CHANNELS = (6, 4)
@@ -58,6 +58,27 @@ def test_the_coarse_grid_adds_no_more_than_the_limit(local: MixtureModel) -> Non
     strange = StageCells(cells.fine, cells.coarse * torch.tensor([9.0, *[-1.0] * (sum(CHANNELS) - 1)]))
     fine = local.fine.standardised_energy(cells.fine.flatten(0, 1)).view(SIDE, SIDE)
     assert torch.allclose(local.anomaly(strange), fine + local.limit)
+
+
+def test_the_reduced_image_adds_what_the_coarse_grid_does_not_see_up_to_the_limit_of_both() -> None:
+    collector = MixtureCollector(12, channels=CHANNELS, components=8, rank=3, strength=20.0, dimensions=8, seed=0)
+    for place in range(12):
+        collector.add(place, scaled(image(place)))
+    local, cells = collector.fit(), scaled(image(100))
+    assert [name for name, _ in local.levels] == ["fine", "coarse", "reduced"]
+    restored = MixtureModel.from_state(local.state())
+    assert torch.equal(restored.anomaly(cells), local.anomaly(cells))
+    before = MixtureModel(local.fine, local.coarse).anomaly(image(100))
+    odd = cells.reduced * torch.tensor([9.0, *[-1.0] * (sum(CHANNELS) - 1)])
+    strange = local.anomaly(ScaledCells(cells.fine, cells.coarse, odd))
+    assert (strange > before + 3.0).all()
+    fine = local.fine.standardised_energy(cells.fine.flatten(0, 1)).view(SIDE, SIDE)
+    assert torch.allclose(strange, fine + 8.0)
+
+
+def scaled(cells: StageCells) -> ScaledCells:
+    """With a third grid."""
+    return ScaledCells(cells.fine, cells.coarse, cells.coarse[::2, ::2].contiguous())
 
 
 def anomaly_of_odd_image(place_of_turned: int) -> float:

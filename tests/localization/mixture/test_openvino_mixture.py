@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from differnet.localization.mixture.cells import StageCells
+from differnet.localization.mixture.cells import ScaledCells, StageCells
 from differnet.localization.mixture.good_cells import MixtureCollector
 from differnet.localization.mixture.openvino_mixture import CompiledMixture
 
@@ -20,9 +20,16 @@ def cells_of(images: int, side: int) -> list[StageCells]:
     ]
 
 
+def scaled(cells: StageCells) -> ScaledCells:
+    """With a third grid, the coarse one's upper left quarter."""
+    side = max(len(cells.coarse) // 2, 1)
+    return ScaledCells(cells.fine, cells.coarse, cells.coarse[:side, :side].contiguous())
+
+
+@pytest.mark.parametrize("reduced", [False, True])
 @pytest.mark.parametrize("side", [14, 9, 2])
-def test_the_anomaly_is_that_of_torch(side: int) -> None:
-    cells = cells_of(12, side)
+def test_the_anomaly_is_that_of_torch(side: int, reduced: bool) -> None:
+    cells = [scaled(each) if reduced else each for each in cells_of(12, side)]
     collector = MixtureCollector(8, channels=CHANNELS, components=6, rank=3, strength=20.0, dimensions=10, seed=0)
     for place, of_image in enumerate(cells[:8]):
         collector.add(place, of_image)

@@ -14,7 +14,7 @@ from differnet.extractors import Extractor
 from differnet.features.describer import Cells, Describer
 from differnet.localization.grids import build_resized, grid_side, resized
 
-__all__ = ["StageCells", "StageDescriber", "described_channels"]
+__all__ = ["ReducedDescriber", "ScaledCells", "ScaledDescriber", "StageCells", "StageDescriber", "described_channels"]
 
 # The first stages tell edges rather than parts, and have the largest maps.
 _STAGES = 4
@@ -31,6 +31,22 @@ class StageCells(Cells):
 
     fine: Tensor
     coarse: Tensor
+
+
+@dataclass(frozen=True)
+class ReducedCells(Cells):
+    """The cells of one image in the size of its views, on a grid.
+
+    Attributes:
+        reduced: (r, r, D) float32, what the stages say there; r is half of what `StageCells` has as g for that size.
+    """
+
+    reduced: Tensor
+
+
+@dataclass(frozen=True)
+class ScaledCells(ReducedCells, StageCells):
+    """The cells of one image in both sizes."""
 
 
 class StageDescriber(Describer):
@@ -50,23 +66,68 @@ class StageDescriber(Describer):
         """Two of as many stages are the same."""
         return f"stages {self._stages}"
 
-    @torch.no_grad()
     def describe(self, stages: Sequence[Tensor], size: int) -> list[StageCells]:
         """Describe the cells of images, see `Describer.describe`."""
-        chosen = [maps.float() for maps in stages[-self._stages :]]
-        grids = (
-            torch.cat([resized(maps, side) for maps in chosen], 1).permute(0, 2, 3, 1).contiguous()
-            for side in _grid_sides([maps.shape[-1] for maps in chosen], size)
-        )
+        chosen = stages[-self._stages :]
+        grids = (_on_grid(chosen, side) for side in _grid_sides([maps.shape[-1] for maps in chosen], size))
         return [StageCells(*of_image) for of_image in zip(*grids, strict=True)]
 
     def build(self, ops: Any, stages: Sequence[Any], size: int) -> list[Any]:  # noqa: ANN401 - untyped
         """The same as a part of an OpenVINO graph, see `Describer.build`."""
-        chosen, nodes = stages[-self._stages :], []
-        for side in _grid_sides([int(maps.shape[-1]) for maps in chosen], size):
-            joined = ops.concat([build_resized(ops, maps, side) for maps in chosen], 1)
-            nodes.append(ops.transpose(joined, np.array([0, 2, 3, 1])))
-        return nodes
+        chosen = stages[-self._stages :]
+        sides = _grid_sides([int(maps.shape[-1]) for maps in chosen], size)
+        return [_build_on_grid(ops, chosen, side) for side in sides]
+
+
+class ReducedDescriber(Describer):
+    """Brings the maps of the later stages to the coarse grid alone.
+
+    Args:
+        stages: See `StageDescriber`.
+    """
+
+    cells: ClassVar[type[ReducedCells]] = ReducedCells
+
+    def __init__(self, stages: int) -> None:
+        self._stages = stages
+
+    @property
+    def key(self) -> str:
+        """Two of as many stages are the same."""
+        return f"reduced stages {self._stages}"
+
+    def describe(self, stages: Sequence[Tensor], size: int) -> list[ReducedCells]:
+        """Describe the cells of images, see `Describer.describe`."""
+        chosen = stages[-self._stages :]
+        _, side = _grid_sides([maps.shape[-1] for maps in chosen], size)
+        return [ReducedCells(of_image) for of_image in _on_grid(chosen, side)]
+
+    def build(self, ops: Any, stages: Sequence[Any], size: int) -> list[Any]:  # noqa: ANN401 - untyped
+        """The same as a part of an OpenVINO graph, see `Describer.build`."""
+        chosen = stages[-self._stages :]
+        _, side = _grid_sides([int(maps.shape[-1]) for maps in chosen], size)
+        return [_build_on_grid(ops, chosen, side)]
+
+
+class ScaledDescriber(StageDescriber):
+    """Describes an image twice, as DifferNet's features come from several scales: by `StageDescriber`, and reduced.
+
+    What is large, or varies in its details alone, is seen in the reduced image, where a cell sees more of the part.
+
+    Args:
+        stages: See `StageDescriber`.
+    """
+
+    joined: ClassVar[type[ScaledCells]] = ScaledCells
+
+    def __init__(self, stages: int) -> None:
+        super().__init__(stages)
+        self.reduced = ReducedDescriber(stages)
+
+    @property
+    def key(self) -> str:
+        """Two of as many stages are the same."""
+        return f"scaled {super().key}"
 
 
 def described_channels(extractor: Extractor) -> tuple[int, ...]:
@@ -77,3 +138,14 @@ def described_channels(extractor: Extractor) -> tuple[int, ...]:
 def _grid_sides(sides: Sequence[int], size: int) -> tuple[int, int]:
     side = grid_side(sides, size)
     return side, max(side // 2, 1)
+
+
+@torch.no_grad()
+def _on_grid(stages: Sequence[Tensor], side: int) -> Tensor:
+    """The maps of B images on a grid, their channels joined: (B, side, side, D)."""
+    return torch.cat([resized(maps.float(), side) for maps in stages], 1).permute(0, 2, 3, 1).contiguous()
+
+
+def _build_on_grid(ops: Any, stages: Sequence[Any], side: int) -> Any:  # noqa: ANN401 - untyped
+    joined = ops.concat([build_resized(ops, maps, side) for maps in stages], 1)
+    return ops.transpose(joined, np.array([0, 2, 3, 1]))

@@ -1,4 +1,4 @@
-"""The local model: how unlikely each cell of an image is under the mixtures of both grids."""
+"""The local model: how unlikely each cell of an image is under the mixtures of its grids."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from differnet.localization.mixture.cells import StageCells
 
 __all__ = ["CellDensity", "MixtureCollector", "MixtureModel"]
 
-# A coarse cell is wide: what it adds is cut off here, in standard deviations, or it would blur a fine signal.
-_COARSE_LIMIT = 4.0
+# Other cells are wide: what one adds is cut off here, in standard deviations, or it would blur a fine signal.
+_LIMIT = 4.0
 # Models from before 2026-11-27 do not say theirs.
 _EARLIER_LIMIT = 2.0
 _CELLS = 150_000
@@ -100,31 +100,49 @@ class CellDensity:
 
 
 class MixtureModel(LocalModel):
-    """Adds what the cells of both grids say: the fine one finds small defects, the coarse one wider ones.
+    """Adds what the cells of all grids say: the fine one finds small defects, the others wider ones.
 
-    Energies of either are counted in standard deviations of those of good cells, the coarse one cut off.
+    Energies are counted in standard deviations of those of good cells, the sum of the others cut off.
 
     Args:
         fine: Of the fine grid.
         coarse: Of the coarse grid.
-        limit: What the coarse one adds at most.
+        reduced: Of the grid of the reduced image; None where that is not described.
+        limit: What the others add at most; None for 4 each.
     """
 
-    def __init__(self, fine: CellDensity, coarse: CellDensity, limit: float = _COARSE_LIMIT) -> None:
-        self.fine, self.coarse, self.limit = fine, coarse, limit
+    def __init__(
+        self,
+        fine: CellDensity,
+        coarse: CellDensity,
+        reduced: CellDensity | None = None,
+        *,
+        limit: float | None = None,
+    ) -> None:
+        self.fine, self.coarse, self.reduced = fine, coarse, reduced
+        self.limit = _LIMIT * (len(self.levels) - 1) if limit is None else limit
+
+    @property
+    def levels(self) -> list[tuple[str, CellDensity]]:
+        """The density of each grid by its name, the fine one first, in the order of the cells' fields."""
+        both = [("fine", self.fine), ("coarse", self.coarse)]
+        return both if self.reduced is None else [*both, ("reduced", self.reduced)]
 
     def anomaly(self, cells: StageCells) -> Tensor:
         """Compute the local anomaly of an image, (g, g) float32, about 0 for good cells; see `LocalModel.anomaly`."""
-        side, small = cells.fine.shape[0], cells.coarse.shape[0]
-        fine = self.fine.standardised_energy(cells.fine.flatten(0, 1)).view(side, side)
-        coarse = self.coarse.standardised_energy(cells.coarse.flatten(0, 1)).view(1, 1, small, small)
-        spread = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)[0, 0]
-        return fine + spread.clamp(max=self.limit)
+        side = cells.fine.shape[0]
+        fine, *wide = (
+            level.standardised_energy(grid.flatten(0, 1)).view(1, 1, *grid.shape[:2])
+            for (_, level), grid in zip(self.levels, cells.tensors().values(), strict=True)
+        )
+        spread = [
+            functional.interpolate(energy, size=(side, side), mode="bilinear", align_corners=False) for energy in wide
+        ]
+        return (fine + torch.cat(spread).sum(0).clamp(max=self.limit))[0, 0]
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""
-        levels = {"fine": self.fine, "coarse": self.coarse}
-        named = {f"{name}.{part}": tensor for name, level in levels.items() for part, tensor in level.state().items()}
+        named = {f"{name}.{part}": tensor for name, level in self.levels for part, tensor in level.state().items()}
         return {**named, "limit": torch.tensor([self.limit], dtype=torch.float64)}
 
     @classmethod
@@ -136,7 +154,7 @@ class MixtureModel(LocalModel):
             ValueError: If a tensor is not as expected; likewise.
         """
         levels = []
-        for name in ("fine", "coarse"):
+        for name in ("fine", "coarse", *(["reduced"] if any(key.startswith("reduced.") for key in state) else [])):
             prefix = f"{name}."
             try:
                 levels.append(
@@ -149,12 +167,11 @@ class MixtureModel(LocalModel):
         limit = state.get("limit", torch.tensor([_EARLIER_LIMIT], dtype=torch.float64))
         if limit.dtype != torch.float64 or limit.shape != (1,) or not limit.isfinite().all():
             raise ValueError("limit")
-        fine, coarse = levels
-        return cls(fine, coarse, limit.item())
+        return cls(*levels, limit=limit.item())
 
     def to(self, device: torch.device) -> MixtureModel:
         """The model on a device."""
-        return MixtureModel(self.fine.to(device), self.coarse.to(device), self.limit)
+        return MixtureModel(*(level.to(device) for _, level in self.levels), limit=self.limit)
 
     def compile(self, cells: StageCells) -> Callable[[StageCells], Tensor]:
         """What OpenVINO computes `anomaly` by, see `LocalModel.compile`."""
@@ -213,14 +230,16 @@ class MixtureCollector:
         self._of_each = math.ceil(_CELLS / max(images, 1))
         self._components, self._rank, self._strength = components, rank, strength
         self._channels, self._dimensions, self._seed = channels, dimensions, seed
-        self._kept: tuple[list[Tensor], list[Tensor]] = ([], [])
+        self._kept: list[list[Tensor]] = []
         self._places: list[int] = []
         self._levels: list[_Level] = []
 
     def add(self, place: int, cells: StageCells) -> None:
         """Take cells of an image, given its place among the images; of an image turned, likewise."""
         random = np.random.default_rng([self._seed, 2, place, self._places.count(place)])
-        for kept, grid in zip(self._kept, (cells.fine, cells.coarse), strict=True):
+        grids = [*cells.tensors().values()]
+        self._kept = self._kept or [[] for _ in grids]
+        for kept, grid in zip(self._kept, grids, strict=True):
             flat = grid.flatten(0, 1)
             chosen = np.sort(random.permutation(len(flat))[: self._of_each])
             # In half precision, as the spool keeps cells: 128 MB for all.
@@ -229,14 +248,13 @@ class MixtureCollector:
         self._levels = []
 
     def fit(self, without: Collection[int] = ()) -> MixtureModel:
-        """Fit the mixtures of both grids.
+        """Fit the mixtures of all grids.
 
         Args:
             without: Places of images whose cells are left out; not all.
         """
         self._levels = self._levels or [self._learn(kept) for kept in self._kept]
-        fine, coarse = (self._density(level, without) for level in self._levels)
-        return MixtureModel(fine, coarse)
+        return MixtureModel(*(self._density(level, without) for level in self._levels))
 
     def _density(self, level: _Level, without: Collection[int]) -> CellDensity:
         if not without:

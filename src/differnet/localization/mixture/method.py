@@ -8,7 +8,7 @@ from torch import Tensor
 
 from differnet.extractors import Extractor
 from differnet.localization.cell_method import CellMethod
-from differnet.localization.mixture.cells import StageDescriber, described_channels
+from differnet.localization.mixture.cells import ScaledDescriber, StageDescriber, described_channels
 from differnet.localization.mixture.good_cells import MixtureCollector, MixtureModel
 
 __all__ = ["Mixture"]
@@ -24,7 +24,8 @@ class Mixture(CellMethod):
 
     def describer(self, extractor: Extractor) -> StageDescriber:
         """See `LocalizationMethod.describer`."""
-        return StageDescriber(len(described_channels(extractor)))
+        describer = ScaledDescriber if self.settings.reduced_cells else StageDescriber
+        return describer(len(described_channels(extractor)))
 
     def collector(self, extractor: Extractor, images: int, seed: int) -> MixtureCollector:
         """See `LocalizationMethod.collector`."""
@@ -40,4 +41,7 @@ class Mixture(CellMethod):
 
     def restore(self, state: Mapping[str, Tensor]) -> MixtureModel:
         """See `LocalizationMethod.restore`."""
-        return MixtureModel.from_state(state)
+        restored = MixtureModel.from_state(state)
+        if (restored.reduced is not None) != self.settings.reduced_cells:
+            raise ValueError("reduced.means")
+        return restored

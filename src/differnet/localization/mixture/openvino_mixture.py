@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,19 @@ class CompiledMixture:
     def __init__(self, model: MixtureModel, cells: StageCells) -> None:
         openvino = import_openvino()
         ops = openvino.opset13
-        grids = [ops.parameter([1, *grid.shape], np.float32) for grid in (cells.fine, cells.coarse)]
-        side, small = len(cells.fine), len(cells.coarse)
-        fine = ops.reshape(_standardised_energy(ops, grids[0], model.fine), [1, 1, side, side], False)
-        coarse = ops.reshape(_standardised_energy(ops, grids[1], model.coarse), [1, 1, small, small], False)
-        anomaly = ops.add(fine, ops.minimum(interpolate(ops, coarse, side), np.float32(model.limit)))
+        grids, maps = [], []
+        for (_, density), grid in zip(model.levels, cells.tensors().values(), strict=True):
+            grids.append(ops.parameter([1, *grid.shape], np.float32))
+            energy = _standardised_energy(ops, grids[-1], density)
+            maps.append(ops.reshape(energy, [1, 1, len(grid), len(grid)], False))
+        fine, *wide = maps
+        spread = [interpolate(ops, anomaly, len(cells.fine)) for anomaly in wide]
+        anomaly = ops.add(fine, ops.minimum(reduce(ops.add, spread), np.float32(model.limit)))
         self._graph = CompiledGraph(openvino.Model([ops.result(ops.squeeze(anomaly, np.array([1])))], grids))
 
     def anomaly(self, cells: StageCells) -> Tensor:
         """Compute the local anomaly of an image, (g, g) float32, see `MixtureModel.anomaly`."""
-        [anomaly] = self._graph([(cells.fine.numpy(), cells.coarse.numpy())])
+        [anomaly] = self._graph([tuple(grid.numpy() for grid in cells.tensors().values())])
         return torch.from_numpy(anomaly[0])
 
 
