@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from differnet.server.incoming.middleware import Middleware
 from differnet.server.problems import Problem
-from differnet.server.routes import events, inspect, inspections, models, operations
+from differnet.server.routes import events, inference, inspect, inspections, models, operations
 from differnet.server.station import Station
 from differnet.server.wire.description import complete
 
@@ -64,7 +64,7 @@ def build_app(station: Station) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_error)
-    for routes in (inspect, models, inspections, events, operations):
+    for routes in (inspect, inference, models, inspections, events, operations):
         app.include_router(routes.build_router(station))
     if _WEB.is_dir():
         app.router.routes.append(_Page("/", StaticFiles(directory=_WEB, html=True), name="page"))

@@ -43,15 +43,19 @@ class Receiver:
         self._bodies: list[_Body] = []
 
     @asynccontextmanager
-    async def receive(self, request: Request) -> AsyncIterator[list[Upload | Problem]]:
+    async def receive(self, request: Request, *, json: bool = False) -> AsyncIterator[list[Upload | Problem]]:
         """The files of a request, in their order; for one that is too large, the problem stands in its place.
 
         The bytes count as held until the block ends.
 
+        Args:
+            request: The request.
+            json: Whether JSON is taken too, as if it were a file.
+
         Raises:
             Problem: 400, 408, 413 or 415 if the body cannot be used, 503 if too much is being received.
         """
-        body = _Body(request)
+        body = _Body(request, json=json)
         self._bodies.append(body)
         try:
             yield await self._read_in_time(body)
@@ -78,7 +82,8 @@ class Receiver:
         kind, options = parse_options_header(body.request.headers.get("content-type"))
         if kind == b"multipart/form-data":
             return await self._read_multipart(body, options.get(b"boundary", b""))
-        if kind in (b"", b"application/octet-stream") or kind.startswith(b"image/"):
+        whole = (b"", b"application/octet-stream", *((b"application/json",) if body.json else ()))
+        if kind in whole or kind.startswith(b"image/"):
             content = bytearray()
             async for chunk in self._chunks(body, self._limits.image_bytes):
                 content += chunk
@@ -144,7 +149,8 @@ class Receiver:
 class _Body:
     """The body of a request, and how much of it has come."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, json: bool) -> None:
+        self.json = json
         self.request = request
         self.received = 0
         self.gives_way = False
