@@ -196,3 +196,25 @@ def test_the_log_is_json_and_tells_who_asked_what(folder: Path) -> None:
     assert posted["milliseconds"] > 0
     assert any(line["status"] == 404 for line in requests)
     assert any(line["event"] == "model loaded" and line["model"] == "plates" for line in lines)
+
+
+def test_one_service_to_a_folder_and_json_alone_on_stderr(folder: Path) -> None:
+    with Service(folder / "models", folder / "data") as service:
+        command = [sys.executable, "-m", "differnet", "serve", str(folder / "models"), "--data", str(folder / "data")]
+        other = subprocess.run([*command, "--port", "0"], capture_output=True, text=True, timeout=60, check=False)
+        assert other.returncode == 1
+        assert "another service uses this data folder" in other.stderr
+        damaged = bytearray(photo(1, kind="TIFF"))
+        damaged[40:60] = bytes(20)
+        damaged[-30:] = bytes(30)
+        service.inspect(bytes(damaged))
+        service.inspect(photo(2, kind="JPEG")[:-400] + b"\xff\xd9")
+        assert service.inspect(photo(3))[0] == 200
+        assert service.stop() == 0
+        lines = service.log.read_text().splitlines()
+        assert lines
+        for line in lines:
+            assert json.loads(line)["event"], line
+    for name in ("differnet.db", "differnet.db-wal"):
+        file = folder / "data" / name
+        assert not file.exists() or file.stat().st_mode & 0o777 == 0o600

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 
-__all__ = ["JsonFormatter", "set_up_logs"]
+__all__ = ["JsonFormatter", "set_up_logs", "stderr_as_json"]
 
+_log = logging.getLogger(__name__)
+
+_LOGGERS = ("differnet", "uvicorn", "alembic")
+_LONGEST_LINE = 2000
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -36,10 +44,46 @@ def set_up_logs(level: str = "info") -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    for name, least in (("differnet", level.upper()), ("uvicorn", "INFO"), ("alembic", "WARNING")):
+    for name, least in zip(_LOGGERS, (level.upper(), "INFO", "WARNING"), strict=True):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(least)
         logger.propagate = False
     # The middleware writes its own line for each request, without headers.
     logging.getLogger("uvicorn.access").disabled = True
+
+
+@contextmanager
+def stderr_as_json() -> Iterator[None]:
+    """Have what others write on stderr, decoders above all, told as lines of the log, in which each line is JSON."""
+    real = os.dup(2)
+    stream = os.fdopen(real, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    reader, writer = os.pipe()
+    handlers = {
+        handler
+        for name in _LOGGERS
+        for handler in logging.getLogger(name).handlers
+        if isinstance(handler, logging.StreamHandler)
+    }
+    before = [(handler, handler.setStream(stream)) for handler in handlers]
+    os.dup2(writer, 2)
+    os.close(writer)
+    thread = threading.Thread(target=_tell_lines, args=(reader,), name="stderr", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(real, 2)  # the last writer of the pipe: its reader ends
+        thread.join(5.0)
+        for handler, old in before:
+            if old is not None:
+                handler.setStream(old)
+        stream.close()
+
+
+def _tell_lines(reader: int) -> None:
+    with os.fdopen(reader, encoding="utf-8", errors="backslashreplace") as lines:
+        for line in lines:
+            if line.strip():
+                _log.info("stderr", extra={"line": line.strip()[:_LONGEST_LINE]})

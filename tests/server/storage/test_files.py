@@ -68,3 +68,12 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert failed.keys() == contents(larger, large).keys()
     assert dict(files.originals()).keys() == contents(small).keys()
     assert not list(files.strays(-60.0))
+
+
+def test_a_damaged_original_is_replaced_when_it_comes_again(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    for damage in (b"", b"contend", b"content and more"):
+        assert store.store({"a" * 64: b"content"}) == {}
+        store.image("a" * 64).write_bytes(damage)
+        assert store.store({"a" * 64: b"content"}) == {}
+        assert store.image("a" * 64).read_bytes() == b"content"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from differnet.cli.console import print_line, say
+from differnet.cli.console import print_line
 from differnet.cli.options import DeviceOption, WeightsOption
 from differnet.installing import install_extra
 
@@ -71,10 +71,11 @@ def serve(
         from differnet.model_file.signing import TrustedKeys  # noqa: PLC0415
         from differnet.server.incoming.site import is_loopback  # noqa: PLC0415
         from differnet.server.limits import Limits  # noqa: PLC0415
-        from differnet.server.logs import set_up_logs  # noqa: PLC0415
+        from differnet.server.logs import set_up_logs, stderr_as_json  # noqa: PLC0415
         from differnet.server.serving import serve as run  # noqa: PLC0415
         from differnet.server.station import Station  # noqa: PLC0415
         from differnet.server.storage.database import Database  # noqa: PLC0415
+        from differnet.server.storage.folder_lock import only_service  # noqa: PLC0415
         from differnet.server.storage.keyring import KeyRing  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"The service needs '{error.name}'; run: {install_extra('server')}") from None
@@ -115,12 +116,12 @@ def serve(
         trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
-    run(
-        station,
-        host,
-        port,
-        trusted_proxies=proxies,
-        certificate=certificate,
-        announce=print_line,  # the log on stderr is JSON
-    )
-    say("stopped.")
+    with stderr_as_json(), only_service(data):
+        run(
+            station,
+            host,
+            port,
+            trusted_proxies=proxies,
+            certificate=certificate,
+            announce=print_line,  # the log on stderr is JSON
+        )

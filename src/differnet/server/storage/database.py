@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -161,7 +162,12 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"{folder}: cannot be made ({error.strerror}); choose another --data.") from None
-        return cls(f"sqlite:///{(folder / 'differnet.db').resolve()}")
+        file = (folder / "differnet.db").resolve()
+        # The service's own, as its images are; what SQLite puts beside it gets the same permissions.
+        with contextlib.suppress(OSError):  # which the database itself will tell
+            os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+            file.chmod(0o600)
+        return cls(f"sqlite:///{file}")
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -69,7 +69,7 @@ class FileStore:
                 self._pins += Counter()  # drops those that reached 0
 
     def store(self, contents: Mapping[str, bytes]) -> dict[str, OSError]:
-        """Keep originals; one that is there already is left as it is.
+        """Keep originals; one that is there already is left as it is, one that was damaged is replaced.
 
         Args:
             contents: By their hashes.
@@ -82,7 +82,7 @@ class FileStore:
         for sha256, content in contents.items():
             path = self.image(sha256)
             try:
-                if not path.exists():
+                if not _holds(path, content):
                     begun[sha256] = _begin(path, content)
             except OSError as error:
                 failed[sha256] = error
@@ -143,6 +143,13 @@ class FileStore:
         for path in self._images.rglob("*"):
             if path.is_file() and path.suffix != _PART:
                 yield path.name, path.stat().st_mtime
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except FileNotFoundError:
+        return False
 
 
 def _fan_out(sha256: str) -> Path:
