@@ -45,6 +45,7 @@ class DriftReport:
         more_refused: Whether more are refused than the stated rate explains.
         differences: What they have unlike the training images, in words; empty if nothing, or nothing is known.
         compared: Whether the model knows what its training images looked like; models of before this do not.
+        by_hand: Whether somebody set the threshold; `stated` is then the rate of the scores that the model holds.
     """
 
     images: int
@@ -53,6 +54,7 @@ class DriftReport:
     more_refused: bool = False
     differences: tuple[str, ...] = ()
     compared: bool = False
+    by_hand: bool = False
 
     @property
     def is_raised(self) -> bool:
@@ -66,7 +68,8 @@ class DriftReport:
             return ""
         counts = ""
         if self.refused is not None and self.stated is not None:
-            counts = f"{self.refused} of {self.images} images refused where {100 * self.stated:.3g} % were stated"
+            known = "of good ones lie above the threshold set by hand" if self.by_hand else "were stated"
+            counts = f"{self.refused} of {self.images} images refused where {100 * self.stated:.3g} % {known}"
         if not self.differences:
             alike = ", though their light, contrast, sharpness and features are those of the training images"
             return f"{counts}{alike if self.compared else ''}: they are defective, or something else has changed."
@@ -133,7 +136,10 @@ class DriftMonitor:
         with self._lock:
             images, refused, judged = self._images, self._refused, self._judged
             looks, features = [*self._looks], [*self._features]
-        counted = calibration is not None and judged == images
+        by_hand = calibration is not None and calibration.by_hand is not None
+        # Without scores nobody knows what a threshold by hand refuses.
+        known = calibration is not None and (not by_hand or len(calibration.scores) > 0)
+        counted = known and judged == images
         differences: tuple[str, ...] = ()
         if self._reference is not None and len(looks) >= _LEAST_IMAGES:
             differences = _differences(self._reference, np.stack(looks), np.stack(features))
@@ -144,6 +150,7 @@ class DriftMonitor:
             calibration is not None and counted and _is_more(calibration, refused, images),
             differences,
             self._reference is not None and len(looks) >= _LEAST_IMAGES,
+            by_hand,
         )
 
 
