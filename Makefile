@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-install test-container docs notebook lint bench fuzz release constraints clean
+.PHONY: install install-dev demo test test-browser test-install test-container test-mlflow docs notebook lint bench fuzz release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -51,6 +51,10 @@ test-install: install-dev
 test-container: install-dev
 	command -v podman runc mmdebstrap >/dev/null || { apt-get update && apt-get install -y --no-install-recommends podman runc mmdebstrap; }
 	$(BIN)/python -m pytest -s tests/release/test_container.py
+
+test-mlflow: install-dev
+	$(PIP_INSTALL) --editable '.[mlflow]' '$(TORCH)'
+	$(BIN)/python -m pytest tests/integrations/test_mlflow.py
 
 # The documentation's site, in build/site, without a warning; all code of its pages of tasks and its notebook run.
 docs: install-dev
