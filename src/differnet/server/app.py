@@ -79,7 +79,7 @@ class _Page(Mount):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether an address is one of the page's."""
-        return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
+        return (Match.NONE, {}) if scope["path"].startswith(("/v1/", "/v2/")) else super().matches(scope)
 
 
 def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

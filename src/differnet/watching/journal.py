@@ -257,6 +257,8 @@ class Journal:
         """Turn errors of the database into one that tells what to do."""
         try:
             yield
+        except UnicodeDecodeError:
+            raise OutputError(f"{self.path}: is damaged; choose another name with --journal.") from None
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY") or "locked" in str(error):
                 raise OutputError(
@@ -264,8 +266,9 @@ class Journal:
                 ) from None
             if "not a database" in str(error):
                 raise OutputError(f"{self.path}: is not a journal; choose another name with --journal.") from None
+            reason = " ".join(str(error).split())
             raise OutputError(
-                f"{self.path}: the journal cannot be written ({error}); choose a folder that exists, is writable and "
+                f"{self.path}: the journal cannot be written ({reason}); choose a folder that exists, is writable and "
                 f"has space."
             ) from None
 

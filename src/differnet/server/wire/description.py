@@ -10,7 +10,7 @@ from differnet.server.wire.schemas import CalibrateRequest, Fault, ReviewRequest
 
 __all__ = ["complete"]
 
-_OPEN = ("/healthz", "/readyz")
+_OPEN = ("/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready")
 _BODIES: tuple[type[BaseModel], ...] = (ReviewRequest, CalibrateRequest, Fault)
 _BINARY = {"type": "string", "format": "binary"}
 # What routes answer that is not JSON, by the end of their path.
