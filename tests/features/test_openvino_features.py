@@ -101,12 +101,12 @@ def count_passes_of_torch(extraction: FeatureExtraction, sources: list[NDArray[n
     return len(passes)
 
 
-def test_compiling_is_for_more_than_a_view_or_two(network: Extractor) -> None:
+def test_a_single_view_is_compiled_too_so_that_its_digits_are_those_among_others(network: Extractor) -> None:
     extraction = extraction_by("auto", network)
     rng, before = np.random.default_rng(3), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert count_passes_of_torch(extraction, [plate(rng, size=96)], [View()]) == 1
+        assert count_passes_of_torch(extraction, [plate(rng, size=96)], [View()]) == 0
         assert count_passes_of_torch(extraction, [plate(rng, size=96)], list(ROTATIONS)) == 0
         assert count_passes_of_torch(extraction, [plate(rng, size=96) for _ in range(3)], [View()]) == 0
         torch.set_num_threads(1)
