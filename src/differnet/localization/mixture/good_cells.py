@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ _CELLS = 150_000
 _USUAL_CELLS = 30_000
 _PARTS = 5
 _CELLS_OF_EACH = 40
+# Of fewer cells than this an image's own are so many that space and division must be found without them too: of 24
+# plates of 128 pixels it made unseen good ones score 3 deviations above those that had been left out.
+_FEW_CELLS = 20_000
 _CHUNK = 8192
 _EPS = 1e-6
 
@@ -202,9 +206,9 @@ class _Level:
 class MixtureCollector:
     """Keeps a share of every training image's cells, so that memory does not grow with the number of images.
 
-    Space, division into components and what energies are usual come from all images; where images are left out, the
-    Gaussians alone are fitted anew without them. That is what tells an image's cells apart from those of others: the
-    rest are means over all.
+    Of many cells, space, division into components and what energies are usual come from all images; where images are
+    left out, the Gaussians alone are fitted anew without them. That is what tells an image's cells apart from those of
+    others: the rest are means over all. Of few cells everything is learnt anew.
 
     Args:
         images: Number of images to come; one that is given several times, turned, counts as often.
@@ -254,11 +258,14 @@ class MixtureCollector:
             without: Places of images whose cells are left out; not all.
         """
         self._levels = self._levels or [self._learn(kept) for kept in self._kept]
-        return MixtureModel(*(self._density(level, without) for level in self._levels))
+        both = zip(self._levels, self._kept, strict=True)
+        return MixtureModel(*(self._density(level, kept, without) for level, kept in both))
 
-    def _density(self, level: _Level, without: Collection[int]) -> CellDensity:
+    def _density(self, level: _Level, kept: list[Tensor], without: Collection[int]) -> CellDensity:
         if not without:
             return level.density
+        if len(level.cells) < _FEW_CELLS:
+            return self._learn(kept, [place not in without for place in self._places]).density
         used = ~torch.isin(level.places, torch.tensor([*without]))
         return replace(level.density, mixture=self._refit(level, used))
 
@@ -274,8 +281,11 @@ class MixtureCollector:
             start=start,
         )
 
-    def _learn(self, of_images: list[Tensor]) -> _Level:
-        places = torch.cat([torch.full((len(part),), at) for part, at in zip(of_images, self._places, strict=True)])
+    def _learn(self, of_images: list[Tensor], used: Sequence[bool] | None = None) -> _Level:
+        at = self._places
+        if used is not None:
+            of_images, at = [*compress(of_images, used)], [*compress(at, used)]
+        places = torch.cat([torch.full((len(part),), place) for part, place in zip(of_images, at, strict=True)])
         cells = torch.cat(of_images)
         space = CellSpace.fit(cells, self._channels, self._dimensions)
         within = torch.cat([space(part.float()) for part in cells.split(_CHUNK)])
@@ -283,8 +293,8 @@ class MixtureCollector:
         components = assign_components(
             within, max(min(self._components, len(cells) // _CELLS_OF_EACH), 1), [self._seed, 3]
         )
-        used, components = components.unique(return_inverse=True)
-        count = len(used)
+        names, components = components.unique(return_inverse=True)
+        count = len(names)
         white = space.whitened(within_covariance(within, components, count))
         within = torch.cat([white(part.float()) for part in cells.split(_CHUNK)])
         mixture = fit_mixture(within, components, count, rank=self._rank, strength=self._strength)
