@@ -41,6 +41,7 @@ from differnet import (
     Sample,
     Settings,
     SettingsError,
+    UncalibratedWarning,
     Verdict,
     Verdicts,
     WeightsError,
@@ -56,6 +57,9 @@ ERRORS: list[type[DifferNetError]] = [
     CalibrationError, ClusterError, DatasetError, DivergenceError, ImageError, MeasurementError, MissingExtraError,
     ModelFileError, NotFittedError, OutputError, RecipeError, SettingsError, WeightsError,
 ]  # fmt: skip
+
+
+WARNINGS: list[type[Warning]] = [UncalibratedWarning]
 
 
 class Stages(Listener):
@@ -100,6 +104,7 @@ def client(model: DifferNet, product: Path, folder: Path) -> list[str]:
 def test_a_client_with_every_public_name_runs(model_file: Path, product: Path, tmp_path: Path) -> None:
     assert len(client(DifferNet.load(model_file, device="cpu"), product, tmp_path)) == 6
     assert all(issubclass(error, DifferNetError) for error in ERRORS)
+    assert all(issubclass(warning, UserWarning) for warning in WARNINGS)
 
 
 def test_the_client_uses_every_public_name() -> None:
