@@ -32,6 +32,7 @@ from differnet.model_file.manifest import TrainingRecord
 from differnet.model_file.tensors import Parts
 from differnet.scoring import score_features
 from differnet.training import EpochReport, train_flow
+from differnet.training.contents import order_of_contents
 from differnet.training.device_vectors import DeviceVectors, fits_device
 from differnet.training.vectors import FreshVectors, VectorSource
 from differnet.views import fixed_views, resize
@@ -114,7 +115,8 @@ class Paper:
         self.device, self.deadline = self.detector.device, deadline
         self.test = read_test_images(folder)
         self.good = [image.kind == "good" for image in self.test]
-        sources = read_good_images(folder).paths
+        given = read_good_images(folder).paths
+        sources = [given[place] for place in order_of_contents(given)]  # as `DifferNet.fit` has them
         self.result = PaperRun(name, settings.seed, len(sources), settings.training.epochs, device=device_name(device))
         extraction = self.detector.extraction
         kind = DeviceVectors if fits_device(extraction, len(sources)) else FreshVectors
