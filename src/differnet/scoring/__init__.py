@@ -7,6 +7,7 @@ from differnet.scoring.scores import (
     hottest_cells,
     local_score,
     score_features,
+    scored_cells,
     scored_features,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "hottest_cells",
     "local_score",
     "score_features",
+    "scored_cells",
     "scored_features",
 ]

@@ -127,13 +127,22 @@ class MixtureModel(LocalModel):
         self.limit = _LIMIT * (len(self.levels) - 1) if limit is None else limit
 
     @property
+    def shown_limit(self) -> float:
+        """What the coarse grid adds to a map at most."""
+        return self.limit / (len(self.levels) - 1)
+
+    @property
     def levels(self) -> list[tuple[str, CellDensity]]:
         """The density of each grid by its name, the fine one first, in the order of the cells' fields."""
         both = [("fine", self.fine), ("coarse", self.coarse)]
         return both if self.reduced is None else [*both, ("reduced", self.reduced)]
 
     def anomaly(self, cells: StageCells) -> Tensor:
-        """Compute the local anomaly of an image, (g, g) float32, about 0 for good cells; see `LocalModel.anomaly`."""
+        """Compute the local anomaly of an image, about 0 for good cells; see `LocalModel.anomaly`.
+
+        A cell of the reduced image is an eighth of the part wide: it tells images apart, and would blur their maps.
+        Where there are any, (2, g, g): with them, which is scored, and without, which is shown.
+        """
         side = cells.fine.shape[0]
         fine, *wide = (
             level.standardised_energy(grid.flatten(0, 1)).view(1, 1, *grid.shape[:2])
@@ -142,7 +151,10 @@ class MixtureModel(LocalModel):
         spread = [
             functional.interpolate(energy, size=(side, side), mode="bilinear", align_corners=False) for energy in wide
         ]
-        return (fine + torch.cat(spread).sum(0).clamp(max=self.limit))[0, 0]
+        total = (fine + torch.cat(spread).sum(0).clamp(max=self.limit))[0, 0]
+        if self.reduced is None:
+            return total
+        return torch.stack([total, (fine + spread[0].clamp(max=self.shown_limit))[0, 0]])
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""
