@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from differnet.errors import SettingsError
+from filelock import FileLock, Timeout
 
-try:
-    import fcntl
-except ImportError:  # not of POSIX, where two services are not told apart
-    fcntl = None  # type: ignore[assignment]
+from differnet.errors import SettingsError
 
 __all__ = ["only_service"]
 
@@ -26,23 +22,17 @@ def only_service(folder: Path) -> Iterator[None]:
     Raises:
         SettingsError: If another service has it.
     """
-    if fcntl is None:
+    lock = FileLock(folder / _NAME, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SettingsError(
+            f"{folder}: another service uses this data folder; stop it, or give this one another --data."
+        ) from None
+    except (OSError, NotImplementedError):  # a disk that takes nothing, told where it matters, or knows no locks
         yield
         return
     try:
-        lock = os.open(folder / _NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError:  # a disk that takes nothing, which is told where it matters
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"{folder}: another service uses this data folder; stop it, or give this one another --data."
-            ) from None
-        except OSError:  # a file system without locks
-            pass
         yield
     finally:
-        os.close(lock)
+        lock.release()
