@@ -149,12 +149,16 @@ class FeatureNetwork:
         beside = cells if cells is None or (self.is_one_pass and cells.reduced is None) else cells.reduced
         if cells is not None:
             described: list[Cells] = []
-            if beside is not None and self.scales == 1 and all(chosen[0] == View() for chosen in views):
-                # Often the only view, so that one pass of the network does for all.
-                features, described = self.extract_with_cells([*map(self.reduce, images)], beside)
-                parts, first = [features], 1
-            elif beside is not None:
-                described = self._describe([*map(self.reduce, images)], beside, self.view_size)
+            if beside is not None:
+                plain = all(chosen[0] == View() for chosen in views)
+                pairs = zip(images, turned, strict=True)
+                reduced = [self.reduce(image) if not plain or of is None else of[0] for image, of in pairs]
+                if plain and self.scales == 1:
+                    # Often the only view, so that one pass of the network does for all.
+                    features, described = self.extract_with_cells(reduced, beside)
+                    parts, first = [features], 1
+                else:
+                    described = self._describe(reduced, beside, self.view_size)
             if beside is cells:
                 grids = described
             else:
