@@ -11,9 +11,10 @@ from pathlib import Path
 
 from differnet.errors import OutputError
 
-__all__ = ["replacing", "staging", "written_whole"]
+__all__ = ["WHERE_TO_WRITE", "replacing", "staging", "written_whole"]
 
-_REMEDY = "choose a folder that exists and is writable."
+WHERE_TO_WRITE = "choose a folder that exists, is writable and has room."
+"""What a user can do where a file cannot be written."""
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def written_whole(
-    path: str | os.PathLike[str], remedy: str = _REMEDY, *, also: type[Exception] = OSError
+    path: str | os.PathLike[str], remedy: str = WHERE_TO_WRITE, *, also: type[Exception] = OSError
 ) -> Iterator[Path]:
     """Write a file as `replacing` does, for a user, who is told what to do if that fails.
 
@@ -70,7 +71,7 @@ def written_whole(
 
 
 @contextmanager
-def staging(path: str | os.PathLike[str], remedy: str = _REMEDY) -> Iterator[Path]:
+def staging(path: str | os.PathLike[str], remedy: str = WHERE_TO_WRITE) -> Iterator[Path]:
     """A folder beside a file, from which several files can be renamed into place once all are complete.
 
     Args:

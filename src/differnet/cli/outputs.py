@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from differnet.errors import OutputError
-from differnet.files import replacing
+from differnet.files import WHERE_TO_WRITE, replacing
 
 if TYPE_CHECKING:
     from differnet.sinks import Sink
@@ -37,7 +37,7 @@ def check_writable(path: Path) -> None:
         path.open("ab").close()
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); choose a folder that exists and is writable."
+            f"{path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}"
         ) from None
     if not existed:
         path.unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from differnet.errors import MissingExtraError, OutputError
+from differnet.files import WHERE_TO_WRITE
 from differnet.installing import install_extra
 from differnet.sinks.rows import COLUMNS, Columns
 from differnet.sinks.sink import Sink
@@ -48,7 +49,7 @@ class ParquetSink(Sink):
             tempfile.TemporaryFile(dir=self._path.parent).close()
         except OSError as error:
             raise OutputError(
-                f"{self._path}: cannot be written ({error.strerror}); choose a folder that exists and is writable."
+                f"{self._path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}"
             ) from None
 
     def write_row(self, row: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from differnet.errors import OutputError
+from differnet.files import WHERE_TO_WRITE
 from differnet.sinks.lines import LINE_FORMATS, write_all
 from differnet.sinks.rows import COLUMNS as RESULT_COLUMNS
 from differnet.watching.journal import Journal
@@ -144,5 +145,5 @@ def _open(path: Path) -> io.FileIO:
         return io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666), "r+")
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); choose a folder that exists and is writable."
+            f"{path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}"
         ) from None
