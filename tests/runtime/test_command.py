@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -80,7 +81,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True)
+    # What a developer's shell adds to every interpreter is not of the clean environment.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True, env=clean)
 
 
 def test_in_a_clean_environment_there_is_no_torch_and_verdicts_are_the_same(
