@@ -36,9 +36,7 @@ def check_writable(path: Path) -> None:
     try:
         path.open("ab").close()
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}"
-        ) from None
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}") from None
     if not existed:
         path.unlink()
 

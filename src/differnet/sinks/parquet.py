@@ -48,9 +48,7 @@ class ParquetSink(Sink):
         try:  # told now, not after hours
             tempfile.TemporaryFile(dir=self._path.parent).close()
         except OSError as error:
-            raise OutputError(
-                f"{self._path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}"
-            ) from None
+            raise OutputError(f"{self._path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}") from None
 
     def write_row(self, row: Mapping[str, Any]) -> None:
         """Hold a row."""

@@ -144,6 +144,4 @@ def _open(path: Path) -> io.FileIO:
     try:
         return io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666), "r+")
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}"
-        ) from None
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); {WHERE_TO_WRITE}") from None
