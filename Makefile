@@ -75,7 +75,7 @@ lint: install-dev
 
 # Damaged files of every kind that is read. FUZZ='--count 100000 model' and the like are passed on.
 fuzz: install-dev
-	$(BIN)/python -m benchmarks.fuzzing $(FUZZ)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzzing $(FUZZ)
 
 # PRODUCT=folder measures on its images instead of the demo's; BENCH='--quick' and the like are passed on.
 bench: install-dev

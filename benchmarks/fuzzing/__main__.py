@@ -19,8 +19,13 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+import torch
+
 from benchmarks.fuzzing.kinds import KINDS, Kind
 from differnet.errors import DifferNetError
+
+# The threads of a parent's pool are not in what is forked of it, which would wait for them without end.
+torch.set_num_threads(1)
 
 BATCH = 100
 MOST_SECONDS = 20

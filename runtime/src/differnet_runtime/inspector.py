@@ -240,7 +240,7 @@ def _parsed(file: Path, session: onnxruntime.InferenceSession) -> tuple[dict[str
         version = int(about["export_version"])
         if version <= _NEWEST:
             _check(about, manifest, session)
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise ModelFileError(f"{file}: what it says of itself is damaged; export the model again.") from None
     if version > _NEWEST:
         raise ModelFileError(
