@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-install test-container test-mlflow docs notebook lint bench fuzz release constraints clean
+.PHONY: install install-dev demo test test-browser test-install test-container test-anomalib test-mlflow docs notebook lint bench fuzz release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -55,6 +55,20 @@ test-container: install-dev
 test-mlflow: install-dev
 	$(PIP_INSTALL) --editable '.[mlflow]' '$(TORCH)'
 	$(BIN)/python -m pytest tests/integrations/test_mlflow.py
+
+# In an environment of its own of 6.7 GB: torch and torchvision must be builds of one kind, and pip takes CUDA's. Where it can be
+# reached, ANOMALIB_TORCH='torch torchvision --index-url https://download.pytorch.org/whl/cpu' takes the CPU's.
+ANOMALIB := build/anomalib
+ANOMALIB_TORCH ?= torch torchvision
+
+test-anomalib: $(ANOMALIB)/.installed
+	OMP_NUM_THREADS=1 $(ANOMALIB)/bin/python -m pytest tests/integrations/test_anomalib.py
+
+$(ANOMALIB)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(ANOMALIB)
+	$(ANOMALIB)/bin/python -m pip install --quiet --disable-pip-version-check $(ANOMALIB_TORCH)
+	$(ANOMALIB)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[anomalib,demo,export]' 'pytest>=8.2'
+	touch $@
 
 # The documentation's site, in build/site, without a warning; all code of its pages of tasks and its notebook run.
 docs: install-dev
@@ -104,4 +118,4 @@ constraints: install-dev
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo dist .pytest_cache .mypy_cache .ruff_cache
