@@ -1,4 +1,4 @@
-"""A service under all kinds of load for long: ``python -m benchmarks.soak MODEL IMAGES [--minutes 60] [--json]``.
+"""A service under all kinds of load for long: ``python -m benchmarks.soak MODEL IMAGES [--minutes 60] [--pace 1]``.
 
 Clients upload good and damaged images, look at pictures, review, calibrate, listen, and go away in the middle. From a
 quarter of the time on, memory, descriptors and threads must stay flat, no answer may be a 500, and every inspection
@@ -39,10 +39,11 @@ class Load:
         port: Of the service.
         name: Of the model.
         images: Files to send.
+        pace: How many times as long clients rest between requests as they do at full load.
     """
 
-    def __init__(self, port: int, name: str, images: list[bytes]) -> None:
-        self._port, self._name, self._images = port, name, images
+    def __init__(self, port: int, name: str, images: list[bytes], pace: float) -> None:
+        self._port, self._name, self._images, self._pace = port, name, images, pace
         self._lock = threading.Lock()
         self._over = threading.Event()
         self.answers: Counter[str] = Counter()
@@ -80,7 +81,7 @@ class Load:
         return status, content
 
     def _run(self, client: Callable[[random.Random], float], chance: random.Random) -> None:
-        while not self._over.wait(client(chance)):
+        while not self._over.wait(client(chance) * self._pace):
             pass
 
     def _upload(self, chance: random.Random) -> float:
@@ -138,15 +139,17 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="model file")
     parser.add_argument("images", type=Path, help="folder of images")
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--pace", type=float, default=1.0, help="rest that many times as long between requests")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     arguments = parser.parse_args()
-    found = soak(arguments.model, [p.read_bytes() for p in collect_images([arguments.images]).paths], arguments.minutes)
+    images = [path.read_bytes() for path in collect_images([arguments.images]).paths]
+    found = soak(arguments.model, images, arguments.minutes, arguments.pace)
     text = "".join(f"{name}: {value}\n" for name, value in found.items())
     sys.stdout.write(json.dumps(found, indent=2) + "\n" if arguments.json else text)
     sys.exit(0 if all(found["bars"].values()) else 1)
 
 
-def soak(model: Path, images: list[bytes], minutes: float) -> dict[str, Any]:
+def soak(model: Path, images: list[bytes], minutes: float, pace: float = 1.0) -> dict[str, Any]:
     """Serve a model under load, and tell what that came to."""
     with tempfile.TemporaryDirectory(prefix="differnet-soak-") as folder:
         models = Path(folder) / "models"
@@ -161,7 +164,7 @@ def soak(model: Path, images: list[bytes], minutes: float) -> dict[str, Any]:
             subprocess.Popen(command, stdout=log, stderr=log) as service,  # noqa: S603 - our own command
         ):
             try:
-                load = Load(port, model.stem, images)
+                load = Load(port, model.stem, images, pace)
                 while load.ask("GET", "/readyz")[0] != 200 and service.poll() is None:
                     time.sleep(0.2)
                 load.answers.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from starlette.routing import Match, Mount
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
 from differnet.server.incoming.middleware import Middleware
@@ -67,7 +67,7 @@ def build_app(station: Station) -> FastAPI:
     for routes in (inspect, inference, models, inspections, events, operations):
         app.include_router(routes.build_router(station))
     if _WEB.is_dir():
-        app.router.routes.append(_Page("/", StaticFiles(directory=_WEB, html=True), name="page"))
+        app.router.routes.append(_Page([*app.router.routes], StaticFiles(directory=_WEB, html=True)))
     found = app.openapi
     app.openapi = lambda: app.openapi_schema or complete(found())  # type: ignore[method-assign]
     app.add_middleware(Middleware, metrics=station.metrics, access=station.access, site=station.site)
@@ -75,11 +75,23 @@ def build_app(station: Station) -> FastAPI:
 
 
 class _Page(Mount):
-    """The page, at all addresses but those of the API, so that a wrong method there is told as that."""
+    """The page, at all addresses but those of the API, so that a wrong method there is told as that.
+
+    Args:
+        api: The routes of the API.
+        files: The page's.
+    """
+
+    def __init__(self, api: Sequence[BaseRoute], files: StaticFiles) -> None:
+        super().__init__("/", files, name="page")
+        self._api = api
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether an address is one of the page's."""
-        return (Match.NONE, {}) if scope["path"].startswith(("/v1/", "/v2/")) else super().matches(scope)
+        of_api = scope["path"].startswith(("/v1/", "/v2/"))
+        if of_api or any(route.matches(scope)[0] is not Match.NONE for route in self._api):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -55,12 +55,23 @@ def test_all_forms_of_a_request_get_the_verdict_of_the_model(client: TestClient,
         ({"inputs": [{"name": "x", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2, 300]}]}, "0 to 255"),
         ({"inputs": [{"name": "x", "shape": [-1, 1, 3], "datatype": "UINT8", "data": []}]}, "The shape must be"),
         ({"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["%"]}]}, "base64"),
+        ({"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["aaaa"]}], "outputs": 5}, "one input"),
+        ({"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["aaaa"]}], "outputs": [5]}, "one input"),
     ],
 )
 def test_what_is_no_request_is_refused(client: TestClient, body: object, told: str) -> None:
     answer = client.post(INFER, json=body)
     assert answer.status_code == 400
     assert told in answer.json()["detail"]
+
+
+def test_many_tiny_images_are_refused_before_any_is_made(client: TestClient) -> None:
+    data = bytes(4 * 1_000_000)
+    for kind, shape in (("UINT8", [1_000_000, 1, 1, 4]), ("BYTES", [1_000_000])):
+        tensor = {"name": "x", "shape": shape, "datatype": kind, "parameters": {"binary_data_size": len(data)}}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        answer = client.post(INFER, content=head + data, headers={"Inference-Header-Content-Length": str(len(head))})
+        assert (answer.status_code, "64 images" in answer.json()["detail"]) == (413, True)
 
 
 def test_health_and_what_there_is(client: TestClient) -> None:

@@ -13,7 +13,8 @@ from differnet.server.inspecting.jobs import Upload
 from differnet.server.problems import Problem
 from differnet.server.station import Station
 from differnet.server.wire.answers import inspection_json
-from differnet.server.wire.tensors import MODEL_INPUTS, MODEL_OUTPUTS, answer, images_of
+from differnet.server.wire.schemas import Fault
+from differnet.server.wire.tensors import MODEL_INPUTS, MODEL_OUTPUTS, REQUEST_BODY, answer, images_of
 
 __all__ = ["build_router"]
 
@@ -53,7 +54,12 @@ def build_router(station: Station) -> APIRouter:
         """Whether a model can inspect now."""
         return {"name": station.shelf.get(name).name, "ready": True}
 
-    @router.post("/models/{name}/infer", dependencies=may_inspect)
+    @router.post(
+        "/models/{name}/infer",
+        dependencies=may_inspect,
+        responses={status: {"model": Fault} for status in (504, 507)},
+        openapi_extra={"requestBody": REQUEST_BODY},
+    )
     async def infer(
         name: str, request: Request, inference_header_content_length: Annotated[str | None, Header()] = None
     ) -> dict[str, Any]:
@@ -64,7 +70,9 @@ def build_router(station: Station) -> APIRouter:
             (body,) = files
             if isinstance(body, Problem):
                 raise body
-            asked, contents = await run_in_threadpool(images_of, body.content, inference_header_content_length)
+            asked, contents = await run_in_threadpool(
+                images_of, body.content, inference_header_content_length, station.limits.images
+            )
             jobs = station.batcher.submit(name, [Upload(content, None) for content in contents]) if contents else []
             waiting = [asyncio.wrap_future(job.future) for job in jobs]
             late = (await asyncio.wait(waiting, timeout=station.limits.seconds))[1] if waiting else set()

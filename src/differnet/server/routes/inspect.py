@@ -30,7 +30,7 @@ _BODY = {
         "application/octet-stream": _BINARY,
     },
 }
-_FAULTS = {status: {"model": Fault} for status in (400, 401, 403, 404, 408, 413, 415, 422, 503, 504)}
+_FAULTS = {status: {"model": Fault} for status in (504, 507)}
 
 
 def build_router(station: Station) -> APIRouter:

@@ -26,7 +26,8 @@ def build_router(station: Station) -> APIRouter:
     """Make the routes."""
     router = APIRouter(tags=["inspections"])
     reading = [Depends(station.access.role("inspect"))]
-    faults: dict[int | str, dict[str, Any]] = {status: {"model": Fault} for status in (404, 409, 410)}
+    removed: dict[int | str, dict[str, Any]] = {410: {"model": Fault}}
+    unmade: dict[int | str, dict[str, Any]] = {409: {"model": Fault}, **removed}
 
     @router.get("/v1/inspections", response_model=InspectionPage, dependencies=reading)
     def list_inspections(  # noqa: PLR0917 - parameters of the query, given by name
@@ -53,12 +54,12 @@ def build_router(station: Station) -> APIRouter:
         page = station.records.page(wanted, limit=limit, before=before)
         return {"inspections": [inspection_json(row) for row in page.rows], "next": page.next, "total": page.total}
 
-    @router.get("/v1/inspections/{identity}", response_model=Inspection, responses=faults, dependencies=reading)
+    @router.get("/v1/inspections/{identity}", response_model=Inspection, dependencies=reading)
     def get_inspection(identity: str) -> dict[str, Any]:
         """One inspection."""
         return inspection_json(station.records.get(identity))
 
-    @router.get("/v1/inspections/{identity}/image", responses=faults, dependencies=reading)
+    @router.get("/v1/inspections/{identity}/image", responses=removed, dependencies=reading)
     def get_image(
         identity: str,
         display: Annotated[bool, Query(description="Turn what browsers do not show, such as TIFF, into PNG.")] = False,
@@ -69,14 +70,14 @@ def build_router(station: Station) -> APIRouter:
             return FileResponse(content, media_type=kind, headers=_PRIVATE)
         return Response(content, media_type=kind, headers=_PRIVATE)
 
-    @router.get("/v1/inspections/{identity}/thumbnail", responses=faults, dependencies=reading)
+    @router.get("/v1/inspections/{identity}/thumbnail", responses=removed, dependencies=reading)
     def get_thumbnail(identity: str) -> Response:
         """A JPEG of at most 256 pixels."""
         return Response(
             station.explainer.thumbnail(station.records.get(identity)), media_type="image/jpeg", headers=_PRIVATE
         )
 
-    @router.get("/v1/inspections/{identity}/heatmap.png", responses=faults, dependencies=reading)
+    @router.get("/v1/inspections/{identity}/heatmap.png", responses=unmade, dependencies=reading)
     def get_heat_map(identity: str, style: Literal["overlay", "heat"] = "overlay") -> Response:
         """The heat map: over the image, or by itself as a clear layer of the image's size."""
         row = station.records.get(identity)
@@ -84,7 +85,7 @@ def build_router(station: Station) -> APIRouter:
         return Response(content, media_type="image/png", headers=_PRIVATE)
 
     @router.get(
-        "/v1/inspections/{identity}/explanation", response_model=Explanation, responses=faults, dependencies=reading
+        "/v1/inspections/{identity}/explanation", response_model=Explanation, responses=unmade, dependencies=reading
     )
     def get_explanation(identity: str) -> dict[str, Any]:
         """Where the image differs from good ones."""
@@ -93,7 +94,6 @@ def build_router(station: Station) -> APIRouter:
     @router.post(
         "/v1/inspections/{identity}/review",
         response_model=Inspection,
-        responses=faults,
         dependencies=[Depends(station.access.role("review"))],
         openapi_extra=json_request(ReviewRequest),
     )

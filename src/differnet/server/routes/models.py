@@ -21,7 +21,6 @@ __all__ = ["build_router"]
 def build_router(station: Station) -> APIRouter:
     """Make the routes."""
     router = APIRouter(tags=["models"], dependencies=[Depends(station.access.role("inspect"))])
-    not_found: dict[int | str, dict[str, Any]] = {404: {"model": Fault}}
 
     @router.get("/v1/models", response_model=ModelCards)
     def list_models() -> dict[str, Any]:
@@ -29,14 +28,14 @@ def build_router(station: Station) -> APIRouter:
         places = station.shelf.places()
         return {"models": [_card(name, place) for name, place in places.items()]}
 
-    @router.get("/v1/models/{name}", response_model=ModelDetails, responses=not_found)
+    @router.get("/v1/models/{name}", response_model=ModelDetails)
     def get_model(name: str) -> dict[str, Any]:
         """A model's card, with the scores that its threshold comes from."""
         place = station.shelf.place(name)
         scores = [] if place.served is None else sorted(place.served.model.held_out_scores.tolist())
         return _card(name, place) | {"held_out_scores": scores}
 
-    @router.get("/v1/models/{name}/report", response_class=FileResponse, responses=not_found)
+    @router.get("/v1/models/{name}/report", response_class=FileResponse)
     def get_report(name: str) -> FileResponse:
         """The report beside the model file, a page of its own."""
         file = station.shelf.place(name).report
@@ -44,7 +43,7 @@ def build_router(station: Station) -> APIRouter:
             raise Problem(404, f"There is no report; write {name}.html beside the model file, see 'differnet report'.")
         return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
-    @router.get("/v1/models/{name}/statistics", response_model=Statistics, responses=not_found)
+    @router.get("/v1/models/{name}/statistics", response_model=Statistics)
     def get_statistics(name: str, hours: Annotated[int, Query(ge=1, le=24 * 366)] = 24) -> dict[str, Any]:
         """Counts, false rejects by review, and a control chart of scores."""
         return station.statistics.of(station.shelf.get(name), hours)
@@ -52,7 +51,7 @@ def build_router(station: Station) -> APIRouter:
     @router.post(
         "/v1/models/{name}/calibrate",
         response_model=Recalibrated,
-        responses={status: {"model": Fault} for status in (404, 409, 422, 507)},
+        responses={status: {"model": Fault} for status in (409, 507)},
         dependencies=[Depends(station.access.role("admin"))],
         openapi_extra=json_request(CalibrateRequest),
     )

@@ -12,7 +12,7 @@ from differnet.server.metrics import CONTENT_TYPE_LATEST
 from differnet.server.problems import Problem
 from differnet.server.station import Station
 from differnet.server.storage.keyring import Role
-from differnet.server.wire.schemas import Fault, Session
+from differnet.server.wire.schemas import Session
 
 __all__ = ["build_router"]
 
@@ -26,7 +26,7 @@ def build_router(station: Station) -> APIRouter:
         """Whether the process answers; it needs no key and no database."""
         return {"status": "ok"}
 
-    @router.get("/readyz", responses={503: {"model": Fault}})
+    @router.get("/readyz")
     def readyz() -> dict[str, str]:
         """Whether images can be inspected now."""
         reason = station.not_ready()
@@ -39,7 +39,7 @@ def build_router(station: Station) -> APIRouter:
         """For Prometheus."""
         return Response(station.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/v1/session", response_model=Session, responses={401: {"model": Fault}})
+    @router.get("/v1/session", response_model=Session)
     async def session(role: Role = Depends(station.access.role("inspect"))) -> dict[str, Any]:  # noqa: B008 - how FastAPI has it
         """What the caller may do."""
         return {"role": role, "key_required": await station.access.key_needed(), "version": version("differnet")}

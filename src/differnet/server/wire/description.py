@@ -10,7 +10,8 @@ from differnet.server.wire.schemas import CalibrateRequest, Fault, ReviewRequest
 
 __all__ = ["complete"]
 
-_OPEN = ("/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready")
+_ALWAYS_ANSWERED = ("/healthz", "/v2", "/v2/health/live")
+_OPEN = (*_ALWAYS_ANSWERED, "/readyz", "/v2/health/ready")
 _BODIES: tuple[type[BaseModel], ...] = (ReviewRequest, CalibrateRequest, Fault)
 _BINARY = {"type": "string", "format": "binary"}
 # What routes answer that is not JSON, by the end of their path.
@@ -26,6 +27,7 @@ _REFUSALS = {
     "400": "The request cannot be read.",
     "401": "A key is needed, or is not valid.",
     "403": "The key may not do this, or the request comes from another site.",
+    "404": "There is none of this name or id.",
     "408": "The body did not arrive in time.",
     "413": "The body is larger than is allowed.",
     "415": "The body is of a kind that is not taken.",
@@ -51,12 +53,7 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
         schemas[kind.__name__] = found
     components["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "Needed once there is a key."},
-        "bearer": {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "Bearer and the key.",
-        },
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
     }
     for path, operations in schema["paths"].items():
         for operation in operations.values():
@@ -67,6 +64,7 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
 def _complete(path: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     is_open = path in _OPEN
+    named = any(each["in"] == "path" or each["name"] == "before" for each in operation.get("parameters", ()))
     if not is_open:
         # The empty one: while there is no key, none is needed.
         operation["security"] = [{"key": []}, {"bearer": []}, {}]
@@ -74,7 +72,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         missing = (
             (is_open and status not in ("400", "403", "503"))
             or (status in _OF_BODIES and "requestBody" not in operation)
-            or (path == "/healthz" and status == "503")
+            or (path in _ALWAYS_ANSWERED and status == "503")
+            or (status == "404" and not named)
             or (status == "422" and not {"parameters", "requestBody"} & operation.keys())
         )
         if missing:

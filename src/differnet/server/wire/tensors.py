@@ -16,7 +16,7 @@ from PIL import Image
 
 from differnet.server.problems import Problem
 
-__all__ = ["MODEL_INPUTS", "MODEL_OUTPUTS", "answer", "images_of"]
+__all__ = ["MODEL_INPUTS", "MODEL_OUTPUTS", "REQUEST_BODY", "answer", "images_of"]
 
 MODEL_INPUTS = [{"name": "image", "datatype": "UINT8", "shape": [-1, -1, -1, 3]}]
 MODEL_OUTPUTS = [
@@ -26,6 +26,35 @@ MODEL_OUTPUTS = [
     {"name": "decision", "datatype": "INT64", "shape": [-1]},
     {"name": "id", "datatype": "BYTES", "shape": [-1]},
 ]
+_TENSOR = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "datatype": {"enum": ["UINT8", "BYTES"]},
+        "data": {"type": "array"},
+        "parameters": {"type": "object", "properties": {"binary_data_size": {"type": "integer", "minimum": 0}}},
+    },
+}
+_REQUEST = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "id": {"type": "string"},
+        "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": _TENSOR},
+        "outputs": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+    },
+}
+REQUEST_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": _REQUEST},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+"""What the description of the route says of its body."""
+
 # Numbers in text take many times the memory of an image: larger ones come as binary data.
 _MOST_TEXT = 8 << 20
 _LENGTH_BYTES = 4
@@ -33,12 +62,13 @@ _CHANNELS = (1, 3, 4)
 _DECISIONS = {"accept": 0, "review": 1, "reject": 2}
 
 
-def images_of(body: bytes, header_length: str | None) -> tuple[dict[str, Any], list[bytes]]:
+def images_of(body: bytes, header_length: str | None, most: int) -> tuple[dict[str, Any], list[bytes]]:
     """The images of a request, as contents of image files.
 
     Args:
         body: JSON, and after it the binary data that it tells of.
         header_length: Header ``Inference-Header-Content-Length``: where the JSON ends; None for JSON alone.
+        most: Images in a request.
 
     Returns:
         The request, and a file for each image: as it came for datatype ``BYTES``, a PNG for ``UINT8``.
@@ -57,10 +87,12 @@ def images_of(body: bytes, header_length: str | None) -> tuple[dict[str, Any], l
         kind, shape = tensor["datatype"], [int(side) for side in tensor["shape"]]
         size = tensor.get("parameters", {}).get("binary_data_size")
         data = body[end : end + int(size)] if size is not None else tensor["data"]
+        if not all(isinstance(each, dict) for each in request.get("outputs") or ()):
+            raise TypeError
         if kind == "BYTES":
-            return request, _files(data)
+            return request, _files(data, most)
         if kind == "UINT8":
-            return request, [_png(image) for image in _arrays(data, shape)]
+            return request, [_png(image) for image in _arrays(data, shape, most)]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise Problem(
             400, "The request is not one of the inference protocol with one input: name, shape, datatype, data."
@@ -68,8 +100,9 @@ def images_of(body: bytes, header_length: str | None) -> tuple[dict[str, Any], l
     raise Problem(400, f"The datatype {str(kind)[:20]} is not taken; send UINT8 (RGB pixels) or BYTES (image files).")
 
 
-def _files(data: bytes | Sequence[str]) -> list[bytes]:
+def _files(data: bytes | Sequence[str], most: int) -> list[bytes]:
     if not isinstance(data, bytes):
+        _check_number(len(data), most)
         try:
             return [base64.b64decode(each, validate=True) for each in data]
         except binascii.Error:
@@ -80,14 +113,21 @@ def _files(data: bytes | Sequence[str]) -> list[bytes]:
         place += _LENGTH_BYTES
         files.append(data[place : place + length])
         place += length
+        _check_number(len(files), most)
     return files
 
 
-def _arrays(data: bytes | Sequence[Any], shape: list[int]) -> NDArray[np.uint8]:
+def _check_number(images: int, most: int) -> None:
+    if images > most:
+        raise Problem(413, f"The request has more than {most} images; send fewer.")
+
+
+def _arrays(data: bytes | Sequence[Any], shape: list[int], most: int) -> NDArray[np.uint8]:
     if len(shape) == 3:
         shape = [1, *shape]
     if len(shape) != 4 or min(shape) < 1 or shape[3] not in _CHANNELS:
         raise Problem(400, "The shape must be (height, width, channels) or (images, height, width, channels).")
+    _check_number(shape[0], most)
     if isinstance(data, bytes):
         values = np.frombuffer(data, np.uint8)
     else:
