@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from differnet.errors import OutputError
-from differnet.files import replacing, staging, written_whole
+from differnet.files import replacing, replacing_for_good, staging, unfinished, written_whole
 
 Writer = Callable[[Path], AbstractContextManager[Path]]
-WRITERS = [replacing, written_whole]
+WRITERS = [replacing, replacing_for_good, written_whole]
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -37,6 +37,15 @@ def test_one_that_fails_leaves_nothing(writer: Writer, tmp_path: Path) -> None:
         part.write_text("half")
         raise KeyboardInterrupt
     assert target.read_text() == "old"
+    assert [*tmp_path.iterdir()] == [target]
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    unfinished(target).write_text("half")
+    with replacing_for_good(target) as part:
+        assert not part.exists()
+        part.write_text("new")
     assert [*tmp_path.iterdir()] == [target]
 
 

@@ -38,9 +38,11 @@ from differnet import (
     RecipeError,
     Region,
     RegionOfInterest,
+    ResumeError,
     Sample,
     Settings,
     SettingsError,
+    TrainingState,
     UncalibratedWarning,
     Verdict,
     Verdicts,
@@ -55,7 +57,7 @@ from differnet import (
 
 ERRORS: list[type[DifferNetError]] = [
     CalibrationError, ClusterError, DatasetError, DivergenceError, ImageError, MeasurementError, MissingExtraError,
-    ModelFileError, NotFittedError, OutputError, RecipeError, SettingsError, WeightsError,
+    ModelFileError, NotFittedError, OutputError, RecipeError, ResumeError, SettingsError, WeightsError,
 ]  # fmt: skip
 
 
@@ -81,6 +83,7 @@ def client(model: DifferNet, product: Path, folder: Path) -> list[str]:
     region: RegionOfInterest = read_region("0,0,40,40", [product / "test" / "blot" / "000.png"])
     own: CustomExtractor | None = None
     fresh = DifferNet(settings, region=region, device="cpu", extractor=own)
+    state: TrainingState = TrainingState(folder / "fresh.state", resume=True)
     stages = Stages()
     calibration: Calibration = model.calibrate(false_reject_rate=0.2, listener=stages)
     verdict: Verdict = model.inspect(image)
@@ -97,12 +100,12 @@ def client(model: DifferNet, product: Path, folder: Path) -> list[str]:
     detector: DifferNetDetector = DifferNetDetector(contamination=calibration.false_reject_rate)
     assert (verdict.decision, failures, manifest is not None) == ("reject", [], True)
     assert regions
-    told: list[object] = [good, fresh, prepared, drift, detector, stages.seen]
+    told: list[object] = [good, fresh, prepared, drift, detector, stages.seen, state.path]
     return [str(each) for each in told]
 
 
 def test_a_client_with_every_public_name_runs(model_file: Path, product: Path, tmp_path: Path) -> None:
-    assert len(client(DifferNet.load(model_file, device="cpu"), product, tmp_path)) == 6
+    assert len(client(DifferNet.load(model_file, device="cpu"), product, tmp_path)) == 7
     assert all(issubclass(error, DifferNetError) for error in ERRORS)
     assert all(issubclass(warning, UserWarning) for warning in WARNINGS)
 

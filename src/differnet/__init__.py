@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         NotFittedError,
         OutputError,
         RecipeError,
+        ResumeError,
         SettingsError,
         UncalibratedWarning,
         WeightsError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from differnet.report import write_report
     from differnet.settings import Settings, preset
     from differnet.training.progress import Listener
+    from differnet.training.state import TrainingState
 
 __all__ = [
     "Calibration",
@@ -77,9 +79,11 @@ __all__ = [
     "RecipeError",
     "Region",
     "RegionOfInterest",
+    "ResumeError",
     "Sample",
     "Settings",
     "SettingsError",
+    "TrainingState",
     "UncalibratedWarning",
     "Verdict",
     "Verdicts",
@@ -122,9 +126,11 @@ _HOMES = {
     "RecipeError": "differnet.errors",
     "Region": "differnet.localization.regions",
     "RegionOfInterest": "differnet.images",
+    "ResumeError": "differnet.errors",
     "Sample": "differnet.features",
     "Settings": "differnet.settings",
     "SettingsError": "differnet.errors",
+    "TrainingState": "differnet.training.state",
     "Verdict": "differnet.inspection.verdict",
     "Verdicts": "differnet.inspection.verdicts",
     "UncalibratedWarning": "differnet.errors",

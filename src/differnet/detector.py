@@ -61,6 +61,7 @@ from differnet.training.contents import order_of_contents
 from differnet.training.fit_model import fit_model
 from differnet.training.progress import Progress, usual_listener
 from differnet.training.size_choice import choose_size
+from differnet.training.state import TrainingState
 from differnet.training.view_choice import ViewDecision
 
 __all__ = ["DifferNet", "GoodImages"]
@@ -132,6 +133,7 @@ class DifferNet:
         self._extractor_sha256 = ""
         self._localizer: Localizer | None = None
         self._monitor: DriftMonitor | None = None
+        self._state: TrainingState | None = None
 
     @property
     def fitted(self) -> FittedModel:
@@ -218,6 +220,7 @@ class DifferNet:
         listener: Progress | None = None,
         *,
         groups: Sequence[Hashable] | None = None,
+        state: TrainingState | None = None,
     ) -> DifferNet:
         """Learn from images of good parts, and calibrate as the settings say.
 
@@ -231,6 +234,8 @@ class DifferNet:
             listener: Hears of the progress; in notebooks a bar shows it by itself.
             groups: For each image, in their order, what it belongs to, such as its part's number: images of a group are
                 learnt from together or not at all, and count once for the threshold. Near-copies are found without.
+            state: Keeps in a file how far the training is, and goes on where one was stopped; `save` removes the file,
+                unless the training was interrupted.
 
         Returns:
             The model itself; as it was before, if this fails.
@@ -239,6 +244,7 @@ class DifferNet:
             DatasetError: If there are too few good images, or not as many groups.
             WeightsError: If the extractor's weights are not found.
             DivergenceError: If training does not converge.
+            ResumeError: If the training is to go on with a state that is damaged, or that of another training.
         """
         given = [HashedFile(each) if isinstance(each, (str, os.PathLike)) else each for each in _as_sources(images)]
         if groups is not None and len(groups) != len(given):
@@ -258,7 +264,9 @@ class DifferNet:
             look=look,
             recipe=self._recipe,
             labels=None if groups is None else [groups[place] for place in order],
+            state=state,
         )
+        self._state = state
         self._fitted, self._localizer, self._monitor = outcome.model, None, None
         self._extraction, self._extractor_sha256 = extraction.on_scale(outcome.model.pixel_scale), sha256
         place_of = {describe(source, place): place for place, source in enumerate(given)}
@@ -482,6 +490,9 @@ class DifferNet:
             OutputError: If the file cannot be written.
         """
         self.fitted.save(path)
+        if self._state is not None and not self.fitted.manifest.training.interrupted:
+            self._state.remove()
+            self._state = None
         _log.info("saved %s", path)
 
     @classmethod
@@ -639,7 +650,7 @@ class DifferNet:
 
     def __getstate__(self) -> dict[str, Any]:
         # Networks, compiled graphs and their locks are made anew where they are needed.
-        return {**self.__dict__, "_extraction": None, "_localizer": None, "_monitor": None}
+        return {**self.__dict__, "_extraction": None, "_localizer": None, "_monitor": None, "_state": None}
 
 
 def _usable(result: _Result | Failure) -> _Result:

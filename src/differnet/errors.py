@@ -15,6 +15,7 @@ __all__ = [
     "NotFittedError",
     "OutputError",
     "RecipeError",
+    "ResumeError",
     "SettingsError",
     "UncalibratedWarning",
     "WeightsError",
@@ -67,6 +68,10 @@ class OutputError(DifferNetError):
 
 class RecipeError(DifferNetError):
     """A recipe cannot be read, or says something that cannot be done."""
+
+
+class ResumeError(DifferNetError):
+    """The state of a training cannot be gone on with: it is damaged, foreign, or of another training."""
 
 
 class MissingExtraError(DifferNetError):

@@ -6,12 +6,12 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from differnet.errors import OutputError
 
-__all__ = ["WHERE_TO_WRITE", "replacing", "staging", "written_whole"]
+__all__ = ["WHERE_TO_WRITE", "replacing", "replacing_for_good", "staging", "unfinished", "written_whole"]
 
 WHERE_TO_WRITE = "choose a folder that exists, is writable and has room."
 """What a user can do where a file cannot be written."""
@@ -44,6 +44,45 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_for_good(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a large file as `replacing` does, and have it on the disk before it takes its place.
+
+    After a power cut too there is the old file or the new one. What a killed process left unfinished is written over by
+    the next, so that no more than one such file is ever left; two processes must not write the same file.
+
+    Args:
+        path: The file; an existing one is replaced.
+
+    Yields:
+        A path in the same folder, hidden, to be written by the body.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    target, part = Path(path), unfinished(path)
+    part.unlink(missing_ok=True)
+    try:
+        yield part
+        with part.open("r+b") as written:
+            os.fsync(written.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    with suppress(OSError):  # systems that do not open folders keep their entries in order themselves
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def unfinished(path: str | os.PathLike[str]) -> Path:
+    """Where `replacing_for_good` writes a file."""
+    target = Path(path)
+    return target.with_name(f".{target.name}.part")
 
 
 @contextmanager

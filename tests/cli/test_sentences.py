@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from differnet.cli.main import app
 from differnet.cli.progress import PlainProgress
+from differnet.training.progress import EPOCH_IMAGES, EpochReport
 from tests.cli.test_commands import run
 
 
@@ -49,3 +50,10 @@ def test_progress_comes_as_lines_where_there_is_no_terminal(capsys: pytest.Captu
     progress.images("features", 3, 10)
     PlainProgress(seconds=60.0).images("features", 4, 10)
     assert capsys.readouterr().err == "features: 3 of 10\n"
+
+
+def test_progress_within_an_epoch_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = PlainProgress(seconds=0.0)
+    progress.epoch(EpochReport(3, 192, 1.25, None, 3))
+    progress.images(EPOCH_IMAGES, 24, 209)
+    assert capsys.readouterr().err.splitlines()[-1] == "training: epoch 3 of 192, loss 1.250; this epoch: 24 of 209"

@@ -135,14 +135,16 @@ class PlainProgress:
     def __init__(self, seconds: float = 10.0) -> None:
         self._seconds = seconds
         self._last = time.monotonic()
+        self._epochs = ""
 
     def images(self, stage: str, done: int, total: int) -> None:
         """``done`` of ``total`` images have passed a stage."""
-        self._tell(f"{stage}: {done} of {total}")
+        self._tell(f"{f'training: {self._epochs}; ' if self._epochs else ''}{stage}: {done} of {total}")
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of training is over."""
-        self._tell(f"training: epoch {report.epoch} of {report.epochs}, loss {report.loss:.3f}")
+        self._epochs = f"epoch {report.epoch} of {report.epochs}, loss {report.loss:.3f}"
+        self._tell(f"training: {self._epochs}")
 
     def _tell(self, line: str) -> None:
         now = time.monotonic()

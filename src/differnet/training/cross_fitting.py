@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor
 from differnet.compute.threads import count_workers, map_ahead, workers_with_own_cores
 from differnet.features import FeatureBank, FeatureExtraction, Sample
 from differnet.features.reference import Reference, appearance
-from differnet.flow import DensityEnsemble, DensityModel
-from differnet.images import ImageSource
+from differnet.flow import DensityEnsemble, DensityModel, build_density_model
+from differnet.images import ImageSource, data_fingerprint
 from differnet.localization.local_model import LocalModel
 from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
@@ -27,6 +27,7 @@ from differnet.training.maximum_likelihood import TrainingResult, fit_flow
 from differnet.training.near_copies import NearCopies
 from differnet.training.progress import EpochReport, Progress
 from differnet.training.splits import check_readable, fold_places
+from differnet.training.state import Part, PartState, TrainingState
 from differnet.training.vectors import BankVectors, training_views
 from differnet.views import fixed_views
 
@@ -34,6 +35,8 @@ __all__ = ["CrossFitting"]
 
 # At a time: each takes a copy of the cells, 0.1 GB and more.
 _MOST_FITS = 4
+# Beside a flow's own tensors in the state of a training.
+_SCORES = "scores of the fold"
 
 
 class CrossFitting:
@@ -50,10 +53,13 @@ class CrossFitting:
         settings: All settings.
         extraction: The path from images to features.
         progress: Hears of the progress.
+        state: Keeps how far it is.
     """
 
-    def __init__(self, settings: Settings, extraction: FeatureExtraction, progress: Progress) -> None:
-        self._settings, self._extraction, self._progress = settings, extraction, progress
+    def __init__(
+        self, settings: Settings, extraction: FeatureExtraction, progress: Progress, state: TrainingState
+    ) -> None:
+        self._settings, self._extraction, self._progress, self._state = settings, extraction, progress, state
 
     def fit(self, sources: Sequence[ImageSource], labels: Sequence[Hashable] | None = None) -> Fitted:
         """Learn from good images, see `FittingStrategy.fit`."""
@@ -81,8 +87,12 @@ class CrossFitting:
             folds = fold_places(grouping.groups, self._settings)
             reference = Reference.of(looks, bank.features[:, -len(fixed_views(self._settings.views))])
             local = cells.fit()
-            measured = self._measure(cells, spool, places, folds)
-        flow, result, scores = self._fit_folds(trained, watched, folds)
+            # A fold by what it holds: of these images, those that were read, of them these.
+            given = data_fingerprint(sources)
+            states = [self._state.part("cells", given, read, fold) for fold in folds]
+            measured = self._measure(cells, spool, places, folds, states)
+        states = [self._state.part("flow", given, read, fold) for fold in folds]
+        flow, result, scores = self._fit_folds(trained, watched, folds, states)
         # After Ctrl-C not all folds have a flow: the scores that there are, are held-out scores of the last one.
         scored = scores.isfinite()
         of_scored = [each for each, known in zip(measured, scored.tolist(), strict=True) if known] if measured else []
@@ -125,7 +135,12 @@ class CrossFitting:
         return bank, watched if shared else bank.features[:, :trained_views], watched
 
     def _measure(
-        self, cells: LocalFitting, spool: CellSpool, places: Sequence[int], folds: Sequence[Sequence[int]]
+        self,
+        cells: LocalFitting,
+        spool: CellSpool,
+        places: Sequence[int],
+        folds: Sequence[Sequence[int]],
+        states: Sequence[PartState],
     ) -> list[Measurement]:
         """Measure every image by good cells that were chosen without its fold.
 
@@ -136,23 +151,31 @@ class CrossFitting:
         if not places or cells.cells is None:
             return []
         workers = min(count_workers(), _MOST_FITS)
+        left: list[tuple[Sequence[int], PartState]] = []
+        for fold, state in zip(folds, states, strict=True):
+            if (known := state.take()) is None:
+                left.append((fold, state))
+            else:
+                measured |= {number: Measurement(*each) for number, each in zip(fold, known.record["of"], strict=True)}
+        to_fit = [fold for fold, _ in left]
 
         def fit(fold: Sequence[int]) -> LocalModel | None:
             return cells.fit({places[number] for number in fold})
 
         # Side by side on a core each: threads of one call would wait for each other.
-        with workers_with_own_cores(workers) as pool, closing(map_ahead(pool, fit, folds, workers)) as fitted:
-            for fold, local in zip(folds, fitted, strict=True):
+        with workers_with_own_cores(workers) as pool, closing(map_ahead(pool, fit, to_fit, workers)) as fitted:
+            for (fold, state), local in zip(left, fitted, strict=True):
                 if local is None:
                     break
                 measure = cells.measure_by(local)
                 for number in fold:
                     measured[number] = measure(spool[number])
                     self._progress.images("heat maps", len(measured), len(places))
+                state.keep({"of": [measured[number] for number in fold]})
         return [measured[number] for number in sorted(measured)]
 
     def _fit_folds(
-        self, trained: Tensor, watched: Tensor, places: Sequence[Sequence[int]]
+        self, trained: Tensor, watched: Tensor, places: Sequence[Sequence[int]], states: Sequence[PartState]
     ) -> tuple[DensityModel, TrainingResult, Tensor]:
         """Train a flow without each fold.
 
@@ -160,6 +183,7 @@ class CrossFitting:
             trained: (N, V, d) features of the training views.
             watched: (N, W, d) features of the fixed views.
             places: Of the images of each fold.
+            states: Of each fold.
 
         Returns:
             The ensemble, how the last training went, and the (N,) scores of the images by the flows that did not see
@@ -180,6 +204,10 @@ class CrossFitting:
                 # Counted as the epochs of one training.
                 self._progress.epoch(replace(of_part, epoch=done + of_part.epoch, epochs=folds * training.epochs))
 
+            if (known := states[fold].over()) is not None:
+                flow, result, scores[unseen] = self._learnt(known, trained.shape[-1])
+                members.append(flow)
+                continue
             of_fold = trained[seen].to(self._extraction.device)
             vectors = BankVectors(of_fold, batch_images=training.batch_images, seed=settings.seed)
             try:
@@ -190,6 +218,7 @@ class CrossFitting:
                     device=self._extraction.device,
                     features=trained.shape[-1],
                     report=report_part,
+                    state=states[fold],
                 )
             except KeyboardInterrupt:
                 if not members:
@@ -198,9 +227,25 @@ class CrossFitting:
             else:
                 scores[unseen] = score_features(flow, watched[unseen], settings.scoring.aggregation)
                 members.append(flow)
+                if not result.interrupted:
+                    record = {"history": [asdict(each) for each in result.history], "kept_epoch": result.kept_epoch}
+                    states[fold].keep(record, {**flow.state_dict(), _SCORES: scores[unseen]})
             if result.interrupted:
                 previous = fold if len(members) > fold else fold - 1
                 of_others = torch.ones(count, dtype=torch.bool)
                 of_others[torch.tensor(places[previous])] = False
                 return flow, result, scores.masked_fill(of_others, torch.nan)
         return (members[0] if folds == 1 else DensityEnsemble(members)).eval(), result, scores
+
+    def _learnt(self, known: Part, features: int) -> tuple[DensityModel, TrainingResult, Tensor]:
+        """A flow that was trained before this training was stopped, how that went, and its scores of its own fold."""
+        tensors = dict(known.tensors)
+        scores = tensors.pop(_SCORES)
+        flow = build_density_model(features, self._settings.flow)
+        flow.load_state_dict(tensors)
+        history = [EpochReport(**each) for each in known.record["history"]]
+        return (
+            flow.to(self._extraction.device).eval(),
+            TrainingResult(history, known.record["kept_epoch"]),
+            scores,
+        )

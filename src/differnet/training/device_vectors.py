@@ -50,6 +50,7 @@ class DeviceVectors(FreshVectors):
             views = [fresh_views(self.settings, self.seed, number, place) for place, _ in batch]
             stacked = torch.stack([image for _, image in batch])
             yield self.extraction.network.extract_stacked(stacked, views).flatten(0, 1)
+            self.progress(min(start + self.batch_images, len(usable)))
 
     def _read(self) -> list[Tensor | None]:
         """What views are made of, uint8 (view_size, view_size, 3) on the device; None for those not to be used."""

@@ -23,6 +23,7 @@ from differnet.training.labels import labels_of
 from differnet.training.left_out import Cleaned, fit_cleaned
 from differnet.training.progress import Progress
 from differnet.training.remarks import remarks_of, remarks_on_shape
+from differnet.training.state import TrainingState
 from differnet.training.view_choice import ViewDecision, choose_views
 
 __all__ = ["Outcome", "fit_model"]
@@ -54,6 +55,7 @@ def fit_model(
     look: TrainingLook,
     recipe: str | None = None,
     labels: Sequence[Hashable] | None = None,
+    state: TrainingState | None = None,
 ) -> Outcome:
     """Learn from images of good parts, and calibrate as the settings say.
 
@@ -71,13 +73,17 @@ def fit_model(
         look: Takes note of the images.
         recipe: Text of the recipe that the settings come from, kept in the model.
         labels: Of each image; images with the same label show the same part.
+        state: Keeps how far the training is, and goes on where another was stopped; None keeps nothing.
 
     Raises:
         DatasetError: If there are too few good images.
         DivergenceError: If training does not converge.
+        ResumeError: If the state is damaged, or that of another training.
     """
-    started = time.perf_counter()
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
+    state = state or TrainingState()
+    state.begin(_identity(settings, extraction, sources, extractor_sha256, labels))
+    started = time.perf_counter() - state.seconds_before
     if labels is None and settings.training.group_by:
         labels = labels_of(sources, settings.training.group_by)
     extraction = extraction.watched_by(look)
@@ -91,7 +97,7 @@ def fit_model(
         sources,
         names,
         labels,
-        fit=lambda given, of_given: fit(settings, extraction, given, progress, of_given),
+        fit=lambda given, of_given: fit(settings, extraction, given, progress, of_given, state=state),
     )
     fitted, chosen = cleaned.fitted, settings.calibration
     needed = images_needed(chosen.false_reject_rate)
@@ -117,7 +123,11 @@ def fit_model(
         features=extraction.features,
         extractor_sha256=extractor_sha256,
         training=_record(
-            sources, extraction, cleaned, seconds=time.perf_counter() - started, seen=look.result()
+            sources,
+            extraction,
+            cleaned,
+            seconds=time.perf_counter() - started,
+            seen=look.result(),
         ).model_copy(
             update={
                 "remarks": (
@@ -131,7 +141,26 @@ def fit_model(
     )
     if threshold is not None:
         model = model.calibrated(threshold, source=fitted.source)
+    state.forget()
     return Outcome(model, _named(fitted.failures, sources, names), decision)
+
+
+def _identity(
+    settings: Settings,
+    extraction: FeatureExtraction,
+    sources: Sequence[ImageSource],
+    extractor_sha256: str,
+    labels: Sequence[Hashable] | None,
+) -> dict[str, object]:
+    """What tells a training from others, by what it is called in a message."""
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "images": data_fingerprint(sources),
+        "groups": None if labels is None else [repr(label) for label in labels],
+        "region of interest": region_fingerprint(extraction.region),
+        "weights of the extractor": extractor_sha256,
+        "device or precision": f"{extraction.device.type} {extraction.dtype}",
+    }
 
 
 def _named(failures: Sequence[Failure], sources: Sequence[ImageSource], names: Sequence[str]) -> list[Failure]:

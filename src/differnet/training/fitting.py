@@ -14,6 +14,7 @@ from differnet.training.fitted import Fitted
 from differnet.training.held_out import HeldOutFitting
 from differnet.training.progress import Progress
 from differnet.training.splits import split_held_out
+from differnet.training.state import TrainingState
 
 __all__ = ["Fitted", "FittingStrategy", "choose_strategy", "fit"]
 
@@ -47,7 +48,7 @@ class FittingStrategy(Protocol):
 
 
 def choose_strategy(
-    settings: Settings, extraction: FeatureExtraction, progress: Progress, images: int
+    settings: Settings, extraction: FeatureExtraction, progress: Progress, images: int, state: TrainingState
 ) -> FittingStrategy:
     """Choose how to fit: by ``calibration.method``, see `differnet.settings.CalibrationSettings`.
 
@@ -56,6 +57,7 @@ def choose_strategy(
         extraction: The path from images to features.
         progress: Hears of the progress.
         images: Number of good images.
+        state: Keeps how far it is.
 
     Raises:
         DatasetError: If there are too few good images.
@@ -65,7 +67,7 @@ def choose_strategy(
     cross_fits = calibration.method == "cross-fitted"
     if calibration.method == "auto" and settings.training.views == "bank":
         cross_fits = len(held_out) < images_needed(calibration.false_reject_rate) <= images
-    return (CrossFitting if cross_fits else HeldOutFitting)(settings, extraction, progress)
+    return (CrossFitting if cross_fits else HeldOutFitting)(settings, extraction, progress, state)
 
 
 def fit(
@@ -74,6 +76,8 @@ def fit(
     sources: Sequence[ImageSource],
     progress: Progress,
     labels: Sequence[Hashable] | None = None,
+    *,
+    state: TrainingState | None = None,
 ) -> Fitted:
     """Learn from good images as the settings say.
 
@@ -83,9 +87,11 @@ def fit(
         sources: Good images.
         progress: Hears of the progress.
         labels: Of each image; images with the same label show the same part.
+        state: Keeps how far it is; None keeps nothing.
 
     Raises:
         DatasetError: If there are too few good images.
         DivergenceError: If training does not converge.
     """
-    return choose_strategy(settings, extraction, progress, len(sources)).fit(sources, labels)
+    strategy = choose_strategy(settings, extraction, progress, len(sources), state or TrainingState())
+    return strategy.fit(sources, labels)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from differnet.errors import DatasetError
 from differnet.features import FeatureExtraction, Sample
 from differnet.features.reference import Reference, appearance
-from differnet.images import ImageSource
+from differnet.images import ImageSource, data_fingerprint
 from differnet.images.failure import Failure, describe
 from differnet.scoring import score_features, scored_features
 from differnet.settings import Settings
@@ -21,8 +21,9 @@ from differnet.training.grouping import Grouping, group_images
 from differnet.training.local_fitting import LocalFitting, Measurement, join_scores
 from differnet.training.maximum_likelihood import fit_flow
 from differnet.training.near_copies import NearCopies
-from differnet.training.progress import Progress
+from differnet.training.progress import EPOCH_IMAGES, Progress
 from differnet.training.splits import check_readable, split_held_out
+from differnet.training.state import TrainingState
 from differnet.training.vectors import BankVectors, FreshVectors, VectorSource, training_views
 from differnet.views import View, fixed_views
 
@@ -38,10 +39,13 @@ class HeldOutFitting:
         settings: All settings.
         extraction: The path from images to features.
         progress: Hears of the progress.
+        state: Keeps how far it is.
     """
 
-    def __init__(self, settings: Settings, extraction: FeatureExtraction, progress: Progress) -> None:
-        self._settings, self._extraction, self._progress = settings, extraction, progress
+    def __init__(
+        self, settings: Settings, extraction: FeatureExtraction, progress: Progress, state: TrainingState
+    ) -> None:
+        self._settings, self._extraction, self._progress, self._state = settings, extraction, progress, state
 
     def fit(self, sources: Sequence[ImageSource], labels: Sequence[Hashable] | None = None) -> Fitted:
         """Learn from good images, see `FittingStrategy.fit`."""
@@ -81,6 +85,7 @@ class HeldOutFitting:
             device=self._extraction.device,
             features=self._extraction.features,
             report=self._progress.epoch,
+            state=self._state.part("flow", data_fingerprint([sources[place] for place in chosen])),
         )
         if isinstance(vectors, FreshVectors):
             failures += vectors.failures.values()
@@ -144,6 +149,7 @@ class HeldOutFitting:
                 batch_images=training.batch_images,
                 seed=settings.seed,
                 names=names,
+                progress=lambda done: self._progress.images(EPOCH_IMAGES, done, len(sources)),
             )
         bank = self._extraction.bank(
             sources,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from differnet.errors import DatasetError, DivergenceError
 from differnet.flow import DensityModel, build_density_model
 from differnet.settings import Settings, TrainingSettings
 from differnet.training.progress import EpochReport
+from differnet.training.state import Part, PartState, TrainingState
 from differnet.training.vectors import BankVectors, VectorSource
 
 __all__ = ["TrainingResult", "fit_flow", "train_flow"]
@@ -48,6 +50,7 @@ def fit_flow(
     device: torch.device,
     features: int,
     report: Callable[[EpochReport], None] = lambda report: None,
+    state: PartState | None = None,
 ) -> tuple[DensityModel, TrainingResult]:
     """Make a flow and fit it, the same one for the same seed.
 
@@ -58,6 +61,7 @@ def fit_flow(
         device: Where to train.
         features: d.
         report: Hears of the epochs.
+        state: Keeps how far it is, and knows how far it was when it was stopped.
 
     Raises:
         DatasetError: If the source gives no vectors.
@@ -71,8 +75,9 @@ def fit_flow(
         # Not where views are drawn afresh: the network computes in the calling thread's number of threads then.
         small = isinstance(vectors, BankVectors) and sum(each.numel() for each in flow.parameters()) < _SMALL
         with one_thread() if small else nullcontext():
-            flow.start(vectors.epoch(0))
-            result = train_flow(flow, vectors, watched, settings.training, report)
+            if state is None or not state.is_known:
+                flow.start(vectors.epoch(0))
+            result = train_flow(flow, vectors, watched, settings.training, report, state=state)
         flow.round_to(settings.flow.stored)
         return flow, result
 
@@ -83,6 +88,8 @@ def train_flow(
     held_out: Tensor | None,
     settings: TrainingSettings,
     report: Callable[[EpochReport], None] = lambda report: None,
+    *,
+    state: PartState | None = None,
 ) -> TrainingResult:
     """Fit the flow by maximum likelihood with Adam; nothing is done where there is nothing to train.
 
@@ -95,6 +102,7 @@ def train_flow(
         held_out: (M, V, d) view features whose likelihood is watched, None for none.
         settings: Of the optimiser, and which epoch is kept.
         report: Called after every epoch.
+        state: As for `fit_flow`; one that is known stands for the flow as it is given.
 
     Raises:
         DatasetError: If the source gives no vectors.
@@ -113,15 +121,22 @@ def train_flow(
         weight_decay=settings.weight_decay,
     )
     watched = held_out.flatten(0, 1).to(device) if held_out is not None and len(held_out) else None
+    state = state or TrainingState().part("flow")
     result = TrainingResult()
     best_loss = math.inf
     kept_state: dict[str, Tensor] | None = None
-    if flow.starts_fitted and settings.keep == "best" and watched is not None:
+    known = state.take()
+    if known is not None:
+        result.history = [EpochReport(**each) for each in known.record["history"]]
+        result.kept_epoch = known.record["kept_epoch"]
+        best_loss = math.inf if known.record["best_loss"] is None else known.record["best_loss"]
+        kept_state = _restore(known, flow, optimizer)
+    elif flow.starts_fitted and settings.keep == "best" and watched is not None:
         # A Gaussian before the first epoch, which is kept unless training finds something more likely.
         best_loss = _median_loss(flow, watched)
         kept_state = _copy_parameters(flow)
     try:
-        for epoch in range(1, settings.epochs + 1):
+        for epoch in range(len(result.history) + 1, settings.epochs + 1):
             loss = _train_epoch(flow, optimizer, source.epoch(epoch), device, epoch)
             held_out_loss = None if watched is None else _median_loss(flow, watched)
             if held_out_loss is not None and not math.isfinite(held_out_loss):
@@ -138,6 +153,9 @@ def train_flow(
             report(latest)
             if settings.patience and epoch - result.kept_epoch >= settings.patience:
                 break
+            if epoch < settings.epochs:
+                # Not of the last: one more always tells which images cannot be read, where they are read in it.
+                state.offer(lambda: _snapshot(flow, optimizer, result, best_loss, kept_state))  # noqa: B023 - called now
     except KeyboardInterrupt:
         if kept_state is None:
             raise
@@ -179,6 +197,55 @@ def _median_loss(flow: DensityModel, features: Tensor) -> float:
     flow.eval()
     losses = [flow.loss(part) for part in features.split(1024)]
     return torch.cat(losses).median().item()
+
+
+def _snapshot(
+    flow: DensityModel,
+    optimizer: torch.optim.Optimizer,
+    result: TrainingResult,
+    best_loss: float,
+    kept: dict[str, Tensor] | None,
+) -> Part:
+    """All that the epochs to come depend on."""
+    tensors = {f"flow/{name}": tensor for name, tensor in flow.state_dict().items()}
+    names = [name for name, _ in flow.named_parameters()]
+    for place, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam/{names[place]}/{name}": tensor for name, tensor in moments.items()}
+    if kept is not None and result.kept_epoch != len(result.history):  # else it is the flow as it is
+        tensors |= {f"kept/{name}": tensor for name, tensor in kept.items()}
+    tensors["chance"] = torch.get_rng_state()
+    if flow.device.type == "cuda":
+        tensors["chance-cuda"] = torch.cuda.get_rng_state(flow.device)
+    record = {
+        "epochs": len(result.history),
+        "history": [asdict(each) for each in result.history],
+        "kept_epoch": result.kept_epoch,
+        "best_loss": best_loss if math.isfinite(best_loss) else None,
+    }
+    return Part(record, tensors)
+
+
+def _restore(known: Part, flow: DensityModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor] | None:
+    """The reverse of `_snapshot`; gives the parameters of the kept epoch."""
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name[len(prefix) :]: each for name, each in known.tensors.items() if name.startswith(prefix)}
+
+    flow.load_state_dict(under("flow/"))
+    moments = {
+        place: under(f"adam/{name}/")
+        for place, (name, _) in enumerate(flow.named_parameters())
+        if under(f"adam/{name}/")
+    }
+    state: dict[str, Any] = {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+    optimizer.load_state_dict(state)
+    torch.set_rng_state(known.tensors["chance"])
+    if flow.device.type == "cuda":
+        torch.cuda.set_rng_state(known.tensors["chance-cuda"], flow.device)
+    kept = under("kept/")
+    if kept:
+        return {name: each.to(flow.device) for name, each in kept.items()}
+    return _copy_parameters(flow) if known.record["kept_epoch"] else None
 
 
 def _copy_parameters(flow: DensityModel) -> dict[str, Tensor]:

@@ -8,7 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["EpochReport", "Listener", "NotebookListener", "Progress", "usual_listener"]
+__all__ = ["EPOCH_IMAGES", "EpochReport", "Listener", "NotebookListener", "Progress", "usual_listener"]
+
+
+EPOCH_IMAGES = "this epoch"
+"""The stage of images within an epoch, where they are seen anew in each."""
 
 
 class Progress(Protocol):
@@ -66,7 +70,8 @@ class NotebookListener(Listener):
 
     def images(self, stage: str, done: int, total: int) -> None:
         """``done`` of ``total`` images have passed a stage."""
-        self._show(f"{stage}: {done} of {total}", done, total)
+        if stage != EPOCH_IMAGES or done < total:  # the training goes on
+            self._show(f"{stage}: {done} of {total}", done, total)
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of training is over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -70,6 +70,7 @@ class FreshVectors:
         batch_images: Images per batch.
         seed: Of the order and the views.
         names: What the images are called in `failures`, instead of their path or place.
+        progress: Called within an epoch with the number of images that are done.
 
     Attributes:
         failures: Images that could not be used, by source.
@@ -84,6 +85,7 @@ class FreshVectors:
         batch_images: int,
         seed: int,
         names: Sequence[str] | None = None,
+        progress: Callable[[int], None] = lambda done: None,
     ) -> None:
         self.extraction = extraction
         self.sources = sources
@@ -91,6 +93,7 @@ class FreshVectors:
         self.batch_images = batch_images
         self.seed = seed
         self.names = names or [describe(source, index) for index, source in enumerate(sources)]
+        self.progress = progress
         self.failures: dict[str, Failure] = {}
 
     def epoch(self, number: int) -> Iterator[Tensor]:
@@ -103,7 +106,9 @@ class FreshVectors:
 
         batch: list[Tensor] = []
         names = [self.names[i] for i in order]
-        for result in self.extraction.stream((self.sources[i] for i in order), views, names):
+        stream = self.extraction.stream((self.sources[i] for i in order), views, names)
+        for done, result in enumerate(stream, start=1):
+            self.progress(done)
             if isinstance(result, Failure):
                 self.failures[result.source] = result
                 continue

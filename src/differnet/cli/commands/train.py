@@ -18,6 +18,7 @@ from differnet.cli.progress import progress
 
 if TYPE_CHECKING:
     from differnet.detector import DifferNet
+    from differnet.training.state import TrainingState
 
 __all__ = ["train"]
 
@@ -76,19 +77,28 @@ def train(
         Path | None,
         typer.Option(help="Folder where features are kept, so that training again with other settings is faster."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was killed, by OUTPUT.state beside the output.")
+    ] = False,
+    state_seconds: Annotated[
+        float,
+        typer.Option(min=0.0, help="Least time between two states; 0 writes one after every epoch and fold."),
+    ] = 30.0,
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Learn what good parts look like and write a model file.
 
-    Ctrl-C ends the training early and keeps the best state so far.
+    Ctrl-C ends the training early and keeps the best state so far. OUTPUT.state holds how far the training is, until it
+    is done; with --resume the same command goes on with it.
     """
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.extractors import check_settings  # noqa: PLC0415
     from differnet.images import read_good_images, read_region  # noqa: PLC0415
     from differnet.settings import preset as find_preset  # noqa: PLC0415
     from differnet.settings.recipe import read_recipe  # noqa: PLC0415
+    from differnet.training.state import TrainingState  # noqa: PLC0415
 
     shortcuts = {
         "training.epochs": epochs,
@@ -132,7 +142,8 @@ def train(
         cache=cache,
         recipe=None if given is None else given.text_with(changes),
     )
-    _learn(model, images.paths, output)
+    state = TrainingState(f"{output}.state", resume=resume, seconds=state_seconds, tell=say)
+    _learn(model, images.paths, output, state)
     model.save(output)
     _say_views(model)
     if sentence := pixel_scale_sentence(model):
@@ -152,19 +163,20 @@ def train(
         )
     _say_outcome(model, output)
     if record.interrupted:
-        warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).")
+        on = f" {state.path} goes on with --resume." if state.path is not None and state.path.exists() else ""
+        warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).{on}")
         raise typer.Exit(EXIT_INTERRUPTED)
     fail_if_skipped(model.failures)
 
 
-def _learn(model: DifferNet, paths: Sequence[Path], output: Path) -> None:
+def _learn(model: DifferNet, paths: Sequence[Path], output: Path, state: TrainingState) -> None:
     """Learn; Ctrl-C before there is anything to keep is told."""
     from differnet.errors import UncalibratedWarning  # noqa: PLC0415
 
     with progress() as listener, warnings.catch_warnings():
         warnings.simplefilter("ignore", UncalibratedWarning)  # it is told at the end
         try:
-            model.fit(paths, listener)
+            model.fit(paths, listener, state=state)
         except KeyboardInterrupt:
             warn(f"interrupted before anything was learnt; {output} was not written.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
