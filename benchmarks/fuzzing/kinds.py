@@ -359,7 +359,7 @@ def _journal() -> bytes:
         with Journal(file) as journal:
             for i in range(30):
                 photograph = Photograph(f"a{i}.png", Stamp(1, i, i, i), "0" * 64, b"x")
-                journal.record(photograph, f"k{i}", "t", {}, b"{}")
+                journal.record(photograph, f"k{i}", "t", lines={}, bodies={"webhook": b"{}"}, totals={"accept": 1})
         return file.read_bytes()
 
 
@@ -370,9 +370,11 @@ def _read_journal(path: Path) -> None:
     try:
         with Journal(path) as journal:
             journal.latest("a1.png")
-            journal.next_delivery(0.0)
+            journal.next_delivery("webhook", 0.0)
             journal.undelivered()
-            journal.record(Photograph("new.png", Stamp(1, 2, 3, 4), "1" * 64, b"x"), "k", "t", {}, b"{}")
+            photograph = Photograph("new.png", Stamp(1, 2, 3, 4), "1" * 64, b"x")
+            journal.record(photograph, "k", "t", lines={}, bodies={"webhook": b"{}"}, totals={"accept": 1})
+            journal.totals()
     finally:
         for suffix in ("-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)

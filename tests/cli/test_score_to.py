@@ -40,8 +40,8 @@ def test_verdicts_and_failures_arrive_everywhere(model_file: Path, product: Path
 def test_what_no_sink_takes_and_one_file_for_two(model_file: Path, product: Path, tmp_path: Path) -> None:
     image = good_images(product)[0]
     assert (
-        "mqtt://: results cannot be written there"
-        in run("score", model_file, image, "--to", "mqtt://b/", code=1).stderr
+        "amqp://: results cannot be written there"
+        in run("score", model_file, image, "--to", "amqp://b/", code=1).stderr
     )
     for option in ("--csv", "--to"):
         same = ["--to", tmp_path / "a.csv", option, tmp_path / "a.csv"]

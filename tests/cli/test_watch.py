@@ -18,6 +18,7 @@ import pytest
 
 from differnet import DifferNet
 from tests.cli.test_commands import DIFFERNET, run
+from tests.sinks.broker import Subscriber, broker
 from tests.watching.receiver import receiver
 from tests.watching.test_live import until
 
@@ -128,9 +129,27 @@ def test_live_with_a_webhook_and_a_model_that_breaks(model_file: Path, product: 
             assert "secret" not in process.stderr
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     delivered = [body for _, body, status in server.requests if status == 200]
+    for body in delivered:
+        assert body.pop("counts").keys() == {"accept", "review", "reject", "undecided", "failed"}
     assert sorted(delivered, key=str) == sorted(rows, key=str)
     assert len({headers["idempotency-key"] for headers, _, _ in server.requests}) == 5
     assert {headers["authorization"] for headers, _, _ in server.requests} == {"Bearer word"}
+
+
+def test_two_queues_and_a_file_by_to(model_file: Path, product: Path, tmp_path: Path) -> None:
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "a.png").write_bytes(photographs(product)[0].read_bytes())
+    (tmp_path / "drop" / "b.png").write_text("no image")
+    with receiver(lambda index, body: 200) as server, broker(tmp_path) as running, Subscriber(running) as subscriber:
+        to = [server.url, f"mqtt://127.0.0.1:{running.port}/line1", tmp_path / "out.jsonl"]
+        options = [word for each in to for word in ("--to", each)]
+        run("watch", model_file, tmp_path / "drop", *options, "--once", code=1)
+        published = subscriber.rows()
+    posted = [body for _, body, _ in server.requests]
+    assert posted == published
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["sequence"] for row in rows] == [1, 2]
+    assert rows == [{name: value for name, value in body.items() if name != "counts"} for body in posted]
 
 
 def test_ctrl_c_and_a_webhook_alone(model_file: Path, product: Path, tmp_path: Path) -> None:
@@ -152,6 +171,8 @@ def test_ctrl_c_and_a_webhook_alone(model_file: Path, product: Path, tmp_path: P
         ["--csv", "-"],
         ["--csv", "same", "--jsonl", "same"],
         ["--csv", "a", "--journal", "a"],
+        ["--csv", "a.csv", "--to", "a.csv"],
+        ["--to", "mqtt://host", "--to", "mqtt://host"],
         ["--csv", "a", "--views", "few"],
         ["--csv", "a", "--settle", "-1"],
     ],
@@ -169,6 +190,7 @@ def test_what_users_get_wrong(model_file: Path, tmp_path: Path) -> None:
     assert "cannot be written" in error_of(model_file, tmp_path, "--csv", tmp_path / "no" / "out.csv")
     assert "is a folder" in error_of(model_file, tmp_path, "--csv", tmp_path)
     assert "not a web address" in error_of(model_file, tmp_path, "--csv", out, "--webhook", "example.com")
+    assert "is written as a whole" in error_of(model_file, tmp_path, "--to", tmp_path / "out.parquet")
     (tmp_path / "old.csv").write_text("mine")
     assert "knows nothing of it" in error_of(model_file, tmp_path, "--csv", tmp_path / "old.csv")
     assert "no such model file" in error_of(tmp_path / "none", tmp_path, "--csv", out)

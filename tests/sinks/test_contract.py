@@ -34,6 +34,8 @@ from differnet.sinks import (
     open_sink,
 )
 from differnet.sinks.rows import COLUMNS, columns_of, row_of
+from tests.sinks.broker import Subscriber, broker
+from tests.sinks.plc import Plc
 from tests.watching.receiver import Receiver, receiver
 
 ABOUT: dict[str, Any] = {"width": 640, "height": 480, "model_id": "0123456789ab", "milliseconds": 12.5}
@@ -92,6 +94,12 @@ def destination(kind: str, folder: Path) -> Iterator[tuple[str, Rows]]:
     if kind == "webhook":
         with receiver(lambda index, body: 500 if index == 1 else 200) as server:
             yield server.url, lambda: [body for _, body, answer in server.requests if answer == 200]
+    elif kind == "mqtt":
+        with broker(folder) as running, Subscriber(running) as subscriber:
+            yield f"mqtt://127.0.0.1:{running.port}/line1", subscriber.rows
+    elif kind == "opcua":
+        with Plc(folder) as plc:
+            yield f"{plc.address}?acknowledge=true", lambda: plc.rows
     elif kind == "printer":
         yield "printer://hall-3", lambda: [*dict(PrinterSink.attempts).values()]
     elif kind == "shelf":
@@ -115,10 +123,10 @@ def _csv_rows(file: Path) -> list[dict[str, Any]]:
 
 
 def options(kind: str) -> dict[str, Any]:
-    return {"first_wait": 0.01} if kind in {"webhook", "printer"} else {}
+    return {"first_wait": 0.01} if kind in {"webhook", "mqtt", "opcua", "printer"} else {}
 
 
-KINDS = ["csv", "jsonl", "parquet", "webhook", "shelf", "printer"]
+KINDS = ["csv", "jsonl", "parquet", "webhook", "mqtt", "opcua", "shelf", "printer"]
 
 
 def test_all_kinds_are_tested() -> None:
@@ -139,7 +147,8 @@ def test_results_arrive_in_order_each_once_with_the_same_columns(kind: str, tmp_
     assert found == [row_of(result) for result in RESULTS]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# A server of OPC UA takes seconds to begin and end; its own tests stop it too.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "opcua"])
 def test_what_was_written_is_there_whatever_ends_it(kind: str, tmp_path: Path) -> None:
     with destination(kind, tmp_path) as (where, rows):
         with pytest.raises(KeyboardInterrupt), open_sink(where, **options(kind)) as sink:
@@ -148,7 +157,7 @@ def test_what_was_written_is_there_whatever_ends_it(kind: str, tmp_path: Path) -
         assert rows() == [row_of(VERDICT)]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "webhook", "printer"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "webhook", "mqtt", "printer"])
 def test_columns_can_be_chosen_and_without_error_failures_are_left_out(kind: str, tmp_path: Path) -> None:
     with destination(kind, tmp_path) as (where, rows):
         columns = {"camera": str, "path": str, "score": float}
@@ -170,8 +179,8 @@ def test_files_that_cannot_be_written_are_told_at_once(suffix: str, tmp_path: Pa
 
 
 def test_a_destination_that_no_sink_takes() -> None:
-    with pytest.raises(SettingsError, match=r"mqtt://: results cannot be written there; choose one of \.csv,.*https:"):
-        open_sink("mqtt://user:secret@broker/topic")
+    with pytest.raises(SettingsError, match=r"amqp://: results cannot be written there; choose one of \.csv,.*https:"):
+        open_sink("amqp://user:secret@broker/topic")
     with pytest.raises(SettingsError, match=r"results\.xlsx: results cannot be written there"):
         open_sink("results.xlsx")
     assert find_sink(Path("A.CSV")) is CsvSink

@@ -10,6 +10,7 @@ import pytest
 
 from differnet.errors import OutputError
 from differnet.watching import Journal
+from differnet.watching.journal import _APPLICATION, _TABLES
 
 
 def test_only_one_watch_at_a_time(tmp_path: Path) -> None:
@@ -27,6 +28,18 @@ def test_files_of_other_programs_are_left_alone(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=told):
             Journal(tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_journal_of_before_goes_on_with_its_queue(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "journal")) as database:
+        database.executescript(_TABLES + f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = 1")
+        database.execute("INSERT INTO deliveries (key, body) VALUES ('k', '{}')")
+        database.commit()
+    for _ in range(2):
+        with Journal(tmp_path / "journal") as journal:
+            delivery, _ = journal.next_delivery("webhook", 0.0)
+            assert delivery is not None
+            assert (delivery.key, journal.undelivered("mqtt"), journal.totals()) == ("k", 0, {})
 
 
 def test_a_newer_journal(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def station(root: Path, once: bool, dies_after: int | None = None, which: int = 
     with Journal(root / "journal") as journal:
         outputs = [DeadlyFile(root / "out.csv", "csv", journal), DeadlyFile(root / "out.jsonl", "jsonl", journal)]
         outputs[which].dies_after = dies_after
-        recorder = Recorder(root / "drop", journal, outputs, queued=lambda: None)
+        recorder = Recorder(root / "drop", journal, outputs, queues={"webhook": lambda: None})
         watch = FolderWatch(root / "drop", model, journal, recorder, settle=0.01, poll=0.05)
         if once:
             watch.once()

@@ -26,7 +26,9 @@ def write(root: Path, rows: int, form: str = "csv") -> bytes:
 
 def add(journal: Journal, output: OutputFile, name: str) -> None:
     line = output.line({"path": name, "score": 0.5})
-    journal.record(Photograph(name, Stamp(1, 2, 3, 4), "", b""), "key", "now", {output.number: line}, None)
+    journal.record(
+        Photograph(name, Stamp(1, 2, 3, 4), "", b""), "key", "now", lines={output.number: line}, bodies={}, totals={}
+    )
     output.append(line)
 
 

@@ -25,7 +25,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def put(journal: Journal, *names: str) -> None:
     for name in names:
         photograph = Photograph(name, Stamp(1, 2, 3, 4), "abc", b"")
-        journal.record(photograph, photograph.key("model"), "now", {}, json.dumps({"path": name}).encode())
+        bodies = dict.fromkeys(("webhook", "other"), json.dumps({"path": name}).encode())
+        journal.record(photograph, photograph.key("model"), "now", lines={}, bodies=bodies, totals={})
 
 
 def send(
@@ -42,6 +43,7 @@ def send(
     sender = Sender(
         WebhookSink(url, token=token, timeout=timeout),
         journal,
+        "webhook",
         say=told.append,
         warn=told.append,
         first_wait=first_wait,
@@ -63,7 +65,7 @@ def test_delivered_in_order_with_a_key_each(journal: Journal) -> None:
     headers = server.requests[0][0]
     assert headers["content-type"] == "application/json"
     assert headers["authorization"] == "Bearer word"
-    assert journal.undelivered() == 0
+    assert journal.undelivered("webhook") == 0
 
 
 @pytest.mark.parametrize("failure", [500, 503, 429, 408, 302, None])
@@ -88,7 +90,7 @@ def test_a_refused_one_is_told_kept_and_does_not_hold_up_the_others(journal: Jou
         assert "refused a verdict for good (422" in told[0]
         send(journal, server.url)
     assert len(server.requests) == 3
-    assert journal._one("SELECT refused FROM deliveries", ())[0].startswith("422")
+    assert journal._one("SELECT refused FROM deliveries WHERE queue = 'webhook'", ())[0].startswith("422")
 
 
 def test_one_that_always_fails_does_not_hold_up_the_others(journal: Journal) -> None:
@@ -96,7 +98,7 @@ def test_one_that_always_fails_does_not_hold_up_the_others(journal: Journal) -> 
     with receiver(lambda index, body: 500 if body["path"] == "poison" else 200) as server:
         sender, _ = send(journal, server.url, patience=0.5)
     assert sender.delivered == 3
-    assert journal.undelivered() == 1
+    assert journal.undelivered("webhook") == 1
     assert len(server.names(500)) < 12  # ever more seldom
 
 
@@ -108,7 +110,7 @@ def test_a_receiver_that_is_down_gets_all_once_it_is_up_also_from_the_next_proce
     assert sender.delivered == 0
     assert len(told) == 1  # not with every try
     assert "127.0.0.1 cannot take verdicts" in told[0]
-    assert journal.undelivered() == 2
+    assert journal.undelivered("webhook") == 2
     with receiver(lambda index, body: 200, port) as server:
         began = time.monotonic()
         sender, _ = send(journal, url, first_wait=60.0)
@@ -162,13 +164,34 @@ def test_any_sink_that_makes_attempts_delivers_what_the_journal_has(journal: Jou
     put(journal, "a", "b", "c")
     told: list[str] = []
     pigeons = Pigeons()
-    sender = Sender(pigeons, journal, say=told.append, warn=told.append, first_wait=0.01)
+    sender = Sender(pigeons, journal, "webhook", say=told.append, warn=told.append, first_wait=0.01)
     sender.start()
     sender.drain(10.0)
     sender.close()
-    assert (sender.delivered, journal.undelivered()) == (3, 0)
+    assert (sender.delivered, journal.undelivered("webhook")) == (3, 0)
     assert len(set(pigeons.sent)) == 3
     assert "pigeons cannot take verdicts (lost)" in told[0]
+
+
+class Trains(Pigeons):
+    """Go in order, and the first two are late."""
+
+    ordered = True
+
+    def deliver(self, body: bytes, key: str) -> Answer:
+        super().deliver(body, key)
+        return Answer(Delivery.FAILED if len(self.sent) < 3 else Delivery.ARRIVED, "late")
+
+
+def test_of_an_ordered_sink_none_is_overtaken(journal: Journal) -> None:
+    put(journal, "a", "b", "c")
+    trains = Trains()
+    sender = Sender(trains, journal, "other", first_wait=0.01)
+    sender.start()
+    sender.drain(10.0)
+    sender.close()
+    assert [path for path, _ in trains.sent] == ["a", "a", "a", "b", "c"]
+    assert (journal.undelivered("other"), journal.undelivered("webhook")) == (0, 3)
 
 
 def test_the_key_names_the_content_and_the_model() -> None:

@@ -17,11 +17,9 @@ from differnet.files import WHERE_TO_WRITE, replacing
 if TYPE_CHECKING:
     from differnet.sinks import Sink
 
-__all__ = ["STDOUT", "TOKEN", "check_not_input", "check_writable", "keep_backup", "open_destination", "open_output"]
+__all__ = ["STDOUT", "check_not_input", "check_writable", "keep_backup", "open_destination", "open_output"]
 
 STDOUT = "-"
-TOKEN = "DIFFERNET_WEBHOOK_TOKEN"  # noqa: S105 - a name
-"""The environment variable with the secret for addresses."""
 
 
 def check_writable(path: Path) -> None:
@@ -67,8 +65,10 @@ def open_destination(destination: str) -> Sink:
     """
     from differnet.sinks import DeliveringSink, find_sink, open_sink  # noqa: PLC0415
 
-    delivers = issubclass(find_sink(destination), DeliveringSink)
-    return open_sink(destination, **({"token": os.environ.get(TOKEN)} if delivers else {}))
+    kind = find_sink(destination)
+    return open_sink(
+        destination, **({"token": os.environ.get(kind.secret)} if issubclass(kind, DeliveringSink) else {})
+    )
 
 
 def keep_backup(path: Path) -> Path | None:

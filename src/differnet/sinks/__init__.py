@@ -11,6 +11,8 @@ from differnet.registry import Registry
 from differnet.sinks.cells import path_of
 from differnet.sinks.delivering import Answer, DeliveringSink, Delivery
 from differnet.sinks.lines import CsvSink, JsonLinesSink
+from differnet.sinks.mqtt import MqttSink
+from differnet.sinks.opcua import OpcUaSink
 from differnet.sinks.parquet import ParquetSink
 from differnet.sinks.sink import Sink
 from differnet.sinks.webhook import WebhookSink
@@ -22,6 +24,8 @@ __all__ = [
     "DeliveringSink",
     "Delivery",
     "JsonLinesSink",
+    "MqttSink",
+    "OpcUaSink",
     "ParquetSink",
     "Sink",
     "WebhookSink",
@@ -30,7 +34,7 @@ __all__ = [
     "path_of",
 ]
 
-SINKS: Registry[type[Sink]] = Registry("sink", CsvSink, JsonLinesSink, ParquetSink, WebhookSink)
+SINKS: Registry[type[Sink]] = Registry("sink", CsvSink, JsonLinesSink, ParquetSink, WebhookSink, MqttSink, OpcUaSink)
 """Kinds of sinks by name."""
 
 
@@ -61,7 +65,8 @@ def open_sink(destination: str | os.PathLike[str], **options: Any) -> Sink:  # n
     ```
 
     Args:
-        destination: ``*.csv``, ``*.jsonl``, ``*.parquet``, ``https://...``, or what else is registered in `SINKS`.
+        destination: ``*.csv``, ``*.jsonl``, ``*.parquet``, ``https://...``, ``mqtt://...``,
+            ``opc.tcp://...``, or what else is registered in `SINKS`.
         options: For the constructor of that kind of sink, such as ``columns`` or a webhook's ``token``.
 
     Returns:

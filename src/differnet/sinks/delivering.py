@@ -8,14 +8,14 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from differnet.errors import OutputError
 from differnet.sinks.lines import as_json
 from differnet.sinks.rows import COLUMNS
 from differnet.sinks.sink import Sink
 
-__all__ = ["Answer", "DeliveringSink", "Delivery"]
+__all__ = ["Answer", "DeliveringSink", "Delivery", "in_words"]
 
 _LONGEST_PAUSE = 60.0
 """Seconds between two attempts at most, unless the receiver asks for more."""
@@ -52,7 +52,7 @@ class DeliveringSink(Sink):
     A result arrives at least once; it arrives twice if the answer to the first was lost, with the same key.
     ``differnet watch`` takes such sinks: it keeps the queue in its journal, and asks for one attempt at a time, so
     that results arrive at least once across restarts too. The commands give the constructor the address and ``token``,
-    a secret or None.
+    the secret or None.
 
     Args:
         receiver: What the receiver is called in messages; must not give away what is secret of its address.
@@ -62,7 +62,14 @@ class DeliveringSink(Sink):
 
     Attributes:
         receiver: See there.
+        secret: The environment variable that the commands take the token from.
+        ordered: Whether one that fails holds up those behind it; otherwise ``differnet watch`` lets them overtake it.
+        longest_wait: Seconds after which ``differnet watch`` tries again at the latest.
     """
+
+    secret: ClassVar[str] = "DIFFERNET_WEBHOOK_TOKEN"  # noqa: S105 - a name
+    ordered: ClassVar[bool] = False
+    longest_wait: ClassVar[float] = 300.0
 
     def __init__(
         self, receiver: str, *, columns: Iterable[str] = COLUMNS, patience: float = 60.0, first_wait: float = 1.0
@@ -81,6 +88,13 @@ class DeliveringSink(Sink):
             key: Tells deliveries apart; the same for each attempt at one, so that the receiver can drop doubles.
         """
 
+    def resume(self, counts: Mapping[str, int]) -> None:
+        """Hear, before the first attempt, how many results of each outcome there were before, if somebody counts.
+
+        Args:
+            counts: By ``accept``, ``review``, ``reject``, ``undecided`` and ``failed``.
+        """
+
     def write_row(self, row: Mapping[str, Any]) -> None:
         """Deliver a row.
 
@@ -97,3 +111,10 @@ class DeliveringSink(Sink):
                 raise OutputError(f"{self.receiver} cannot take verdicts ({answer.reason}); try again later.")
             time.sleep(pause)
             wait = min(2.0 * wait, _LONGEST_PAUSE)
+
+
+def in_words(error: object) -> str:
+    """Why an attempt failed."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__) if error else "no connection"

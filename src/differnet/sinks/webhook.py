@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from differnet.errors import SettingsError
-from differnet.sinks.delivering import Answer, DeliveringSink, Delivery
+from differnet.sinks.delivering import Answer, DeliveringSink, Delivery, in_words
 from differnet.sinks.rows import COLUMNS
 
 __all__ = ["WebhookSink"]
@@ -78,14 +78,14 @@ class WebhookSink(DeliveringSink):
         try:
             with limit, opener.open(request, timeout=self._timeout) as answer:
                 if limit.over:  # headers that were cut off read like ones that have ended
-                    return 0, _words(TimeoutError()), 0.0
+                    return 0, in_words(TimeoutError()), 0.0
                 return int(answer.status), f"{answer.status} {answer.reason}", 0.0
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, f"{error.code} {error.reason}", _seconds(error.headers.get("Retry-After"))
         except (OSError, http.client.HTTPException, ValueError) as error:
             said = error.reason if isinstance(error, urllib.error.URLError) else error
-            return 0, _words(TimeoutError() if limit.over else said), 0.0
+            return 0, in_words(TimeoutError() if limit.over else said), 0.0
 
 
 class _Limit:
@@ -179,9 +179,3 @@ def _seconds(text: str | None) -> float:
         return max(0.0, float(text or 0))
     except ValueError:  # a date, which the pauses come near enough to
         return 0.0
-
-
-def _words(error: object) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__) if error else "no connection"

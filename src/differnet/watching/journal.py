@@ -17,7 +17,7 @@ from differnet.watching.photograph import Photograph, Stamp
 __all__ = ["Journal", "QueuedDelivery", "Recorded"]
 
 _APPLICATION = 0x44694E77  # "DiNw"
-_VERSION = 1
+_VERSION = 2
 _LINES_AT_ONCE = 1000
 
 _TABLES = """
@@ -34,6 +34,15 @@ CREATE TABLE deliveries (
     next_try REAL NOT NULL DEFAULT 0, refused TEXT
 );
 CREATE INDEX deliveries_due ON deliveries (next_try, id) WHERE refused IS NULL;
+"""
+
+# What version 2 has beyond version 1: a queue for each receiver, and what was counted.
+_QUEUES = """
+ALTER TABLE deliveries ADD COLUMN queue TEXT NOT NULL DEFAULT 'webhook';
+DROP INDEX deliveries_due;
+CREATE INDEX deliveries_due ON deliveries (queue, next_try, id) WHERE refused IS NULL;
+CREATE INDEX deliveries_in_order ON deliveries (queue, id) WHERE refused IS NULL;
+CREATE TABLE totals (outcome TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -114,7 +123,14 @@ class Journal:
         )
 
     def record(
-        self, photograph: Photograph, key: str, inspected_at: str, lines: Mapping[int, bytes], body: bytes | None
+        self,
+        photograph: Photograph,
+        key: str,
+        inspected_at: str,
+        *,
+        lines: Mapping[int, bytes],
+        bodies: Mapping[str, bytes],
+        totals: Mapping[str, int],
     ) -> None:
         """Remember an inspection with all that is to follow from it, in one transaction.
 
@@ -123,7 +139,8 @@ class Journal:
             key: The verdict's name.
             inspected_at: When, as the rows have it.
             lines: For the number of each output, what is to be appended.
-            body: What is to be delivered; None for nothing.
+            bodies: For the name of each queue, what is to be delivered.
+            totals: How many inspections there were of each outcome, this one counted.
         """
         stamp = photograph.stamp
         with self._transaction() as database:
@@ -142,8 +159,13 @@ class Journal:
             )
             for output, line in lines.items():
                 _append(database, output, line)
-            if body is not None:
-                database.execute("INSERT INTO deliveries (key, body) VALUES (?, ?)", (key, body))
+            for queue, body in bodies.items():
+                database.execute("INSERT INTO deliveries (key, body, queue) VALUES (?, ?, ?)", (key, body, queue))
+            database.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", totals.items())
+
+    def totals(self) -> dict[str, int]:
+        """How many inspections there were of each outcome, in all."""
+        return {str(outcome): int(count) for outcome, count in self._all("SELECT outcome, count FROM totals", ())}
 
     def find_output(self, name: str) -> tuple[int, str] | None:
         """Number of an output and what was remembered of it; None if it is not known."""
@@ -193,17 +215,20 @@ class Journal:
             yield from part
             begin = part[-1][0]
 
-    def restart_deliveries(self) -> None:
-        """Make all deliveries due now; times of an earlier process mean nothing in this one."""
-        self._write("UPDATE deliveries SET next_try = 0 WHERE refused IS NULL", ())
+    def restart_deliveries(self, queue: str) -> None:
+        """Make all deliveries of a queue due now; times of an earlier process mean nothing in this one."""
+        self._write("UPDATE deliveries SET next_try = 0 WHERE refused IS NULL AND queue = ?", (queue,))
 
-    def next_delivery(self, now: float) -> tuple[QueuedDelivery | None, float]:
-        """Give the delivery that has been due longest at a time, or None, and when the first one is due."""
-        query = (
-            "SELECT id, key, body, attempts, next_try FROM deliveries "
-            "WHERE refused IS NULL ORDER BY next_try, id LIMIT 1"
-        )
-        found = self._one(query, ())
+    def next_delivery(self, queue: str, now: float, *, ordered: bool = False) -> tuple[QueuedDelivery | None, float]:
+        """Give the next delivery of a queue at a time, or None, and when it is due.
+
+        Args:
+            queue: Its name.
+            now: The time, on the clock of `postpone`.
+            ordered: The next one is the oldest, whether due or not; otherwise the one that has been due longest.
+        """
+        query = "SELECT id, key, body, attempts, next_try FROM deliveries WHERE queue = ? AND refused IS NULL ORDER BY "
+        found = self._one(query + ("id LIMIT 1" if ordered else "next_try, id LIMIT 1"), (queue,))
         if found is None:
             return None, float("inf")
         due = float(found[4])
@@ -223,9 +248,10 @@ class Journal:
         query = "UPDATE deliveries SET attempts = attempts + 1, refused = ? WHERE id = ?"
         self._write(query, (reason, delivery.id))
 
-    def undelivered(self) -> int:
-        """Number of deliveries that are still to be made."""
-        found = self._one("SELECT count(*) FROM deliveries WHERE refused IS NULL", ())
+    def undelivered(self, queue: str | None = None) -> int:
+        """Number of deliveries that are still to be made, of one queue or of all."""
+        query = "SELECT count(*) FROM deliveries WHERE refused IS NULL"
+        found = self._one(query, ()) if queue is None else self._one(f"{query} AND queue = ?", (queue,))
         return 0 if found is None else int(found[0])
 
     def _open(self) -> None:
@@ -244,10 +270,10 @@ class Journal:
                 raise OutputError(f"{self.path}: was written by a newer version; update differnet.")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        if tables:
+        if tables and version == _VERSION:
             return
         with self._transaction():
-            for statement in _TABLES.split(";"):
+            for statement in (_QUEUES if tables else _TABLES + _QUEUES).split(";"):
                 database.execute(statement)
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
             database.execute(f"PRAGMA user_version = {_VERSION}")

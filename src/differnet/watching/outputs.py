@@ -17,7 +17,7 @@ from differnet.watching.journal import Journal
 
 __all__ = ["COLUMNS", "OutputFile"]
 
-COLUMNS = (*RESULT_COLUMNS, "inspected_at")
+COLUMNS = (*RESULT_COLUMNS, "inspected_at", "sequence")
 """The fields of a row."""
 
 _CHECKED_LINES = 4096

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from differnet.images.failure import Failure
@@ -19,6 +21,9 @@ __all__ = ["Recorder"]
 
 _UNNAMED = "the image: "
 
+_OUTCOMES = ("accept", "review", "reject", "undecided", "failed")
+"""What is counted; undecided are those of a model without a threshold."""
+
 
 class Recorder:
     """Writes down what came of a photograph: in the journal first, then in the outputs.
@@ -27,16 +32,21 @@ class Recorder:
         folder: The watched folder; rows have its path before that of the file.
         journal: The journal.
         outputs: Where rows go.
-        queued: Called when a row was queued for delivery; None if rows are not delivered.
+        queues: For each queue of deliveries, by name, what is called when a row was put into it.
     """
 
     def __init__(
-        self, folder: Path, journal: Journal, outputs: Sequence[OutputFile], queued: Callable[[], None] | None = None
+        self,
+        folder: Path,
+        journal: Journal,
+        outputs: Sequence[OutputFile],
+        queues: Mapping[str, Callable[[], None]] = MappingProxyType({}),
     ) -> None:
         self._folder = folder
         self._journal = journal
         self._outputs = outputs
-        self._queued = queued
+        self._queues = queues
+        self._totals = Counter(dict.fromkeys(_OUTCOMES, 0) | journal.totals())
 
     def record(self, photograph: Photograph, result: Verdict | Failure, model_id: str) -> str:
         """Write down the verdict on a photograph, or why there is none.
@@ -59,12 +69,13 @@ class Recorder:
             failure = Failure(path, result.reason.removeprefix(_UNNAMED))
             about |= {"model_id": model_id, "error": str(failure)}
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        row = row_of(result, **about, inspected_at=now)
+        self._totals["failed" if isinstance(result, Failure) else result.decision or "undecided"] += 1
+        row = row_of(result, **about, inspected_at=now, sequence=self._totals.total())
         lines = {output.number: output.line(row) for output in self._outputs}
-        body = None if self._queued is None else as_json(row)
-        self._journal.record(photograph, photograph.key(model_id), now, lines, body)
+        bodies = dict.fromkeys(self._queues, as_json({**row, "counts": self._totals})) if self._queues else {}
+        self._journal.record(photograph, photograph.key(model_id), now, lines=lines, bodies=bodies, totals=self._totals)
         for output in self._outputs:
             output.append(lines[output.number])
-        if self._queued is not None:
-            self._queued()
+        for queued in self._queues.values():
+            queued()
         return row["error"] or ""

@@ -12,8 +12,7 @@ from differnet.watching.journal import Journal, QueuedDelivery
 
 __all__ = ["Sender"]
 
-_LONGEST_WAIT = 300.0
-"""Seconds after which a delivery is tried again at the latest."""
+_LONGEST_SLEEP = 300.0
 
 _LONGEST_PAUSE = 60.0
 """Seconds for which a receiver that fails is left alone at most, unless it asks for more."""
@@ -24,11 +23,12 @@ class Sender:
 
     A delivery that fails is tried again, later each time, also by the next process: it arrives at least once. It
     arrives twice if the answer to the first was lost; both have the same key. What the receiver refuses is recorded,
-    told, and not tried again.
+    told, and not tried again. Of an ordered sink none overtakes another; of the rest one that fails is overtaken.
 
     Args:
         sink: What delivers.
         journal: Has the queue.
+        queue: The queue's name.
         say: Hears of what goes well again.
         warn: Hears of what goes wrong: of the first failure in a row, and of every refusal.
         crashed: Called if the thread ends since the journal fails.
@@ -43,6 +43,7 @@ class Sender:
         self,
         sink: DeliveringSink,
         journal: Journal,
+        queue: str,
         *,
         say: Callable[[str], None] = lambda message: None,
         warn: Callable[[str], None] = lambda message: None,
@@ -53,6 +54,7 @@ class Sender:
         self.refused = 0
         self._sink = sink
         self._journal = journal
+        self._queue = queue
         self._say = say
         self._warn = warn
         self._crashed = crashed
@@ -61,11 +63,12 @@ class Sender:
         self._condition = threading.Condition()
         self._news = False
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="differnet-sender", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"differnet-sender-{queue}", daemon=True)
 
     def start(self) -> None:
         """Begin, with what an earlier process left."""
-        self._journal.restart_deliveries()
+        self._journal.restart_deliveries(self._queue)
+        self._sink.resume(self._journal.totals())
         self._thread.start()
 
     def wake(self) -> None:
@@ -82,7 +85,7 @@ class Sender:
             give_up: Ends it too.
         """
         seen, since = self.delivered + self.refused, time.monotonic()
-        while self._thread.is_alive() and self._journal.undelivered() and not give_up():
+        while self._thread.is_alive() and self._journal.undelivered(self._queue) and not give_up():
             time.sleep(0.05)
             if self.delivered + self.refused != seen:
                 seen, since = self.delivered + self.refused, time.monotonic()
@@ -100,7 +103,7 @@ class Sender:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                delivery, due = self._journal.next_delivery(time.monotonic())
+                delivery, due = self._journal.next_delivery(self._queue, time.monotonic(), ordered=self._sink.ordered)
                 if delivery is None:
                     self._wait(due - time.monotonic(), for_news=True)
                 else:
@@ -111,7 +114,7 @@ class Sender:
     def _wait(self, seconds: float, *, for_news: bool) -> None:
         with self._condition:
             woken = lambda: self._stopping or (for_news and self._news)  # noqa: E731
-            self._condition.wait_for(woken, min(seconds, _LONGEST_WAIT))
+            self._condition.wait_for(woken, min(seconds, _LONGEST_SLEEP))
             self._news = False
 
     def _deliver(self, delivery: QueuedDelivery) -> None:
@@ -129,11 +132,12 @@ class Sender:
             self._failures = 0
             self._warn(f"{receiver} refused a verdict for good ({reason}); it stays in the journal.")
         else:
-            wait = min(self._first_wait * 2.0 ** min(delivery.attempts, 30), _LONGEST_WAIT)
+            longest = self._sink.longest_wait
+            wait = min(self._first_wait * 2.0 ** min(delivery.attempts, 30), longest)
             self._journal.postpone(delivery, time.monotonic() + wait)
             if not self._failures:
                 self._warn(f"{receiver} cannot take verdicts ({reason}); they wait and are tried again.")
             # All others would meet the same, unless it lies with this one: hence not for long.
-            pause = min(self._first_wait * 2.0 ** min(self._failures, 30), _LONGEST_PAUSE)
+            pause = min(self._first_wait * 2.0 ** min(self._failures, 30), _LONGEST_PAUSE, longest)
             self._failures += 1
-            self._wait(max(pause, min(answer.wait, _LONGEST_WAIT)), for_news=False)
+            self._wait(max(pause, min(answer.wait, longest)), for_news=False)

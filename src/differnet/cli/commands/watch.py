@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import signal
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, say, warn
 from differnet.cli.options import DeviceOption, WeightsOption
-from differnet.cli.outputs import STDOUT, TOKEN, check_writable
-from differnet.errors import DatasetError, DifferNetError, OutputError, SettingsError
+from differnet.cli.outputs import STDOUT, check_writable
+from differnet.errors import DatasetError, DifferNetError
 
 if TYPE_CHECKING:
-    from differnet.sinks import DeliveringSink
+    from differnet.cli.commands.watch_destinations import Destinations
     from differnet.watching import FolderWatch, Journal, Sender
 
 __all__ = ["watch"]
@@ -34,7 +33,15 @@ def watch(
     jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Append rows as JSON Lines.")] = None,
     webhook: Annotated[
         str | None,
-        typer.Option(metavar="URL", help=f"Post every verdict as JSON; {TOKEN} is sent as a bearer token."),
+        typer.Option(metavar="URL", help="Post every verdict as JSON; DIFFERNET_WEBHOOK_TOKEN is the bearer token."),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DESTINATION",
+            help="Send verdicts to mqtt://, mqtts://, https:// or http://, serve them at opc.tcp://, or append them "
+            "to *.csv or *.jsonl. Repeatable.",
+        ),
     ] = None,
     journal: Annotated[
         Path | None,
@@ -55,88 +62,82 @@ def watch(
     weights: WeightsOption = None,
 ) -> None:
     """Inspect the images of a folder as they come, each exactly once, across restarts."""
+    from differnet.cli.commands.watch_destinations import Destinations  # noqa: PLC0415
     from differnet.watching import CurrentModel, FolderWatch, Journal, OutputFile, Recorder, Sender  # noqa: PLC0415
 
-    files = [path for path in (csv, jsonl) if path is not None]
-    _check_usage(files, webhook, journal, views)
+    destinations = Destinations.of(csv, jsonl, webhook, to or [])
+    _check_usage(destinations, journal, views)
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; check the path.")
-    for path in files:
+    for path, _ in destinations.files:
         check_writable(path)
-    forms: tuple[tuple[Path | None, str], ...] = ((csv, "csv"), (jsonl, "jsonl"))
     with ExitStack() as stack:
         stopper = stack.enter_context(_Stopper())
-        book = stack.enter_context(Journal(journal or _usual_journal(files, folder, webhook)))
-        outputs = [OutputFile(path, form, book) for path, form in forms if path is not None]
+        book = stack.enter_context(Journal(journal or destinations.usual_journal(folder)))
+        outputs = [OutputFile(path, form, book) for path, form in destinations.files]
         for output in outputs:
             stack.callback(output.close)
             if output.restored:
                 say(f"{output.path}: {output.restored} line(s) restored from the journal.")
-        sender = None
-        if webhook:
-            sender = Sender(stack.enter_context(_deliverer(webhook)), book, say=say, warn=warn, crashed=stopper.abort)
+        senders = {
+            queue: Sender(stack.enter_context(sink), book, queue, say=say, warn=warn, crashed=stopper.abort)
+            for queue, sink in destinations.open_sinks()
+        }
         current = CurrentModel(
             model, device=device, weights=weights, all_views=views == "all", settle=settle, say=say, warn=warn
         )
-        recorder = Recorder(folder, book, outputs, None if sender is None else sender.wake)
+        recorder = Recorder(folder, book, outputs, {queue: sender.wake for queue, sender in senders.items()})
         watcher = FolderWatch(folder, current, book, recorder, settle=settle, poll=poll, say=say, warn=warn)
         stopper.attach(watcher)
-        if sender is not None:
+        for sender in senders.values():
             sender.start()
             stack.callback(sender.close)
         say(f"watching {folder} with model {current.model_id}; journal {book.path}.")
         if once:
             watcher.once()
-            if sender is not None:
+            for sender in senders.values():
                 sender.drain(_PATIENCE, lambda: watcher.is_stopping)
         else:
             watcher.run()
-        if sender is not None:
+        for sender in senders.values():
             sender.close()
         if current.drift:
             warn(current.drift)
-        _finish(watcher, book, sender, once, stopper.received)
+        _finish(watcher, book, senders, once, stopper.received)
 
 
-def _finish(watcher: FolderWatch, journal: Journal, sender: Sender | None, once: bool, received: list[int]) -> None:
+def _finish(
+    watcher: FolderWatch, journal: Journal, senders: Mapping[str, Sender], once: bool, received: list[int]
+) -> None:
     """Tell what was done, and choose the exit code."""
     say(f"{watcher.inspected} image(s) inspected, {watcher.failed} could not be.")
     undelivered = journal.undelivered()
     if undelivered:
-        say(f"{undelivered} verdict(s) not delivered yet; the next start with --webhook goes on with them.")
+        say(f"{undelivered} verdict(s) not delivered yet; the next start with the same destinations goes on with them.")
     for name in watcher.left:
         warn(f"{name}: is still being written; left for the next time.")
     if signal.SIGINT in received:
         raise typer.Exit(EXIT_INTERRUPTED)
     if once and received:
         raise typer.Exit(_EXIT_TERMINATED)  # the work is not done
-    refused = 0 if sender is None else sender.refused
-    if once and (watcher.failed or watcher.left or refused or (sender is not None and undelivered)):
+    behind = any(sender.refused or journal.undelivered(queue) for queue, sender in senders.items())
+    if once and (watcher.failed or watcher.left or behind):
         raise typer.Exit(EXIT_FAILED)
 
 
-def _check_usage(files: list[Path], webhook: str | None, journal: Path | None, views: str) -> None:
+def _check_usage(destinations: Destinations, journal: Path | None, views: str) -> None:
     if views not in ("sequential", "all"):
         raise typer.BadParameter(f"'{views}' is neither 'sequential' nor 'all'.", param_hint="--views")
-    if not files and not webhook:
-        raise typer.BadParameter("say where verdicts go: --csv FILE, --jsonl FILE or --webhook URL.")
+    files = [path for path, _ in destinations.files]
+    if not files and not destinations.addresses:
+        raise typer.BadParameter("say where verdicts go: --csv FILE, --jsonl FILE, --webhook URL or --to DESTINATION.")
     if any(str(path) == STDOUT for path in files):
         raise typer.BadParameter("stdout forgets; watch writes to a file, so that no row is lost or written twice.")
     named = [*files, *([] if journal is None else [journal])]
     if len({path.absolute() for path in named}) < len(named):
-        raise typer.BadParameter("--csv, --jsonl and --journal need files of their own.")
-
-
-def _deliverer(address: str) -> DeliveringSink:
-    """The sink for an address: a webhook, unless another is registered for its scheme."""
-    from differnet.sinks import SINKS, DeliveringSink, WebhookSink  # noqa: PLC0415
-
-    scheme = address.partition("://")[0].lower()
-    kind: Any = next((kind for kind in SINKS.values() if scheme in kind.schemes), WebhookSink)
-    if not issubclass(kind, DeliveringSink):
-        raise SettingsError(f"{scheme}://: does not say whether a verdict has arrived; give a web address.")
-    sink: DeliveringSink = kind(address, token=os.environ.get(TOKEN))
-    return sink
+        raise typer.BadParameter("--csv, --jsonl, --to and --journal need files of their own.")
+    if len(set(destinations.addresses)) < len(destinations.addresses):
+        raise typer.BadParameter("an address is given twice; give each once.")
 
 
 class _Stopper:
@@ -175,16 +176,3 @@ class _Stopper:
             self._watcher.stop()
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _usual_journal(files: list[Path], folder: Path, webhook: str | None) -> Path:
-    if files:
-        return Path(f"{files[0]}.journal")
-    from platformdirs import user_state_path  # noqa: PLC0415
-
-    try:
-        place = user_state_path("differnet", ensure_exists=True)
-    except OSError as error:
-        raise OutputError(f"The journal has no place ({error}); give one with --journal FILE.") from None
-    name = hashlib.sha256(os.fsencode(folder.resolve()) + b"\0" + (webhook or "").encode()).hexdigest()[:12]
-    return place / f"watch-{name}.journal"
