@@ -11,10 +11,12 @@ import pytest
 import differnet
 import differnet.export.seal
 import differnet.images.collect
+import differnet.images.region_of_interest
 import differnet.sinks.cells
 import differnet_runtime
 import differnet_runtime.cells
 import differnet_runtime.collect
+import differnet_runtime.region_of_interest
 import differnet_runtime.seal
 
 
@@ -28,6 +30,14 @@ def test_images_are_read_by_the_same_text(name: str) -> None:
     ours, theirs = (importlib.import_module(f"{room}.{name}") for room in ("differnet.images", "differnet_runtime"))
     text = inspect.getsource(ours).replace("differnet.images.", "differnet_runtime.")
     assert inspect.getsource(theirs) == text
+
+
+def test_regions_of_interest_are_cut_by_the_same_text() -> None:
+    text = inspect.getsource(differnet.images.region_of_interest)
+    theirs = text.replace("differnet.errors", "differnet_runtime.errors")
+    assert inspect.getsource(differnet_runtime.region_of_interest) == theirs.replace(
+        "differnet.images.read", "differnet_runtime.images"
+    )
 
 
 def test_damage_is_seen_by_the_same_text() -> None:

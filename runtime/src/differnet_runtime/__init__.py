@@ -9,6 +9,7 @@ from differnet_runtime.errors import (
     ModelFileError,
     NoMapError,
     OutputError,
+    SettingsError,
 )
 from differnet_runtime.inspector import Inspector
 from differnet_runtime.verdict import Failure, Verdict
@@ -22,5 +23,6 @@ __all__ = [
     "ModelFileError",
     "NoMapError",
     "OutputError",
+    "SettingsError",
     "Verdict",
 ]

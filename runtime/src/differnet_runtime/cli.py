@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported late: --help needs none of it.
     from differnet_runtime.inspector import Inspector  # noqa: PLC0415
 
-    inspector = Inspector(options.model, threads=options.threads)
+    inspector = Inspector(options.model, threads=options.threads, threshold=options.threshold, region=options.region)
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
     unlike: dict[str, list[str]] = {}
@@ -121,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines, '-' for stdout")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else")
     parser.add_argument("--threads", type=_positive, help="threads of a verdict; by default one a core")
+    parser.add_argument(
+        "--threshold", type=float, help="a raw threshold by hand instead of the file's; scores above it are refused"
+    )
+    parser.add_argument(
+        "--region", metavar="BOX_OR_MASK", help="the part of each image that counts: x,y,width,height or a mask image"
+    )
     parser.add_argument("--version", action="version", version=f"differnet-runtime {version('differnet-runtime')}")
     return parser
 

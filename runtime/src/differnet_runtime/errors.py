@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetError", "ImageError", "InspectionError", "ModelFileError", "NoMapError", "OutputError"]
+__all__ = [
+    "DatasetError",
+    "ImageError",
+    "InspectionError",
+    "ModelFileError",
+    "NoMapError",
+    "OutputError",
+    "SettingsError",
+]
 
 
 class InspectionError(Exception):
@@ -27,3 +35,7 @@ class NoMapError(InspectionError):
 
 class OutputError(InspectionError):
     """A result cannot be written where the user asked for it."""
+
+
+class SettingsError(InspectionError):
+    """A threshold or a region of interest that was given is not usable."""

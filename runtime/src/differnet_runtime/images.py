@@ -16,7 +16,16 @@ from differnet_runtime.errors import ImageError
 from differnet_runtime.header import Header, read_header
 from differnet_runtime.jpeg import decode_jpeg
 
-__all__ = ["DEFAULT_MAX_PIXELS", "MIN_SIDE", "DecodedImage", "ImageSource", "as_rgb", "decode_image", "load_image"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "MIN_SIDE",
+    "DecodedImage",
+    "ImageSource",
+    "as_rgb",
+    "decode_image",
+    "load_image",
+    "read_image",
+]
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any]
 """What an image can be given as: a path, the content of a file, or an array (see `as_rgb`)."""
@@ -66,6 +75,11 @@ def load_image(
         ImageError: If the image cannot be read or is too small or too large.
     """
     return decode_image(source, max_pixels=max_pixels, scale=scale).pixels
+
+
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read an image file; see `load_image`."""
+    return load_image(path, max_pixels=max_pixels)
 
 
 def decode_image(

@@ -20,7 +20,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from differnet_runtime.deep import Depth
-from differnet_runtime.errors import ImageError, ModelFileError, NoMapError
+from differnet_runtime.errors import ImageError, ModelFileError, NoMapError, SettingsError
+from differnet_runtime.given_region import GivenRegion, Region
 from differnet_runtime.images import DEFAULT_MAX_PIXELS, MIN_SIDE, DecodedImage, ImageSource, decode_image
 from differnet_runtime.likeness import TrainingImages
 from differnet_runtime.seal import is_sound
@@ -43,12 +44,18 @@ class Inspector:
         path: The ``.onnx`` file.
         threads: How many threads a verdict may take; None takes as many as there are cores.
         max_pixels: Images with more pixels than this are refused.
+        threshold: A threshold by hand instead of the file's: what scores above it is refused, and nothing is sent to
+            review. P-values stay the file's.
+        region: The part of each image that is shown to the model: a box ``x,y,width,height`` or a mask. For a model
+            with a region of interest of its own it takes that one's place, and must be as large. Maps are 0 outside.
 
     Attributes:
-        manifest: What the model that was exported says of itself.
+        manifest: What the model that was exported says of itself; of a threshold by hand, in ``calibration``, too.
         about: What the file says of its outputs.
+        threshold: Scores above it are refused; None where neither the file nor the caller has one.
 
     Raises:
+        SettingsError: If threshold or region are not usable.
         ModelFileError: If the file is missing, damaged, foreign, or newer than this version.
 
     Example:
@@ -58,7 +65,13 @@ class Inspector:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, threads: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        threshold: float | None = None,
+        region: Region | None = None,
     ) -> None:
         file = Path(path)
         options = onnxruntime.SessionOptions()
@@ -84,6 +97,11 @@ class Inspector:
         self._seen = None if seen is None else TrainingImages.from_dict(seen)
         calibration = self.manifest.get("calibration")
         self.threshold: float | None = None if calibration is None else float(calibration["threshold"])
+        self._by_hand = threshold is not None
+        if threshold is not None:
+            self.threshold = _finite(threshold)
+            self.manifest["calibration"] = _set_by_hand(calibration, self.threshold)
+        self._region = None if region is None else GivenRegion(region, self._size, self.about.get("region_box"))
         # Without the map where it is not asked for.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
@@ -145,13 +163,15 @@ class Inspector:
         """
         if not self.has_map:
             raise NoMapError("The file was exported without heat maps; export the model again, with --map.")
-        outputs = self._run(self._load(image).pixels, ["map"])
-        return cast("NDArray[np.float32]", outputs["map"])
+        pixels = self._load(image).pixels
+        heat = cast("NDArray[np.float32]", self._run(pixels, ["map"])["map"])
+        return heat if self._region is None else self._region.place(heat, pixels.shape[1], pixels.shape[0])
 
     def _load(self, source: ImageSource) -> DecodedImage:
         scale = None if self._seen is None else self._seen.scale
         image = decode_image(source, max_pixels=self._max_pixels, scale=scale)
         height, width = image.pixels.shape[:2]
+        width, height = self._shown(width, height)
         if self._size is not None and [width, height] != self._size:
             raise ImageError(
                 f"The image has {width} x {height} pixels, the region of interest was made for "
@@ -160,27 +180,36 @@ class Inspector:
         return image
 
     def _run(self, image: NDArray[np.uint8], names: list[str]) -> Mapping[str, NDArray[Any]]:
-        return dict(zip(names, self._session.run(names, {"image": image}, self._run_options), strict=True))
+        seen = image if self._region is None else self._region.cut(image)
+        return dict(zip(names, self._session.run(names, {"image": seen}, self._run_options), strict=True))
 
     def _verdict(
         self, source: str, image: DecodedImage, outputs: Mapping[str, NDArray[Any]], milliseconds: float
     ) -> Verdict:
         height, width = image.pixels.shape[:2]
-        judged = self.threshold is not None
+        score, judged = float(outputs["score"]), "decision" in outputs
+        margin = float(outputs["margin"]) if judged else None
+        decision = _DECISIONS[int(outputs["decision"])] if judged else None
+        if self._by_hand and self.threshold is not None:
+            margin, decision = score - self.threshold, "reject" if score > self.threshold else "accept"
         return Verdict(
             source=source,
-            score=float(outputs["score"]),
+            score=score,
             threshold=self.threshold,
-            margin=float(outputs["margin"]) if judged else None,
+            margin=margin,
             p_value=float(outputs["p_value"]) if judged else None,
-            decision=_DECISIONS[int(outputs["decision"])] if judged else None,
+            decision=decision,
             width=width,
             height=height,
             model_id=self.manifest["model_id"],
             milliseconds=milliseconds,
             views=self.about["views"],
-            unlike=None if self._seen is None else self._seen.unlike(width, height, image.depth),
+            unlike=None if self._seen is None else self._seen.unlike(*self._shown(width, height), image.depth),
         )
+
+    def _shown(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of what the model sees of an image."""
+        return (width, height) if self._region is None else self._region.shown(width, height)
 
     def _read_ahead(self, images: Iterable[ImageSource]) -> Iterator[tuple[str, DecodedImage | Failure]]:
         def read(item: tuple[int, ImageSource]) -> tuple[str, DecodedImage | Failure]:
@@ -265,6 +294,26 @@ def _check(about: Mapping[str, Any], manifest: Mapping[str, Any], session: onnxr
     seen = manifest["training"].get("seen")
     if seen is not None:
         TrainingImages.from_dict(seen).unlike(MIN_SIDE, MIN_SIDE, Depth("integer", 0.0, 1.0))
+
+
+def _finite(threshold: float) -> float:
+    if not math.isfinite(threshold):
+        raise SettingsError(f"A threshold must be a finite number, not {threshold}.")
+    return float(threshold)
+
+
+def _set_by_hand(calibration: Mapping[str, Any] | None, threshold: float) -> dict[str, Any]:
+    """What a manifest says of a threshold by hand, as `differnet calibrate --threshold` writes it."""
+    known = dict(calibration or {"images": 0, "source": None})
+    return {
+        **known,
+        "threshold": threshold,
+        "false_reject_rate": None,
+        "review_rate": None,
+        "review_threshold": None,
+        "source": "by-hand",
+        "scores_source": known.get("scores_source") or known["source"],
+    }
 
 
 def _describe(source: ImageSource, index: int) -> str:

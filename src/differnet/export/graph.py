@@ -37,14 +37,26 @@ class InspectionGraph(nn.Module):
         model: A fitted model.
         with_map: Whether to compute the heat map too.
         precision: What the extractor computes in; bfloat16 is rounded to, in float32.
+        threshold_input: Whether the file is to take another threshold, see `differnet.export.threshold_input`.
 
     Raises:
         NotFittedError: If the model has learnt nothing.
-        SettingsError: If its method has no maps in a graph for inference, as that by gradient.
+        SettingsError: If its method has no maps in a graph for inference, as that by gradient; if another threshold is
+            to be taken where there is none.
     """
 
-    def __init__(self, model: DifferNet, *, with_map: bool = False, precision: Precision = "float32") -> None:
+    def __init__(
+        self,
+        model: DifferNet,
+        *,
+        with_map: bool = False,
+        precision: Precision = "float32",
+        threshold_input: bool = False,
+    ) -> None:
         super().__init__()
+        if threshold_input and model.calibration is None:
+            raise SettingsError(f"{model.uncalibrated_reason} Or export without --threshold-input.")
+        self.threshold_input = threshold_input
         method = build_method(model.settings.localization)
         if with_map and not method.can_export:
             raise SettingsError(

@@ -50,6 +50,11 @@ class Judge(nn.Module):
         self.register_buffer("_cuts", torch.from_numpy(_rounded_down([review, calibration.threshold])))
         self.register_buffer("_threshold", torch.tensor(calibration.threshold, dtype=torch.float64))
 
+    @property
+    def threshold(self) -> float:
+        """Scores above it are refused."""
+        return self._calibration.threshold
+
     def forward(self, score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Judge a float32 () score: float64 () p-value, float64 () margin, int64 () place in `DECISIONS`."""
         at_least = (self._scores >= score).sum()

@@ -26,6 +26,7 @@ def export_model(
     *,
     with_map: bool = False,
     precision: str = "auto",
+    threshold_input: bool = False,
 ) -> tuple[Path, ...]:
     """Export a fitted model.
 
@@ -40,6 +41,8 @@ def export_model(
         target: The format, one of `differnet.export.targets.TARGETS`: ``onnx`` or ``openvino``.
         with_map: Whether the graph gives the heat map too.
         precision: ``float32``, ``bfloat16``, or ``auto`` for what the model was trained and calibrated in.
+        threshold_input: Whether an ONNX file also takes another ``threshold``, float64 (), which may be left out; see
+            `differnet.export.threshold_input`.
 
     Returns:
         The files.
@@ -54,10 +57,15 @@ def export_model(
     file = Path(path)
     if file.suffix != chosen.suffix:
         raise SettingsError(f"{file}: a file for {target} is named *{chosen.suffix}; choose such a name.")
+    if threshold_input and target != "onnx":
+        raise SettingsError(f"A file for {target} takes no other threshold; compare its score, or export to onnx.")
     chosen.check_packages()
     if model.manifest is None:
         raise NotFittedError("The model has not learnt anything yet; call fit() or load() first.")
-    graph = InspectionGraph(model, with_map=with_map, precision=as_trained(model, precision)).eval()
+    chosen_precision = as_trained(model, precision)
+    graph = InspectionGraph(
+        model, with_map=with_map, precision=chosen_precision, threshold_input=threshold_input
+    ).eval()
     return chosen.write(graph, file, _metadata(model, graph))
 
 
@@ -72,6 +80,8 @@ def _metadata(model: DifferNet, graph: InspectionGraph) -> dict[str, str]:
         "outputs": list(graph.outputs),
         "views": len(graph.views),
         "image_size": size,
+        "region_box": None if graph.region is None else list(graph.region.box),
+        "threshold_input": graph.threshold_input,
         "map_scale_is_fixed": graph.scale_is_fixed,
         "has_digest": True,
     }

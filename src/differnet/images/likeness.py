@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +34,15 @@ class TrainingImages:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> TrainingImages:
-        """From JSON values, as a model file has them."""
+        """From JSON values, as a model file has them.
+
+        Raises:
+            KeyError, TypeError, ValueError, OverflowError: If a value is missing or not of its kind.
+        """
         scale = fields["scale"]
-        integer, floating = (None if scale[name] is None else tuple(scale[name]) for name in ("integer", "floating"))
-        ranges = {name: tuple(fields[name]) for name in ("widths", "heights", "aspects")}
-        return cls(PixelScale(scale["eight"], integer, floating), **ranges)
+        integer, floating = (None if scale[name] is None else _pair(scale[name]) for name in ("integer", "floating"))
+        widths, heights = ((int(low), int(high)) for low, high in (_pair(fields["widths"]), _pair(fields["heights"])))
+        return cls(PixelScale(bool(scale["eight"]), integer, floating), widths, heights, _pair(fields["aspects"]))
 
     def unlike(self, width: int, height: int, depth: Depth) -> str | None:
         """What an image has unlike the training images, in words; None if nothing.
@@ -62,3 +67,10 @@ class TrainingImages:
             return None
         sides = " x ".join(str(low) if low == high else f"{low}-{high}" for low, high in (self.widths, self.heights))
         return f"another {' and '.join(differs)}: {width} x {height} pixels, training images {sides}"
+
+
+def _pair(value: Any) -> tuple[float, float]:  # noqa: ANN401 - of JSON
+    low, high = (float(each) for each in value)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise ValueError("a range")
+    return low, high

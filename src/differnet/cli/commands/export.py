@@ -28,6 +28,9 @@ def export(
     precision: Annotated[
         str, typer.Option(help="float32, bfloat16, or auto: what the model was trained and calibrated in.")
     ] = "auto",
+    threshold_input: Annotated[
+        bool, typer.Option("--threshold-input", help="The file (ONNX) also takes another threshold with an image.")
+    ] = False,
     weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +46,7 @@ def export(
         raise typer.BadParameter(f"'{to}' is neither {formats}.", param_hint="--to")
     detector = DifferNet.load(model, device="cpu", weights=weights)
     say("Exporting takes about half a minute.")
-    files = export_model(detector, output, to, with_map=with_map, precision=precision)
+    files = export_model(detector, output, to, with_map=with_map, precision=precision, threshold_input=threshold_input)
     if detector.calibration is None:
         warn("the model has no threshold, so the file gives the score alone; run calibrate first.")
     trained, chosen = as_trained(detector), as_trained(detector, precision)

@@ -22,6 +22,7 @@ from differnet.export.targets.target import (
     parse_metadata,
     without_digest,
 )
+from differnet.export.threshold_input import add_threshold_input
 from differnet.files import staging
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def write_onnx(graph: InspectionGraph, file: Path, metadata: Mapping[str, str]) 
     # The exporter leaves a constant that nothing uses, of which ONNX Runtime would warn at every start.
     RemoveUnusedNodesPass()(program.model)
     exported: onnx.ModelProto = program.model_proto
+    if graph.judge is not None and graph.threshold_input:
+        add_threshold_input(exported, graph.judge.threshold)
     onnx.helper.set_model_props(exported, dict(metadata))
     file.write_bytes(sealed(exported.SerializeToString()))
 
