@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml Makefile
 install-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed-dev: $(VENV)/.installed runtime/pyproject.toml
-	$(PIP_INSTALL) --editable '.[cluster,demo,dev,export,mqtt,opcua,server,watch]' --editable ./runtime
+	$(PIP_INSTALL) --editable '.[cluster,demo,dev,export,genicam,mqtt,opcua,server,watch]' --editable ./runtime
 	touch $@
 
 demo: install

@@ -12,6 +12,7 @@ import differnet
 from differnet import (
     Calibration,
     CalibrationError,
+    CameraError,
     ClusterError,
     CustomExtractor,
     DatasetError,
@@ -56,8 +57,9 @@ from differnet import (
 )
 
 ERRORS: list[type[DifferNetError]] = [
-    CalibrationError, ClusterError, DatasetError, DivergenceError, ImageError, MeasurementError, MissingExtraError,
-    ModelFileError, NotFittedError, OutputError, RecipeError, ResumeError, SettingsError, WeightsError,
+    CalibrationError, CameraError, ClusterError, DatasetError, DivergenceError, ImageError, MeasurementError,
+    MissingExtraError, ModelFileError, NotFittedError, OutputError, RecipeError, ResumeError,
+    SettingsError, WeightsError,
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from differnet.detector import DifferNet, GoodImages
     from differnet.errors import (
         CalibrationError,
+        CameraError,
         ClusterError,
         DatasetError,
         DifferNetError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Calibration",
     "CalibrationError",
+    "CameraError",
     "ClusterError",
     "CustomExtractor",
     "DatasetError",
@@ -100,6 +102,7 @@ __all__ = [
 _HOMES = {
     "Calibration": "differnet.calibration",
     "CalibrationError": "differnet.errors",
+    "CameraError": "differnet.errors",
     "ClusterError": "differnet.errors",
     "CustomExtractor": "differnet.extractors",
     "DatasetError": "differnet.errors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "CalibrationError",
+    "CameraError",
     "ClusterError",
     "DatasetError",
     "DifferNetError",
@@ -36,6 +37,10 @@ class ClusterError(DifferNetError):
 
 class DatasetError(DifferNetError):
     """A folder or list does not hold the images that the command needs."""
+
+
+class CameraError(DifferNetError):
+    """A camera is not there, or gives no frames."""
 
 
 class CalibrationError(DifferNetError):

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from differnet import DifferNet
+from differnet import DifferNet, Verdict, load_image
+from tests.cameras.recordings import make_video
 from tests.cli.test_commands import DIFFERNET, run
 from tests.sinks.broker import Subscriber, broker
 from tests.watching.receiver import receiver
@@ -152,6 +153,25 @@ def test_two_queues_and_a_file_by_to(model_file: Path, product: Path, tmp_path: 
     assert rows == [{name: value for name, value in body.items() if name != "counts"} for body in posted]
 
 
+def test_a_recording_has_the_verdicts_of_its_frames(model_file: Path, product: Path, tmp_path: Path) -> None:
+    images = photographs(product)[:20]
+    video = make_video(tmp_path / "line.mkv", [load_image(image) for image in images])
+    to = [word for name in ("out.csv", "out.jsonl") for word in ("--to", tmp_path / name)]
+    with watching(model_file, "--camera", video, *to, "--keep", tmp_path / "refused") as process:
+        assert process.process.wait(60) == 0, process.stderr  # by itself, at the recording's end
+    with (tmp_path / "out.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["path"] for row in rows] == [f"{video}#{number:06}" for number in range(1, len(images) + 1)]
+    expected = [*DifferNet.load(model_file, device="cpu").inspect_stream(images)]
+    decisions = [verdict.decision for verdict in expected if isinstance(verdict, Verdict)]
+    assert [row["decision"] for row in rows] == decisions
+    scores = [verdict.score for verdict in expected if isinstance(verdict, Verdict)]
+    assert [float(row["score"]) for row in rows] == pytest.approx(scores, rel=1e-6)
+    kept = {f"{number:06}.png" for number, decision in enumerate(decisions, start=1) if decision != "accept"}
+    assert {path.name for path in (tmp_path / "refused").iterdir()} == kept
+    assert kept
+
+
 def test_ctrl_c_and_a_webhook_alone(model_file: Path, product: Path, tmp_path: Path) -> None:
     drop = tmp_path / "drop"
     drop.mkdir()
@@ -173,6 +193,8 @@ def test_ctrl_c_and_a_webhook_alone(model_file: Path, product: Path, tmp_path: P
         ["--csv", "a", "--journal", "a"],
         ["--csv", "a.csv", "--to", "a.csv"],
         ["--to", "mqtt://host", "--to", "mqtt://host"],
+        ["--csv", "a", "--camera", "0"],
+        ["--csv", "a", "--every", "1"],
         ["--csv", "a", "--views", "few"],
         ["--csv", "a", "--settle", "-1"],
     ],
@@ -194,3 +216,4 @@ def test_what_users_get_wrong(model_file: Path, tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_text("mine")
     assert "knows nothing of it" in error_of(model_file, tmp_path, "--csv", tmp_path / "old.csv")
     assert "no such model file" in error_of(tmp_path / "none", tmp_path, "--csv", out)
+    assert "is no camera; give the index" in error_of(model_file, "--camera", "nowhere.avi", "--csv", out)

@@ -60,6 +60,15 @@ class Broker:
                 return
         raise AssertionError("mosquitto did not start")
 
+    def publish(self, topic: str, body: bytes, *, retain: bool = False) -> None:
+        """Publish, and wait until the broker has it."""
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        client.publish(topic, body, qos=1, retain=retain).wait_for_publish(5)
+        client.disconnect()
+        client.loop_stop()
+
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()

@@ -12,6 +12,7 @@ import pytest
 from differnet.images.failure import Failure
 from differnet.inspection.verdict import Verdict, give_verdict
 from differnet.watching import FolderWatch, Journal, OutputFile, Recorder
+from differnet.watching.watcher import Content
 
 
 class QuickModel:
@@ -26,8 +27,9 @@ class QuickModel:
     def refresh(self) -> None:
         pass
 
-    def inspect(self, contents: Iterable[bytes]) -> Iterator[Verdict | Failure]:
-        for index, content in enumerate(contents):
+    def inspect(self, contents: Iterable[Content]) -> Iterator[Verdict | Failure]:
+        for index, each in enumerate(contents):
+            content = each if isinstance(each, bytes) else bytes(each.ravel()[:1])
             self.seen.append(content)
             self.on_image(content)
             if not content or content.startswith(b"bad"):

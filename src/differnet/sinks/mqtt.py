@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
-__all__ = ["MqttSink"]
+__all__ = ["OPTIONS", "PORTS", "MqttSink", "tls_context"]
 
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
-_OPTIONS = ("ca", "cert", "key", "client")
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""Schemes of addresses, with their usual ports."""
+
+OPTIONS = ("ca", "cert", "key", "client")
+"""What may stand behind the ``?`` of an address."""
+
 _KEEP_ALIVE = 15
 """Seconds after which broker and client notice at the latest, by half as much again, that the other is gone."""
 
@@ -75,14 +79,14 @@ class MqttSink(DeliveringSink):
             import paho.mqtt.client  # noqa: F401, PLC0415
         except ImportError:
             raise MissingExtraError(f"MQTT needs paho-mqtt. Run: {install_extra('mqtt')}") from None
-        self._address = read_address(destination, "The MQTT address", _PORTS, _OPTIONS, self.secret)
+        self._address = read_address(destination, "The MQTT address", PORTS, OPTIONS, self.secret)
         super().__init__(f"MQTT: {self._address.host}", columns=columns, patience=patience, first_wait=first_wait)
         self._topic = self._address.path or "differnet"
         if any(each in self._topic for each in "+#\0"):
             raise SettingsError(
                 "The MQTT address names a topic with + or #, which are for subscribers; leave them out."
             )
-        self._tls = _tls(self._address)
+        self._tls = tls_context(self._address)
         self._password = token
         self._timeout = timeout
         self._id = self._address.options.get("client") or f"differnet-{uuid.uuid4().hex[:12]}"
@@ -232,7 +236,12 @@ class _Connection:
 _OFFLINE = json.dumps({"state": "offline"})
 
 
-def _tls(address: Address) -> ssl.SSLContext | None:
+def tls_context(address: Address) -> ssl.SSLContext | None:
+    """Make what TLS needs of an address's files; None without TLS.
+
+    Raises:
+        SettingsError: If a file cannot be used, or there is one without TLS.
+    """
     files = {name: address.options.get(name) for name in ("ca", "cert", "key")}
     if address.scheme != "mqtts":
         if any(files.values()):

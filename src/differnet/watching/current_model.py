@@ -14,6 +14,7 @@ from differnet.watching.photograph import Stamp
 if TYPE_CHECKING:
     from differnet.detector import DifferNet
     from differnet.images.failure import Failure
+    from differnet.watching.watcher import Content
 
 __all__ = ["CurrentModel"]
 
@@ -77,8 +78,8 @@ class CurrentModel:
         else:
             self._say(f"{self._path}: changed; now model {self.model_id}.")
 
-    def inspect(self, contents: Iterable[bytes]) -> Iterator[Verdict | Failure]:
-        """Give the verdicts on the contents of files, see `DifferNet.inspect_stream`."""
+    def inspect(self, contents: Iterable[Content]) -> Iterator[Verdict | Failure]:
+        """Give the verdicts on the contents of files or on frames, see `DifferNet.inspect_stream`."""
         return self._model.inspect_stream(contents, all_views=self._all_views)
 
     @property

@@ -29,7 +29,7 @@ class Recorder:
     """Writes down what came of a photograph: in the journal first, then in the outputs.
 
     Args:
-        folder: The watched folder; rows have its path before that of the file.
+        folder: The watched folder; rows have its path before that of the file. None for frames, which have no file.
         journal: The journal.
         outputs: Where rows go.
         queues: For each queue of deliveries, by name, what is called when a row was put into it.
@@ -37,7 +37,7 @@ class Recorder:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         journal: Journal,
         outputs: Sequence[OutputFile],
         queues: Mapping[str, Callable[[], None]] = MappingProxyType({}),
@@ -62,7 +62,7 @@ class Recorder:
         Raises:
             OutputError: If it cannot be written.
         """
-        path = str(self._folder / photograph.relative)
+        path = photograph.relative if self._folder is None else str(self._folder / photograph.relative)
         about: dict[str, Any] = {"path": path}
         if isinstance(result, Failure):
             # The model was given bytes, which have no name.

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from differnet.errors import DatasetError, DifferNetError
 from differnet.images.failure import Failure
@@ -20,9 +20,15 @@ from differnet.watching.photograph import Photograph, Stamp, read_photograph
 from differnet.watching.recorder import Recorder
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from differnet.inspection.verdict import Verdict
 
-__all__ = ["FolderWatch", "Model"]
+__all__ = ["Content", "FolderWatch", "Model"]
+
+Content: TypeAlias = "bytes | NDArray[np.uint8] | NDArray[np.uint16]"
+"""The content of a file, or the pixels of a frame."""
 
 _MOST_AT_ONCE = 32
 """After so many images of a backlog, what has happened meanwhile is looked at."""
@@ -52,8 +58,8 @@ class Model(Protocol):
         """Called between images."""
         ...
 
-    def inspect(self, contents: Iterable[bytes]) -> Iterator[Verdict | Failure]:
-        """Give the verdicts on the contents of files."""
+    def inspect(self, contents: Iterable[Content]) -> Iterator[Verdict | Failure]:
+        """Give the verdicts on the contents of files, or on frames."""
         ...
 
 

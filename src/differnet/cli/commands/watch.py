@@ -1,4 +1,4 @@
-"""``differnet watch``: inspect files as a camera drops them."""
+"""``differnet watch``: inspect files as a camera drops them, or a camera's frames."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from differnet.cli.commands.watch_source import FolderSource, chosen_source
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, say, warn
 from differnet.cli.options import DeviceOption, WeightsOption
 from differnet.cli.outputs import STDOUT, check_writable
-from differnet.errors import DatasetError, DifferNetError
+from differnet.errors import DifferNetError
 
 if TYPE_CHECKING:
     from differnet.cli.commands.watch_destinations import Destinations
-    from differnet.watching import FolderWatch, Journal, Sender
+    from differnet.watching import CameraWatch, FolderWatch, Journal, Sender
 
 __all__ = ["watch"]
 
@@ -28,7 +29,30 @@ _EXIT_TERMINATED = 128 + 15
 
 def watch(
     model: Annotated[Path, typer.Argument(help="Model file; loaded anew when it changes.")],
-    folder: Annotated[Path, typer.Argument(help="Folder, watched with everything below it.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder, watched with everything below it; or --camera in its place.")
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Inspect frames: 0 or 0?width=1920&height=1080 (USB), rtsp://..., a video file, "
+            "genicam:SERIAL?cti=FILE.",
+        ),
+    ] = None,
+    every: Annotated[
+        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Take a frame so often, not every one.")
+    ] = None,
+    trigger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Take a frame when asked: key (Enter), http://ADDRESS:PORT/ (for each POST), mqtt://BROKER/TOPIC.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Save frames that are not accepted, as PNG.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Append rows as CSV.")] = None,
     jsonl: Annotated[Path | None, typer.Option(metavar="FILE", help="Append rows as JSON Lines.")] = None,
     webhook: Annotated[
@@ -61,19 +85,18 @@ def watch(
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
 ) -> None:
-    """Inspect the images of a folder as they come, each exactly once, across restarts."""
+    """Inspect the images of a folder, or a camera's, as they come, each exactly once, across restarts."""
     from differnet.cli.commands.watch_destinations import Destinations  # noqa: PLC0415
-    from differnet.watching import CurrentModel, FolderWatch, Journal, OutputFile, Recorder, Sender  # noqa: PLC0415
+    from differnet.watching import CurrentModel, Journal, OutputFile, Recorder, Sender  # noqa: PLC0415
 
     destinations = Destinations.of(csv, jsonl, webhook, to or [])
     _check_usage(destinations, journal, views)
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder; check the path.")
+    source = chosen_source(None if folder is None else FolderSource(folder, settle, poll), camera, every, trigger, keep)
     for path, _ in destinations.files:
         check_writable(path)
     with ExitStack() as stack:
         stopper = stack.enter_context(_Stopper())
-        book = stack.enter_context(Journal(journal or destinations.usual_journal(folder)))
+        book = stack.enter_context(Journal(journal or destinations.usual_journal(folder or str(source))))
         outputs = [OutputFile(path, form, book) for path, form in destinations.files]
         for output in outputs:
             stack.callback(output.close)
@@ -86,31 +109,32 @@ def watch(
         current = CurrentModel(
             model, device=device, weights=weights, all_views=views == "all", settle=settle, say=say, warn=warn
         )
-        recorder = Recorder(folder, book, outputs, {queue: sender.wake for queue, sender in senders.items()})
-        watcher = FolderWatch(folder, current, book, recorder, settle=settle, poll=poll, say=say, warn=warn)
+        recorder = Recorder(source.folder, book, outputs, {queue: sender.wake for queue, sender in senders.items()})
+        watcher = source.watch(current, book, recorder)
         stopper.attach(watcher)
         for sender in senders.values():
             sender.start()
             stack.callback(sender.close)
-        say(f"watching {folder} with model {current.model_id}; journal {book.path}.")
-        if once:
-            watcher.once()
+        say(f"watching {source} with model {current.model_id}; journal {book.path}.")
+        (watcher.once if once else watcher.run)()
+        if not watcher.is_stopping:  # all is done, as with --once, or at the end of a recording
             for sender in senders.values():
                 sender.drain(_PATIENCE, lambda: watcher.is_stopping)
-        else:
-            watcher.run()
         for sender in senders.values():
             sender.close()
         if current.drift:
             warn(current.drift)
-        _finish(watcher, book, senders, once, stopper.received)
+        _finish(watcher, book, senders, once or not watcher.is_stopping, stopper.received)
 
 
 def _finish(
-    watcher: FolderWatch, journal: Journal, senders: Mapping[str, Sender], once: bool, received: list[int]
+    watcher: FolderWatch | CameraWatch, journal: Journal, senders: Mapping[str, Sender], once: bool, received: list[int]
 ) -> None:
     """Tell what was done, and choose the exit code."""
     say(f"{watcher.inspected} image(s) inspected, {watcher.failed} could not be.")
+    dropped = getattr(watcher, "dropped", 0)
+    if dropped:
+        say(f"{dropped} frame(s) dropped, which came faster than they could be inspected.")
     undelivered = journal.undelivered()
     if undelivered:
         say(f"{undelivered} verdict(s) not delivered yet; the next start with the same destinations goes on with them.")
@@ -149,7 +173,7 @@ class _Stopper:
 
     def __init__(self) -> None:
         self.received: list[int] = []
-        self._watcher: FolderWatch | None = None
+        self._watcher: FolderWatch | CameraWatch | None = None
 
     def __enter__(self) -> _Stopper:
         self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -159,7 +183,7 @@ class _Stopper:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def attach(self, watcher: FolderWatch) -> None:
+    def attach(self, watcher: FolderWatch | CameraWatch) -> None:
         """Give what is to be stopped."""
         self._watcher = watcher
         if self.received:
