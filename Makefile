@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-install test-container test-anomalib test-mlflow docs notebook lint bench fuzz release constraints clean
+.PHONY: install install-dev demo test test-browser test-install test-container test-anomalib test-examples test-mlflow docs notebook lint bench fuzz release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -69,6 +69,13 @@ $(ANOMALIB)/.installed: pyproject.toml
 	$(ANOMALIB)/bin/python -m pip install --quiet --disable-pip-version-check $(ANOMALIB_TORCH)
 	$(ANOMALIB)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[anomalib,demo,export]' 'pytest>=8.2'
 	touch $@
+
+# All of examples/: Python, JavaScript by Node.js, C++ by OpenVINO's own headers. The variable leaves CUDA's libraries out.
+test-examples: install-dev
+	command -v node npm cmake g++ >/dev/null && test -d /usr/include/stb || { apt-get update && apt-get install -y --no-install-recommends nodejs npm cmake g++ libstb-dev; }
+	cd examples/javascript && ONNXRUNTIME_NODE_INSTALL=skip npm install --no-audit --no-fund --no-save
+	$(PIP_INSTALL) --editable '.[mlflow]' '$(TORCH)'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/examples
 
 # The documentation's site, in build/site, without a warning; all code of its pages of tasks and its notebook run.
 docs: install-dev

@@ -34,6 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/settings.md": settings_page(),
         "reference/python.md": python_page(),
         "reference/http.md": http_page(),
+        "examples.md": examples_page(),
         **{f"{name.lower()}.md": root_page(name) for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")},
     }
     for name, text in pages.items():
@@ -50,6 +51,18 @@ def root_page(name: str) -> str:
     """A page of the repository's root, with its links as they are from here."""
     text = (PROJECT / f"{name}.md").read_text(encoding="utf-8").replace("](docs/", "](")
     return re.sub(r"\]\((CHANGELOG|CONTRIBUTING|SECURITY)\.md", lambda found: f"]({found[1].lower()}.md", text)
+
+
+def examples_page() -> str:
+    """The readme of the examples, each with its text below."""
+    folder = PROJECT / "examples"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    parts = [re.sub(r"\]\((\w+)/([\w.]+)\)", lambda found: f"](#{re.sub('[^a-z_]', '', found[2])})", text)]
+    for path in re.findall(r"\]\((\w+/[\w.]+)\)", text):
+        language = {".py": "py", ".mjs": "js", ".cpp": "cpp"}[Path(path).suffix]
+        code = (folder / path).read_text(encoding="utf-8")
+        parts.append(f"## {Path(path).name}\n\n```{language}\n{code.strip()}\n```\n")
+    return "\n".join(parts)
 
 
 def commands_page() -> str:

@@ -31,8 +31,7 @@ def test_help_begins_with_a_sentence_and_names_the_common_options(path: tuple[st
     assert sentence[0].isupper()
     assert sentence.rstrip(")").endswith((".", ":"))
     assert "-q, --quiet" in told
-    if path not in {("serve",), ("watch",), ("recipe", "new"), ("recipe", "show"), ("sign",)}:  # which have no result
-        assert "--json" in told
+    assert "--json" in told
     if "--output" in told:
         assert "-o, --output" in told
 

@@ -144,8 +144,11 @@ def test_two_queues_and_a_file_by_to(model_file: Path, product: Path, tmp_path: 
     with receiver(lambda index, body: 200) as server, broker(tmp_path) as running, Subscriber(running) as subscriber:
         to = [server.url, f"mqtt://127.0.0.1:{running.port}/line1", tmp_path / "out.jsonl"]
         options = [word for each in to for word in ("--to", each)]
-        run("watch", model_file, tmp_path / "drop", *options, "--once", code=1)
+        done = run("watch", model_file, tmp_path / "drop", *options, "--once", "--json", "-q", code=1)
         published = subscriber.rows()
+    document = json.loads(done.stdout)
+    assert (document["inspected"], document["failed"], document["undelivered"], document["left"]) == (1, 1, 0, [])
+    assert "watching" not in done.stderr
     posted = [body for _, body, _ in server.requests]
     assert posted == published
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 from pathlib import Path
@@ -85,8 +86,10 @@ def test_keys_are_private_and_not_overwritten(tmp_path: Path) -> None:
 def test_the_command_makes_keys_and_signs(model_file: Path, tmp_path: Path) -> None:
     file = tmp_path / "m.safetensors"
     shutil.copy(model_file, file)
-    done = CliRunner().invoke(app, ["sign", str(file), "--new-key", str(tmp_path / "plant.key")])
+    done = CliRunner().invoke(app, ["sign", str(file), "--new-key", str(tmp_path / "plant.key"), "--json"])
     assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert (document["signed"], document["public_key"]) == ([str(file)], str(tmp_path / "plant.key.pub"))
     assert read_bundle(file, TrustedKeys([tmp_path / "plant.key.pub"]))
     assert CliRunner().invoke(app, ["sign"]).exit_code == 2
     assert CliRunner().invoke(app, ["sign", str(file)]).exit_code == 2

@@ -70,7 +70,8 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
 
 def test_a_recipe_is_written_trained_from_and_kept_in_the_model(product: Path, tmp_path: Path) -> None:
     recipe, model = tmp_path / "part.yaml", tmp_path / "part.safetensors"
-    run("recipe", "new", str(product), "-o", str(recipe))
+    told = run("recipe", "new", str(product), "-o", str(recipe), "--json", "-q")
+    assert (json.loads(told.stdout), told.stderr) == ({"recipe": str(recipe), "images": 24}, "")
     assert "exists already" in run("recipe", "new", str(product), "-o", str(recipe), code=1).stderr
     fields = yaml.safe_load(recipe.read_text())
     for name, value in SMALL.items():
@@ -86,6 +87,8 @@ def test_a_recipe_is_written_trained_from_and_kept_in_the_model(product: Path, t
     assert manifest.settings.flow.hidden == SMALL["flow.hidden"]
     assert run("recipe", "show", str(model)).stdout == manifest.recipe
     assert run("recipe", "show", str(recipe)).stdout == recipe.read_text()
+    shown = json.loads(run("recipe", "show", str(recipe), "--json").stdout)
+    assert shown == {"recipe": str(recipe), "text": recipe.read_text()}
 
 
 def test_a_recipe_and_a_preset_contradict_each_other(tmp_path: Path) -> None:

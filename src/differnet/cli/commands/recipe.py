@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from differnet.cli.common import with_quiet
-from differnet.cli.console import say
+from differnet.cli.console import print_json, say
+from differnet.cli.options import JsonOption
 
 __all__ = ["app"]
 
@@ -25,6 +26,7 @@ def new(
         Path | None, typer.Option("--output", "-o", help="Recipe to write; PRODUCT.yaml beside it by default.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a recipe that exists.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a commented recipe to start from."""
     from differnet.errors import OutputError  # noqa: PLC0415
@@ -40,12 +42,17 @@ def new(
         target.write_text(recipe_template(images), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error.strerror}); choose another --output.") from None
+    if as_json:
+        print_json({"recipe": str(target), "images": len(found.paths)})
     say(f"{target}: a recipe for {len(found.paths)} good images; next: differnet train --recipe {target} -o MODEL")
 
 
 @app.command("show")
 @with_quiet
-def show(recipe: Annotated[Path, typer.Argument(help="Recipe, or model file that was made by one.")]) -> None:
+def show(
+    recipe: Annotated[Path, typer.Argument(help="Recipe, or model file that was made by one.")],
+    as_json: JsonOption = False,
+) -> None:
     """Check a recipe and print it; or print the one that a model was made by."""
     from differnet.errors import ModelFileError  # noqa: PLC0415
     from differnet.extractors import check_settings  # noqa: PLC0415
@@ -53,9 +60,12 @@ def show(recipe: Annotated[Path, typer.Argument(help="Recipe, or model file that
     from differnet.settings.recipe import read_recipe  # noqa: PLC0415
 
     if recipe.suffix != ".safetensors":
-        sys.stdout.write(read_recipe(recipe, check_settings).text)
-        return
-    text = read_manifest(recipe).recipe
+        text: str | None = read_recipe(recipe, check_settings).text
+    else:
+        text = read_manifest(recipe).recipe
     if text is None:
         raise ModelFileError(f"{recipe}: was not made by a recipe; 'differnet info' shows its settings.")
-    sys.stdout.write(text)
+    if as_json:
+        print_json({"recipe": str(recipe), "text": text})
+    else:
+        sys.stdout.write(text)

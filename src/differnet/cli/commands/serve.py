@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from differnet.cli.console import print_line
-from differnet.cli.options import DeviceOption, WeightsOption
+from differnet.cli.console import print_json, print_line
+from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.installing import install_extra
 
 __all__ = ["DatabaseOption", "serve"]
@@ -63,6 +64,7 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve models over HTTP, with a web page to inspect, review and recalibrate."""
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
@@ -116,6 +118,14 @@ def serve(
         trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
+
+    def announce(address: str) -> None:  # on stdout: the log on stderr is JSON
+        if as_json:
+            print_json({"address": address, "models": str(models), "data": str(data), "keys_required": beyond})
+        else:
+            print_line(address)
+        sys.stdout.flush()
+
     with stderr_as_json(), only_service(data):
         run(
             station,
@@ -123,5 +133,5 @@ def serve(
             port,
             trusted_proxies=proxies,
             certificate=certificate,
-            announce=print_line,  # the log on stderr is JSON
+            announce=announce,
         )

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from differnet.cli.console import say
+from differnet.cli.console import print_json, say
+from differnet.cli.options import JsonOption
 
 __all__ = ["sign"]
 
@@ -20,6 +21,7 @@ def sign(
     new_key: Annotated[
         Path | None, typer.Option(help="Make a private key, and beside it the public one, FILE.pub.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Sign models, so that 'differnet serve --trusted-keys' accepts these alone."""
     from differnet.model_file.bundle import sign_bundle  # noqa: PLC0415
@@ -27,15 +29,19 @@ def sign(
 
     if new_key is None and not models:
         raise typer.BadParameter("give model files to sign, or --new-key to make a key.", param_hint="MODELS")
+    document: dict[str, object] = {}
     if new_key is not None:
         private, public = make_key(new_key)
+        document |= {"private_key": str(private), "public_key": str(public)}
         say(f"{private}: keep it secret. {public}: give it to 'differnet serve --trusted-keys'.")
-    if not models:
-        return
     chosen = key or new_key
-    if chosen is None:
-        raise typer.BadParameter("is needed to sign.", param_hint="--key")
-    signer = SigningKey(chosen)
-    for model in models:
-        sign_bundle(model, signer)
-        say(f"{model}: signed with key {signer.id}.")
+    if models:
+        if chosen is None:
+            raise typer.BadParameter("is needed to sign.", param_hint="--key")
+        signer = SigningKey(chosen)
+        for model in models:
+            sign_bundle(model, signer)
+            say(f"{model}: signed with key {signer.id}.")
+        document |= {"key": signer.id, "signed": [str(model) for model in models]}
+    if as_json:
+        print_json(document)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from differnet.cli.commands.watch_source import FolderSource, chosen_source
-from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, say, warn
-from differnet.cli.options import DeviceOption, WeightsOption
+from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, print_json, say, warn
+from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.cli.outputs import STDOUT, check_writable
 from differnet.errors import DifferNetError
 
@@ -84,6 +84,7 @@ def watch(
     ] = "sequential",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Inspect the images of a folder, or a camera's, as they come, each exactly once, across restarts."""
     from differnet.cli.commands.watch_destinations import Destinations  # noqa: PLC0415
@@ -124,6 +125,21 @@ def watch(
             sender.close()
         if current.drift:
             warn(current.drift)
+        if as_json:
+            print_json(
+                {
+                    "source": str(source),
+                    "model": str(model),
+                    "model_id": current.model_id,
+                    "journal": str(book.path),
+                    "inspected": watcher.inspected,
+                    "failed": watcher.failed,
+                    "dropped": getattr(watcher, "dropped", 0),
+                    "undelivered": book.undelivered(),
+                    "left": [str(name) for name in watcher.left],
+                    "drift": current.drift or None,
+                }
+            )
         _finish(watcher, book, senders, once or not watcher.is_stopping, stopper.received)
 
 
