@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -114,16 +115,20 @@ def die(product: str, settings: Settings, state: str) -> None:
     model.fit(product, killed, state=TrainingState(state, seconds=0))
 
 
-def test_a_killed_process_is_gone_on_with_by_the_command(product: Path, tmp_path: Path) -> None:
+def test_a_killed_process_is_gone_on_with_by_the_command(
+    product: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     settings = preset("paper").with_overrides(LITTLE)
-    output = tmp_path / "model.safetensors"
+    output, few = tmp_path / "model.safetensors", tmp_path_factory.mktemp("few")
+    for image in sorted((product / "train" / "good").iterdir())[:6]:
+        shutil.copy(image, few)
     process = multiprocessing.get_context("forkserver").Process(
-        target=die, args=(str(product), settings, f"{output}.state")
+        target=die, args=(str(few), settings, f"{output}.state")
     )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    words = ["train", str(product), "-o", str(output), "--preset", "paper", "--device", "cpu"]
+    words = ["train", str(few), "-o", str(output), "--preset", "paper", "--device", "cpu"]
     words += [f"--set={name}={value}" for name, value in LITTLE.items()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     other = run_prepared([*words, "--resume", "--seed", "1"], environment)
@@ -134,7 +139,7 @@ def test_a_killed_process_is_gone_on_with_by_the_command(product: Path, tmp_path
     assert done.returncode == 0, done.stderr
     assert "goes on after 2 epochs" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors"]
-    whole = DifferNet(settings, device="cpu").fit(product)
+    whole = DifferNet(settings, device="cpu").fit(few)
     assert_same(tensors_of(output), learnt(whole, tmp_path / "whole.safetensors"))
 
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from differnet.detector import DifferNet
 from differnet.errors import DatasetError, ImageError
 from differnet.evaluation.estimate import Estimate
+from differnet.evaluation.goodness_of_fit import MOST_VECTORS, compare_with_samples
 from differnet.evaluation.metrics import Evidence, Figure, measure
 from differnet.evaluation.pixel_metrics import PixelMetrics, PixelResult
 from differnet.evaluation.rates import ErrorRates
+from differnet.features import Sample
 from differnet.images import GOOD, LabelledImage, read_test_images
 from differnet.images.failure import Failure
 from differnet.images.masks import read_mask
+from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.verdict import Verdict
 from differnet.localization.registry import method_class
+from differnet.scoring import scored_features
 from differnet.training.progress import Listener, Progress
 
 __all__ = ["DefectMetrics", "Evaluation", "ScoredImage", "evaluate"]
@@ -157,7 +163,21 @@ def evaluate(
         chosen = method or model.settings.localization.method
         maps = method_class(chosen).quick and any(image.mask is not None for image in images)
     paths = (image.path for image in images)
-    results = model.explain_stream(paths, method) if maps else model.inspect_stream(paths, all_views=True)
+    vectors: list[Tensor] = []
+    chance = np.random.default_rng([model.settings.seed, 6])
+
+    def gather(sample: Sample) -> None:
+        """A vector of each good image, by one of its views."""
+        if not images[sample.index].is_defective and len(vectors) < MOST_VECTORS:
+            scored_views = scored_features(sample.features[None], model.settings.scoring.aggregation)[0]
+            vectors.append(scored_views[chance.integers(len(scored_views))])
+
+    inspection = model.inspection
+    results: Iterator[Verdict | Explanation | Failure] = (
+        explain_stream(inspection, paths, method, visit=gather)
+        if maps
+        else inspection.stream(paths, all_views=True, visit=gather)
+    )
     for done, (image, result) in enumerate(zip(images, results, strict=True), start=1):
         if isinstance(result, Failure):
             failures.append(result)
@@ -194,6 +214,7 @@ def evaluate(
         threshold=None if model.calibration is None else model.calibration.threshold,
         good_regions=tuple(regions),
         pixels=pixels if masks else None,
+        density=compare_with_samples(model.flow, torch.stack(vectors), model.settings.seed) if vectors else None,
     )
     return Evaluation(
         overall=_metrics(good, defective),
@@ -202,7 +223,7 @@ def evaluate(
         scored=scored,
         failures=failures,
         seconds=seconds,
-        figures=measure(evidence, "decisions", "maps", "masks"),
+        figures=measure(evidence, "decisions", "maps", "masks", "density"),
         pixels=pixels.compute() if masks else None,
     )
 

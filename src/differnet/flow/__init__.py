@@ -6,6 +6,7 @@ from differnet.flow.density import DensityModel, InvertibleDensityModel, StoredP
 from differnet.flow.ensemble import DensityEnsemble
 from differnet.flow.gaussian import Gaussian
 from differnet.flow.normalizing_flow import NormalizingFlow
+from differnet.flow.sampling import draw
 
 __all__ = [
     "DENSITY_MODELS",
@@ -18,5 +19,6 @@ __all__ = [
     "NormalizingFlow",
     "StoredPrecision",
     "build_density_model",
+    "draw",
     "negative_log_likelihood",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from differnet.features import Sample
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
@@ -15,7 +16,12 @@ __all__ = ["explain_stream"]
 
 
 def explain_stream(
-    inspection: Inspection, images: Iterable[ImageSource], method: str | None = None, *, with_images: bool = False
+    inspection: Inspection,
+    images: Iterable[ImageSource],
+    method: str | None = None,
+    *,
+    with_images: bool = False,
+    visit: Callable[[Sample], None] = lambda sample: None,
 ) -> Iterator[Explanation | Failure]:
     """Explain images one after the other, as they come; see `DifferNet.explain_stream`.
 
@@ -24,6 +30,7 @@ def explain_stream(
         images: Paths and arrays; consumed as needed.
         method: Of the map; None for the model's own.
         with_images: Whether the explanations are to hold the images themselves.
+        visit: Called with what is known of every image.
 
     Raises:
         SettingsError: If there is no such method.
@@ -39,6 +46,7 @@ def explain_stream(
         if isinstance(sample, Failure):
             yield sample
             continue
+        visit(sample)
         raw = localizer.raw_map(sample.pixels, chosen, sample.anomaly)
         scale = localizer.peak(raw) if fixed is None else fixed
         heat = localizer.heat(raw, chosen, scale, sample.width, sample.height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -66,14 +66,29 @@ class Inspection:
             compile_at_once=True,
         )
 
-    def stream(self, images: Iterable[ImageSource], *, all_views: bool = False) -> Iterator[Verdict | Failure]:
-        """Give the verdicts on images in their order, see `DifferNet.inspect_stream`."""
+    def stream(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        all_views: bool = False,
+        visit: Callable[[Sample], None] = lambda sample: None,
+    ) -> Iterator[Verdict | Failure]:
+        """Give the verdicts on images in their order, see `DifferNet.inspect_stream`.
+
+        Args:
+            images: Paths and arrays; consumed as needed.
+            all_views: Score by all views.
+            visit: Called with what is known of every image, once it is judged.
+        """
         way = self._way(all_views)
         at_once = way.sequential is None
         for sample in self.samples(
             images, way.first, described=self._scale is not None, scored=at_once, side_by_side=at_once
         ):
-            yield self._judge(sample, way)
+            verdict = self._judge(sample, way)
+            if isinstance(sample, Sample):
+                visit(sample)
+            yield verdict
 
     def prepare(self, image: ImageSource) -> Sample | Failure:
         """Do for an image what is done for each by itself, see `DifferNet.prepare`."""

@@ -92,7 +92,7 @@ class DefectRow:
 def tiles(evaluation: Evaluation, calibration: Calibration | None) -> list[Tile]:
     """The summary at one glance."""
     chosen = [*_figure_tiles(evaluation.overall.figures, "scores")]
-    for need in ("masks", "maps"):
+    for need in ("masks", "maps", "density"):
         chosen += _figure_tiles(evaluation.figures, need)
     if calibration is not None:
         review = calibration.review_threshold

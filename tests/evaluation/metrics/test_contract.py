@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from differnet.cli.main import app
 from differnet.errors import CalibrationError, DatasetError
 from differnet.evaluation import Estimate
+from differnet.evaluation.goodness_of_fit import GoodnessOfFit
 from differnet.evaluation.metrics import METRICS, Evidence, Figure, Metric, Need, measure
 from differnet.evaluation.pixel_metrics import PixelMetrics
 
@@ -68,7 +69,8 @@ def evidence() -> Evidence:
         truth[4:8, 4:9] = True
         pixels.add(heat + truth * 0.4, truth)
     good, defective = rng.normal(0, 1, 30), rng.normal(1.5, 1, 20)
-    return Evidence(good, defective, threshold=1.2, good_regions=(0, 0, 1, 0, 2), pixels=pixels)
+    density = GoodnessOfFit(0.1, 0.3, 30)
+    return Evidence(good, defective, threshold=1.2, good_regions=(0, 0, 1, 0, 2), pixels=pixels, density=density)
 
 
 @pytest.mark.parametrize("name", [*METRICS, "mean_gap", "balanced_error"])
@@ -94,6 +96,7 @@ def test_every_metric_keeps_the_contract(name: str, evidence: Evidence) -> None:
         "decisions": replace(alone, threshold=evidence.threshold),
         "maps": replace(alone, good_regions=evidence.good_regions),
         "masks": replace(alone, pixels=evidence.pixels),
+        "density": replace(alone, density=evidence.density),
     }
     assert metric.measure(given[metric.needs]) == value
     assert [need for need, enough in given.items() if enough.has(metric.needs)] == (
@@ -103,7 +106,10 @@ def test_every_metric_keeps_the_contract(name: str, evidence: Evidence) -> None:
 
 def test_what_is_needed_and_not_there_is_left_out_and_refused_when_asked_for(evidence: Evidence) -> None:
     alone = Evidence(evidence.good, evidence.defective)
-    assert list(measure(alone, "scores", "decisions", "maps", "masks")) == ["image_auroc", "average_precision"]
+    assert list(measure(alone, "scores", "decisions", "maps", "masks", "density")) == [
+        "image_auroc",
+        "average_precision",
+    ]
     for metric in METRICS.values():
         if metric.needs != "scores":
             with pytest.raises((DatasetError, CalibrationError)):
@@ -122,10 +128,11 @@ def test_a_toy_metric_is_in_the_document_the_text_and_the_report(
         np.mean([document["false_reject_rate"], document["escape_rate"]])
     )
     text = RUNNER.invoke(app, ["evaluate", str(model_file), str(product)]).stdout
-    head, *_, everything, _, threshold = text.splitlines()
+    head, *_, everything, _, threshold, density = text.splitlines()
     assert head.endswith("average precision (95 % interval)  mean gap")
     assert everything.endswith(f"  {document['mean_gap']:.4f}")
     assert threshold.endswith(f", balanced error {document['balanced_error']:.4f}")
+    assert density.startswith("samples of the density beside good images: energy distance 0.")
     page = tmp_path / "report.html"
     done = RUNNER.invoke(app, ["report", str(model_file), str(product), "-o", str(page)])
     assert done.exit_code == 0, done.output

@@ -97,7 +97,11 @@ def _print_table(evaluation: Evaluation) -> None:
     sys.stdout.write(
         f"{compared if evaluation.good_images else 'defective images'}{alone}, {evaluation.seconds:.1f} s\n"
     )
-    for need, of_what in (("decisions", "at the threshold"), ("masks", "heat maps")):
+    for need, of_what in (
+        ("decisions", "at the threshold"),
+        ("masks", "heat maps"),
+        ("density", "samples of the density beside good images"),
+    ):
         figures = [figure for figure in evaluation.figures.values() if figure.metric.needs == need]
         if figures:
             said = ", ".join(f"{figure.metric.label} {_format(figure)}" for figure in figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from differnet.evaluation.metrics.metric import Evidence, Figure, Metric, Need, Value
 from differnet.evaluation.metrics.of_decisions import EscapeRate, FalseRejectRate
+from differnet.evaluation.metrics.of_density import DensityDistance, DensityPValue
 from differnet.evaluation.metrics.of_maps import Aupro, GoodWithoutRegion, PixelAuroc
 from differnet.evaluation.metrics.of_scores import AveragePrecision, ImageAuroc
 from differnet.registry import Registry
@@ -19,6 +20,8 @@ METRICS: Registry[Metric] = Registry(
     EscapeRate(),
     PixelAuroc(),
     Aupro(),
+    DensityDistance(),
+    DensityPValue(),
 )
 """Metrics by name, in the order of the JSON document."""
 

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from differnet.evaluation.estimate import Estimate
+from differnet.evaluation.goodness_of_fit import GoodnessOfFit
 from differnet.evaluation.pixel_metrics import PixelMetrics
 
 __all__ = ["Evidence", "Figure", "Metric", "Need", "Value"]
 
-Need: TypeAlias = Literal["scores", "decisions", "maps", "masks"]
+Need: TypeAlias = Literal["scores", "decisions", "maps", "masks", "density"]
 """What a metric takes: the scores of images; a threshold besides; heat maps on a fixed scale, in which regions are
-found; heat maps with the ground truth. Metrics of ``scores`` are measured for each kind of defect too."""
+found; heat maps with the ground truth; vectors drawn from the density beside those of good images. Metrics of
+``scores`` are measured for each kind of defect too."""
 
 Value: TypeAlias = Estimate | float
 """With its interval, or without where none is known."""
@@ -32,6 +34,7 @@ class Evidence:
         threshold: A part is refused when it scores above it; None for a model without one.
         good_regions: Number of regions in the heat map of each good image that has one on a fixed scale.
         pixels: Heat maps gathered with their ground truth; None if no map or no defective pixel is known.
+        density: How vectors drawn from the density lie beside those of the good images; None if that is not known.
     """
 
     good: NDArray[np.float64]
@@ -39,6 +42,7 @@ class Evidence:
     threshold: float | None = None
     good_regions: tuple[int, ...] = ()
     pixels: PixelMetrics | None = None
+    density: GoodnessOfFit | None = None
 
     def has(self, need: Need) -> bool:
         """Whether there is what metrics of such a need look at."""
@@ -47,6 +51,7 @@ class Evidence:
             "decisions": self.threshold is not None,
             "maps": bool(self.good_regions),
             "masks": self.pixels is not None,
+            "density": self.density is not None,
         }[need]
 
 
