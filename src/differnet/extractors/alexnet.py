@@ -22,6 +22,7 @@ class AlexNet(Extractor):
 
     channels: int = 256
     stage_channels: tuple[int, ...] = (64, 192, 384, 256, 256)
+    gains_by_winograd: bool = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -38,6 +38,7 @@ class Extractor(nn.Module):
         mean: Per-channel mean that the network was trained with, for values in [0, 1].
         std: Per-channel standard deviation, likewise.
         has_openvino_stages: Whether `openvino_stages` is defined.
+        gains_by_winograd: Whether `differnet.extractors.winograd.quickened` makes a quicker copy of it.
     """
 
     channels: int
@@ -46,6 +47,7 @@ class Extractor(nn.Module):
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     has_openvino_stages: bool = False
+    gains_by_winograd: bool = False
 
     _mean: Tensor
     _std: Tensor

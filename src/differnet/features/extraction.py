@@ -155,6 +155,12 @@ class FeatureExtraction:
         other.scale, other._look = scale, None
         return other
 
+    def quickened(self) -> FeatureExtraction:
+        """The same for views that are seen once, see `FeatureNetwork.quickened`; nothing of them is kept in a cache."""
+        other = copy.copy(self)
+        other.network, other._cache = self.network.quickened(), None
+        return other
+
     def watched_by(self, look: TrainingLook) -> FeatureExtraction:
         """The same network for images to learn from, whose scale and sizes are found out on the way."""
         other = copy.copy(self)

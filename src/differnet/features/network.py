@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 from collections.abc import Hashable, Sequence
@@ -20,6 +21,7 @@ from differnet.errors import SettingsError
 from differnet.extractors import Extractor, compilable_names
 from differnet.extractors.openvino_stages import can_compile
 from differnet.extractors.rounding import round_as_bfloat16
+from differnet.extractors.winograd import quickened
 from differnet.features.describer import Cells, Describer
 from differnet.features.openvino_features import CompiledFeatures, compile_features
 from differnet.features.pooling import pool_maps, pool_scales
@@ -104,6 +106,18 @@ class FeatureNetwork:
             self.engine = "openvino"
         self._compiled: dict[Hashable, CompiledFeatures] = {}
         self._compiling = threading.Lock()
+
+    def quickened(self) -> FeatureNetwork:
+        """One that computes the same features, but for rounding, in two thirds of the time, where that can be.
+
+        For the many views of a training: its kernels take 60 MB. Scores stay with this one, by which thresholds are.
+        """
+        able = self.device.type == "cpu" and self.dtype == torch.float32 and self.engine == "torch"
+        if not (able and self.extractor.gains_by_winograd):
+            return self
+        other = copy.copy(self)
+        other.extractor = quickened(self.extractor)
+        return other
 
     @property
     def identity(self) -> tuple[object, ...]:

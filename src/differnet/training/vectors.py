@@ -63,6 +63,8 @@ class BankVectors:
 class FreshVectors:
     """Batches of views that are drawn and sent through the extractor anew in every epoch, as the authors do.
 
+    On a processor features are those of the extraction but for rounding, some 1e-6; see `FeatureNetwork.quickened`.
+
     Args:
         extraction: Computes the features.
         sources: The training images; they are read again in every epoch.
@@ -87,7 +89,7 @@ class FreshVectors:
         names: Sequence[str] | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> None:
-        self.extraction = extraction
+        self.extraction = extraction.quickened()
         self.sources = sources
         self.settings = settings
         self.batch_images = batch_images
