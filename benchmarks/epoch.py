@@ -37,6 +37,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("product", type=Path)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--images", type=int, help="the first so many; all if left out")
+    parser.add_argument("--ceiling-seconds", type=float, default=2.0, help="at most, to measure a product of matrices")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
     arguments = parser.parse_args(words)
     changes = dict(word.split("=", 1) for word in arguments.set)
@@ -44,7 +45,10 @@ def main(words: list[str] | None = None) -> None:
     detector = DifferNet(settings, device="cpu")
     extraction, images = detector.extraction, read_good_images(arguments.product).paths[: arguments.images]
     views = len(images) * settings.views.training_count
-    ceiling = 1e9 * measure_ceilings(torch.device("cpu"), budget_seconds=2.0, repetitions=10).float32.gflops
+    ceiling = (
+        1e9
+        * measure_ceilings(torch.device("cpu"), budget_seconds=arguments.ceiling_seconds, repetitions=10).float32.gflops
+    )
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         extraction.network.pool(extraction.extractor, torch.zeros(1, 3, extraction.size, extraction.size))
     torch.manual_seed(settings.seed)
