@@ -52,6 +52,11 @@ test-container: install-dev
 	command -v podman runc mmdebstrap >/dev/null || { apt-get update && apt-get install -y --no-install-recommends podman runc mmdebstrap; }
 	$(BIN)/python -m pytest -s tests/release/test_container.py
 
+# The service behind nginx, as docs/nginx.conf has it. 'make test' runs it too where nginx is installed.
+test-proxy: install-dev
+	command -v nginx /usr/sbin/nginx >/dev/null || { apt-get update && apt-get install -y --no-install-recommends nginx-light; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/server/test_proxy.py
+
 test-mlflow: install-dev
 	$(PIP_INSTALL) --editable '.[mlflow]' '$(TORCH)'
 	$(BIN)/python -m pytest tests/integrations/test_mlflow.py
@@ -94,8 +99,9 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Damaged files of every kind that is read. FUZZ='--count 100000 model' and the like are passed on.
+# Damaged files of every kind that is read, and requests to a service. FUZZ='--count 100000 model' and the like are passed on.
 fuzz: install-dev
+	$(PIP_INSTALL) --editable '.[fuzz]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzzing $(FUZZ)
 
 # PRODUCT=folder measures on its images instead of the demo's; BENCH='--quick' and the like are passed on.

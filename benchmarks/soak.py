@@ -30,6 +30,8 @@ from differnet.images import collect_images
 # What may be added from the second quarter to the last, by the median of each.
 MOST_MEGABYTES, MOST_DESCRIPTORS, MOST_THREADS = 100.0, 10, 4
 SAMPLE_SECONDS = 5.0
+# Of the time, at the beginning.
+_FULL_LOAD = 0.1
 
 
 class Load:
@@ -39,11 +41,14 @@ class Load:
         port: Of the service.
         name: Of the model.
         images: Files to send.
+
+    Attributes:
         pace: How many times as long clients rest between requests as they do at full load.
     """
 
-    def __init__(self, port: int, name: str, images: list[bytes], pace: float) -> None:
-        self._port, self._name, self._images, self._pace = port, name, images, pace
+    def __init__(self, port: int, name: str, images: list[bytes]) -> None:
+        self._port, self._name, self._images = port, name, images
+        self.pace = 1.0
         self._lock = threading.Lock()
         self._over = threading.Event()
         self.answers: Counter[str] = Counter()
@@ -66,22 +71,23 @@ class Load:
             thread.join(60)
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, bytes]:
-        """Status and body of an answer; 0 if there was none."""
+        """Status and body of an answer; 0 if there was none, of which the reason is counted."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             connection.request(method, path, body, {"Content-Type": kind} if kind else {})
             answer = connection.getresponse()
             status, content = answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            status, content = 0, b""
+            told = str(status)
+        except (OSError, http.client.HTTPException) as error:
+            status, content, told = 0, b"", f"no answer, {type(error).__name__}"
         finally:
             connection.close()
         with self._lock:
-            self.answers[f"{method} {status}"] += 1
+            self.answers[f"{method} {told}"] += 1
         return status, content
 
     def _run(self, client: Callable[[random.Random], float], chance: random.Random) -> None:
-        while not self._over.wait(client(chance) * self._pace):
+        while not self._over.wait(client(chance) * self.pace):
             pass
 
     def _upload(self, chance: random.Random) -> float:
@@ -139,7 +145,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="model file")
     parser.add_argument("images", type=Path, help="folder of images")
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--pace", type=float, default=1.0, help="rest that many times as long between requests")
+    parser.add_argument(
+        "--pace", type=float, default=1.0, help="after a tenth, rest that many times as long between requests"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     arguments = parser.parse_args()
     images = [path.read_bytes() for path in collect_images([arguments.images]).paths]
@@ -164,12 +172,15 @@ def soak(model: Path, images: list[bytes], minutes: float, pace: float = 1.0) ->
             subprocess.Popen(command, stdout=log, stderr=log) as service,  # noqa: S603 - our own command
         ):
             try:
-                load = Load(port, model.stem, images, pace)
+                load = Load(port, model.stem, images)
                 while load.ask("GET", "/readyz")[0] != 200 and service.poll() is None:
                     time.sleep(0.2)
                 load.answers.clear()
                 load.start()
-                samples = _watch(service.pid, minutes * 60)
+                # Networks are copied for as many as ask at once, and kept: with long rests that would take hours.
+                samples = _watch(service.pid, minutes * 60 * _FULL_LOAD)
+                load.pace = pace
+                samples += _watch(service.pid, minutes * 60 * (1 - _FULL_LOAD))
                 load.stop()
                 lost = [each for each in load.recorded if load.ask("GET", f"/v1/inspections/{each}")[0] != 200]
             finally:
@@ -194,7 +205,7 @@ def _judge(samples: list[tuple[float, int, int]], load: Load, lost: int, code: i
     early, late = ([*zip(*part, strict=True)] for part in (samples[quarter : 2 * quarter], samples[-quarter:]))
     begin, end = ([statistics.median(values) for values in part] for part in (early, late))
     grown = [after - before for before, after in zip(begin, end, strict=True)]
-    failed = sum(number for answer, number in load.answers.items() if answer.endswith((" 500", " 0")))
+    failed = sum(number for answer, number in load.answers.items() if " no answer" in answer or answer.endswith(" 500"))
     return {
         "answers": dict(sorted(load.answers.items())),
         "inspections": len(load.recorded),

@@ -1,4 +1,4 @@
-"""Damaged files of every kind that is read: ``python -m benchmarks.fuzzing [KIND ...] [--count 10000]``.
+"""Damaged files of every kind that is read, and requests: ``python -m benchmarks.fuzzing [KIND ...] [--count 10000]``.
 
 Each must be read, or refused with an error of the product, in time and within memory. What is not is kept, and the exit
 code is 1. Processes are forked for every hundred, so that one that dies is seen.
@@ -17,16 +17,19 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from benchmarks.fuzzing.kinds import KINDS, Kind
+from benchmarks.fuzzing.service import try_requests
 from differnet.errors import DifferNetError
 
 # The threads of a parent's pool are not in what is forked of it, which would wait for them without end.
 torch.set_num_threads(1)
 
+HTTP = "http"
 BATCH = 100
 MOST_SECONDS = 20
 MOST_BYTES = 500 << 20
@@ -35,14 +38,14 @@ MOST_BYTES = 500 << 20
 def main() -> None:
     """Try all kinds; exit code 1 if one did what it must not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzzing", description=__doc__)
-    parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help="which kinds; all unless named")
-    parser.add_argument("--count", type=int, default=10_000, help="mutations of each kind")
+    parser.add_argument("kinds", nargs="*", choices=[*KINDS, HTTP, []], help="which kinds; all unless named")
+    parser.add_argument("--count", type=int, default=10_000, help="mutations of each kind, and requests")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for files that did what they must not")
     arguments = parser.parse_args()
     out = arguments.out or Path(tempfile.mkdtemp(prefix="differnet-fuzzing-"))
     bad = 0
-    for name in arguments.kinds or KINDS:
+    for name in arguments.kinds or (*KINDS, HTTP):
         bad += try_kind(name, arguments.count, arguments.seed, out)
     if bad:
         sys.stdout.write(f"{bad} did what they must not; the files are in {out}\n")
@@ -51,24 +54,30 @@ def main() -> None:
 
 def try_kind(name: str, count: int, seed: int, out: Path) -> int:
     """Try a kind; the number of mutations that did what they must not."""
-    kind, started = KINDS[name], time.monotonic()
-    KINDS[name].mutate(random.Random(seed))  # noqa: S311 - makes what is mutated, once for all processes
+    started = time.monotonic()
     told: Counter[str] = Counter()
     bad: Counter[str] = Counter()
-    for start in range(0, count, BATCH):
-        for outcome, reason, content in _batch(kind, f"{seed} {name} {start}", min(BATCH, count - start)):
-            told[outcome] += 1
-            if outcome in ("read", "refused"):
-                continue
-            bad[f"{outcome}: {reason}"] += 1
-            out.mkdir(parents=True, exist_ok=True)
-            (out / f"{name}-{sum(bad.values())}{kind.suffix}").write_bytes(content)
+    tried = try_requests(count, seed, MOST_SECONDS, MOST_BYTES) if name == HTTP else _mutations(name, count, seed)
+    suffix = ".txt" if name == HTTP else KINDS[name].suffix
+    for outcome, reason, content in tried:
+        told[outcome] += 1
+        if outcome in ("read", "refused"):
+            continue
+        bad[f"{outcome}: {reason}"] += 1
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}-{sum(bad.values())}{suffix}").write_bytes(content)
     seconds = time.monotonic() - started
-    sys.stdout.write(f"{name:<9} {count:>6} mutations in {seconds:>5.0f} s: {json.dumps(dict(told))}\n")
+    sys.stdout.write(f"{name:<9} {sum(told.values()):>6} tried in {seconds:>5.0f} s: {json.dumps(dict(told))}\n")
     for reason, number in bad.most_common(20):
         sys.stdout.write(f"    {number} x {reason}\n")
     sys.stdout.flush()
     return sum(bad.values())
+
+
+def _mutations(name: str, count: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
+    KINDS[name].mutate(random.Random(seed))  # noqa: S311 - makes what is mutated, once for all processes
+    for start in range(0, count, BATCH):
+        yield from _batch(KINDS[name], f"{seed} {name} {start}", min(BATCH, count - start))
 
 
 def _batch(kind: Kind, seed: str, count: int) -> list[tuple[str, str, bytes]]:

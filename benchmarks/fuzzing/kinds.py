@@ -25,7 +25,7 @@ from differnet import DifferNet
 from differnet.errors import DifferNetError
 from differnet.settings import preset
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["KINDS", "Kind", "small_model"]
 
 _SMALL = {
     "views.size": 64,
@@ -121,7 +121,8 @@ def _fitted() -> DifferNet:
 
 
 @cache
-def _model() -> bytes:
+def small_model() -> bytes:
+    """The file of a model that learns in a second."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.safetensors"
         _fitted().save(file)
@@ -138,7 +139,7 @@ def _mutate_model(chance: random.Random) -> bytes:
     """Damaged bytes, or a file whose digests are right and whose manifest or tensors are not."""
     kind = chance.random()
     if kind < 0.3:
-        return damaged(_model(), chance)
+        return damaged(small_model(), chance)
     text, tensors = _model_parts()
     tensors = dict(tensors)
     if kind < 0.6:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from benchmarks.fuzzing import __main__ as command
 from benchmarks.fuzzing.kinds import KINDS, Kind
+from benchmarks.fuzzing.service import spoken
 
 from differnet.errors import DifferNetError
 
@@ -43,3 +47,30 @@ def test_what_must_not_be_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     object.__setattr__(kind, "mutate", lambda chance: str(next(numbers)).encode())
     outcomes = [outcome for outcome, _, _ in command._batch(kind, "seed", 6)]
     assert outcomes == ["refused", "traceback", "died", "hung", "memory", "read"]
+
+
+def test_answers_that_must_not_be_are_seen() -> None:
+    said: list[bytes | None] = [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 400 No\r\n\r\n",
+        b"",
+        b"HTTP/1.1 503 Busy\r\n\r\n",
+    ]
+    said += [b"HTTP/1.1 500 Failed\r\n\r\n", b"Traceback", None]  # the last is silent
+
+    def serve(listener: socket.socket) -> None:
+        for each in said:
+            connection, _ = listener.accept()
+            with connection:
+                while connection.recv(65536):
+                    pass
+                if each is None:
+                    time.sleep(1.0)
+                else:
+                    connection.sendall(each)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        port, whole = listener.getsockname()[1], [b"GET / HTTP/1.1\r\n\r\n"]
+        found = [spoken(port, whole, random.Random(i), 0.5)[0] for i in range(len(said))]
+    assert found == ["read", "refused", "refused", "refused", "failed", "failed", "hung"]

@@ -92,6 +92,15 @@ class Service:
         status, body, _ = self.request("POST", "/v1/models/plates/inspect", content, {"Content-Type": kind})
         return status, json.loads(body)
 
+    def logged(self, identity: str) -> dict[str, Any]:
+        """The line of the log of a request, by the id in its answer's ``X-Request-Id``; it comes after the answer."""
+        for _ in range(200):
+            for line in map(json.loads, self.log.read_text().splitlines()):
+                if line.get("request") == identity:
+                    return dict(line)
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; gives the exit code."""
         assert self.process is not None

@@ -146,6 +146,13 @@ def test_a_key_that_is_revoked_ends_its_streams(keyed: Service) -> None:
     database.close()
 
 
+def test_nobody_is_believed_to_come_from_elsewhere(keyed: Service) -> None:
+    given = {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9", "X-Real-IP": "203.0.113.9"}
+    status, _, headers = keyed.request("GET", "/v1/models", headers=given)
+    assert status == 401
+    assert keyed.logged(headers["x-request-id"])["client"] == "127.0.0.1"
+
+
 def test_the_first_key_counts_at_once(client: TestClient) -> None:
     assert client.get("/v1/models").status_code == 200
     station = station_of(client)

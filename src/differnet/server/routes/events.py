@@ -21,6 +21,7 @@ def build_router(station: Station) -> APIRouter:
         The stream ends when the key is revoked.
         """
         stream = station.events.stream(lambda: station.access.still_valid(request, "inspect"))
-        return StreamingResponse(stream, media_type="text/event-stream")
+        # Proxies such as nginx would keep events back until there are many.
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     return router
