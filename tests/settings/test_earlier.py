@@ -21,6 +21,7 @@ def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
     assert settings.views.flow_size is None
     assert (settings.scoring.join, settings.scoring.flow_weight) == ("soft-maximum", 1.0)
     assert not settings.localization.reduced_cells
+    assert settings.localization.fine_stages == "all"
     assert settings.localization.turn_cells == "never"
 
 

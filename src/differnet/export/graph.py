@@ -21,7 +21,7 @@ from differnet.features.pooling import pool_maps
 from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
 from differnet.localization.registry import build_method, exportable_methods
-from differnet.scoring import CommonScale, hottest_cells, scored_cells
+from differnet.scoring import CommonScale, hottest_cells
 from differnet.views import View, apply_view, fixed_views
 
 __all__ = ["InspectionGraph"]
@@ -99,7 +99,7 @@ class InspectionGraph(nn.Module):
                 scale = display_scale(model.fitted.peaks.double().numpy(), model.calibration.false_reject_rate)
             _, blank_cells = self._features(torch.zeros(3, size, size))
             blank = self._local.anomaly(blank_cells)
-            self._heat = method.heat_graph(blank.shape[-1], size, scale, self.region)
+            self._heat = method.heat_graph(len(blank), size, scale, self.region)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class InspectionGraph(nn.Module):
         if cells is not None and self._local is not None:
             anomaly = self._local.anomaly(cells)
         if self._scale is not None and anomaly is not None:
-            local = scored_cells(anomaly).topk(hottest_cells(self._hottest, anomaly.shape[-1] ** 2)).values.mean()
+            local = anomaly.flatten().topk(hottest_cells(self._hottest, anomaly.numel())).values.mean()
             score = _joined(score, local, self._scale)
         results = [score]
         if self.judge is not None:

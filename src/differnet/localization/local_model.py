@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["CellCollector", "LocalModel", "shown_plane"]
+__all__ = ["CellCollector", "LocalModel"]
 
 
 class LocalModel(ABC):
@@ -31,8 +31,7 @@ class LocalModel(ABC):
             cells: Of the image, on the model's device.
 
         Returns:
-            (g, g) float32, one value a cell, higher is more anomalous, unbounded; or two such planes, (2, g, g), of
-            which the first is scored and the second is shown, where what tells whole images apart would blur maps.
+            (g, g) float32, one value a cell, higher is more anomalous, unbounded.
         """
 
     @abstractmethod
@@ -54,11 +53,6 @@ class LocalModel(ABC):
             RuntimeError: If it cannot work on this machine.
         """
         return None
-
-
-def shown_plane(anomaly: Tensor) -> Tensor:
-    """What maps are made of: (g, g) of what `LocalModel.anomaly` gave."""
-    return anomaly if anomaly.dim() == 2 else anomaly[-1]
 
 
 class CellCollector(Protocol):

@@ -90,7 +90,7 @@ class Localizer:
         return self.describer is not None and self.method(name) is self.own
 
     def anomaly(self, cells: Cells) -> Tensor:
-        """Compute the local anomaly of an image's cells, float32; see `LocalModel.anomaly`.
+        """Compute the local anomaly of an image's cells, (g, g) float32; see `LocalModel.anomaly`.
 
         Raises:
             NotFittedError: If there is no local model.

@@ -7,7 +7,6 @@ from differnet.scoring.scores import (
     hottest_cells,
     local_score,
     score_features,
-    scored_cells,
     scored_features,
 )
 
@@ -19,6 +18,5 @@ __all__ = [
     "hottest_cells",
     "local_score",
     "score_features",
-    "scored_cells",
     "scored_features",
 ]

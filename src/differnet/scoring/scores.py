@@ -9,15 +9,7 @@ from torch import Tensor
 
 from differnet.flow import DensityModel
 
-__all__ = [
-    "Aggregation",
-    "aggregate",
-    "hottest_cells",
-    "local_score",
-    "score_features",
-    "scored_cells",
-    "scored_features",
-]
+__all__ = ["Aggregation", "aggregate", "hottest_cells", "local_score", "score_features", "scored_features"]
 
 Aggregation: TypeAlias = Literal["mean", "median", "features"]
 """How the views of an image become one score; see `aggregate` and `scored_features`."""
@@ -77,19 +69,13 @@ def local_score(anomaly: Tensor, hottest: float) -> float:
     """Score an image by its most anomalous cells.
 
     Args:
-        anomaly: (g, g) local anomaly of the cells, or several planes, (p, g, g), of which the first is scored.
+        anomaly: (g, g) local anomaly of the cells.
         hottest: How many cells the score is the mean of, see `hottest_cells`.
 
     Returns:
         The score, higher is more anomalous.
     """
-    cells = scored_cells(anomaly)
-    return cells.topk(hottest_cells(hottest, len(cells))).values.mean().item()
-
-
-def scored_cells(anomaly: Tensor) -> Tensor:
-    """What of the local anomaly of an image is scored: (g * g,)."""
-    return (anomaly if anomaly.dim() == 2 else anomaly[0]).flatten()
+    return anomaly.flatten().topk(hottest_cells(hottest, anomaly.numel())).values.mean().item()
 
 
 def hottest_cells(hottest: float, cells: int) -> int:

@@ -10,7 +10,7 @@ __all__ = ["completed"]
 _BEFORE: Mapping[str, Mapping[str, Any]] = {
     "views": {"enlarge": True, "flow_size": None},
     "scoring": {"join": "soft-maximum", "flow_weight": 1.0},
-    "localization": {"turn_cells": "never", "reduced_cells": False},
+    "localization": {"turn_cells": "never", "reduced_cells": False, "fine_stages": "all"},
 }
 
 

@@ -210,6 +210,8 @@ class LocalizationSettings(FrozenRecord):
         mixture_dimensions: Of ``mixture``: of the space in which cells are compared.
         reduced_cells: Of ``mixture``: whether cells are described in the image of ``views.flow_size`` as well, where
             each sees more of the part.
+        fine_stages: Of ``mixture``: the stages that cells of the fine grid are described by: those whose maps are not
+            coarser (``resolved``), which keeps heat maps sharp, or ``all`` that the coarse grid is described by.
         turn_cells: Whether cells of good images are learnt at all four right angles: ``auto``, where views are averaged
             since parts lie at any angle, and from fewer than 25 images, which show too little; or ``never``.
     """
@@ -222,6 +224,7 @@ class LocalizationSettings(FrozenRecord):
     shrinkage: float = Field(100.0, gt=0.0)
     mixture_dimensions: int = Field(160, ge=4, le=4096)
     reduced_cells: bool = True
+    fine_stages: Literal["resolved", "all"] = "resolved"
     turn_cells: Literal["auto", "never"] = "auto"
 
 

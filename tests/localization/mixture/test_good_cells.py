@@ -70,8 +70,7 @@ def test_the_reduced_image_adds_what_the_coarse_grid_does_not_see_up_to_the_limi
     assert torch.equal(restored.anomaly(cells), local.anomaly(cells))
     before = MixtureModel(local.fine, local.coarse).anomaly(image(100))
     odd = cells.reduced * torch.tensor([9.0, *[-1.0] * (sum(CHANNELS) - 1)])
-    strange, shown = local.anomaly(ScaledCells(cells.fine, cells.coarse, odd))
-    assert torch.equal(shown, before), "maps are not blurred by it"
+    strange = local.anomaly(ScaledCells(cells.fine, cells.coarse, odd))
     assert (strange > before + 3.0).all()
     fine = local.fine.standardised_energy(cells.fine.flatten(0, 1)).view(SIDE, SIDE)
     assert torch.allclose(strange, fine + 8.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import accumulate, compress
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ _CELLS = 150_000
 _USUAL_CELLS = 30_000
 _PARTS = 5
 _CELLS_OF_EACH = 40
+# Of an image reduced there are few cells, and each sees so much of the part that it is like fewer others.
+_REDUCED_OF_EACH = 20
+_REDUCED = 2
 # Of fewer cells than this an image's own are so many that space and division must be found without them too: of 24
 # plates of 128 pixels it made unseen good ones score 3 deviations above those that had been left out.
 _FEW_CELLS = 20_000
@@ -127,22 +130,13 @@ class MixtureModel(LocalModel):
         self.limit = _LIMIT * (len(self.levels) - 1) if limit is None else limit
 
     @property
-    def shown_limit(self) -> float:
-        """What the coarse grid adds to a map at most."""
-        return self.limit / (len(self.levels) - 1)
-
-    @property
     def levels(self) -> list[tuple[str, CellDensity]]:
         """The density of each grid by its name, the fine one first, in the order of the cells' fields."""
         both = [("fine", self.fine), ("coarse", self.coarse)]
         return both if self.reduced is None else [*both, ("reduced", self.reduced)]
 
     def anomaly(self, cells: StageCells) -> Tensor:
-        """Compute the local anomaly of an image, about 0 for good cells; see `LocalModel.anomaly`.
-
-        A cell of the reduced image is an eighth of the part wide: it tells images apart, and would blur their maps.
-        Where there are any, (2, g, g): with them, which is scored, and without, which is shown.
-        """
+        """Compute the local anomaly of an image, (g, g) float32, about 0 for good cells; see `LocalModel.anomaly`."""
         side = cells.fine.shape[0]
         fine, *wide = (
             level.standardised_energy(grid.flatten(0, 1)).view(1, 1, *grid.shape[:2])
@@ -151,10 +145,7 @@ class MixtureModel(LocalModel):
         spread = [
             functional.interpolate(energy, size=(side, side), mode="bilinear", align_corners=False) for energy in wide
         ]
-        total = (fine + torch.cat(spread).sum(0).clamp(max=self.limit))[0, 0]
-        if self.reduced is None:
-            return total
-        return torch.stack([total, (fine + spread[0].clamp(max=self.shown_limit))[0, 0]])
+        return (fine + torch.cat(spread).sum(0).clamp(max=self.limit))[0, 0]
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""
@@ -224,8 +215,8 @@ class MixtureCollector:
 
     Args:
         images: Number of images to come; one that is given several times, turned, counts as often.
-        channels: Of each stage that the cells are described by.
-        components: K of each grid, at most; one for every 40 cells where that is fewer.
+        channels: Of each stage that cells are described by; those of a grid by all, or by the first of them.
+        components: K of each grid, at most; one for every 40 cells where that is fewer, 20 of the reduced image.
         rank: Principal axes of each component.
         strength: Pull towards the pooled covariance, in cells.
         dimensions: Of the space that cells are compared in.
@@ -269,15 +260,14 @@ class MixtureCollector:
         Args:
             without: Places of images whose cells are left out; not all.
         """
-        self._levels = self._levels or [self._learn(kept) for kept in self._kept]
-        both = zip(self._levels, self._kept, strict=True)
-        return MixtureModel(*(self._density(level, kept, without) for level, kept in both))
+        self._levels = self._levels or [self._learn(grid) for grid in range(len(self._kept))]
+        return MixtureModel(*(self._density(grid, level, without) for grid, level in enumerate(self._levels)))
 
-    def _density(self, level: _Level, kept: list[Tensor], without: Collection[int]) -> CellDensity:
+    def _density(self, grid: int, level: _Level, without: Collection[int]) -> CellDensity:
         if not without:
             return level.density
         if len(level.cells) < _FEW_CELLS:
-            return self._learn(kept, [place not in without for place in self._places]).density
+            return self._learn(grid, [place not in without for place in self._places]).density
         used = ~torch.isin(level.places, torch.tensor([*without]))
         return replace(level.density, mixture=self._refit(level, used))
 
@@ -293,18 +283,17 @@ class MixtureCollector:
             start=start,
         )
 
-    def _learn(self, of_images: list[Tensor], used: Sequence[bool] | None = None) -> _Level:
-        at = self._places
+    def _learn(self, grid: int, used: Sequence[bool] | None = None) -> _Level:
+        of_images, at = self._kept[grid], self._places
         if used is not None:
             of_images, at = [*compress(of_images, used)], [*compress(at, used)]
         places = torch.cat([torch.full((len(part),), place) for part, place in zip(of_images, at, strict=True)])
         cells = torch.cat(of_images)
-        space = CellSpace.fit(cells, self._channels, self._dimensions)
+        space = CellSpace.fit(cells, _joined(self._channels, cells.shape[1]), self._dimensions)
         within = torch.cat([space(part.float()) for part in cells.split(_CHUNK)])
         # A covariance says nothing of components with a handful of cells.
-        components = assign_components(
-            within, max(min(self._components, len(cells) // _CELLS_OF_EACH), 1), [self._seed, 3]
-        )
+        of_each = _REDUCED_OF_EACH if grid == _REDUCED else _CELLS_OF_EACH
+        components = assign_components(within, max(min(self._components, len(cells) // of_each), 1), [self._seed, 3])
         names, components = components.unique(return_inverse=True)
         count = len(names)
         white = space.whitened(within_covariance(within, components, count))
@@ -331,6 +320,11 @@ class MixtureCollector:
             energies.append(energy)
             components.append(component)
         return _standardised(level.density, torch.cat(energies), torch.cat(components))
+
+
+def _joined(channels: Sequence[int], width: int) -> tuple[int, ...]:
+    """The channels of the first stages that cells of a width are joined from."""
+    return tuple(own for own, end in zip(channels, accumulate(channels), strict=True) if end <= width)
 
 
 def _standardised(density: CellDensity, energies: Tensor, components: Tensor) -> CellDensity:

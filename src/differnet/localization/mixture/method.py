@@ -25,7 +25,7 @@ class Mixture(CellMethod):
     def describer(self, extractor: Extractor) -> StageDescriber:
         """See `LocalizationMethod.describer`."""
         describer = ScaledDescriber if self.settings.reduced_cells else StageDescriber
-        return describer(len(described_channels(extractor)))
+        return describer(len(described_channels(extractor)), resolved=self.settings.fine_stages == "resolved")
 
     def collector(self, extractor: Extractor, images: int, seed: int) -> MixtureCollector:
         """See `LocalizationMethod.collector`."""

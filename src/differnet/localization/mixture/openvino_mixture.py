@@ -41,14 +41,11 @@ class CompiledMixture:
             maps.append(ops.reshape(energy, [1, 1, len(grid), len(grid)], False))
         fine, *wide = maps
         spread = [interpolate(ops, anomaly, len(cells.fine)) for anomaly in wide]
-        planes = [ops.add(fine, ops.minimum(reduce(ops.add, spread), np.float32(model.limit)))]
-        if model.reduced is not None:
-            planes.append(ops.add(fine, ops.minimum(spread[0], np.float32(model.shown_limit))))
-        anomaly = ops.squeeze(planes[0], np.array([1])) if len(planes) == 1 else ops.concat(planes, 1)
-        self._graph = CompiledGraph(openvino.Model([ops.result(anomaly)], grids))
+        anomaly = ops.add(fine, ops.minimum(reduce(ops.add, spread), np.float32(model.limit)))
+        self._graph = CompiledGraph(openvino.Model([ops.result(ops.squeeze(anomaly, np.array([1])))], grids))
 
     def anomaly(self, cells: StageCells) -> Tensor:
-        """Compute the local anomaly of an image, see `MixtureModel.anomaly`."""
+        """Compute the local anomaly of an image, (g, g) float32, see `MixtureModel.anomaly`."""
         [anomaly] = self._graph([tuple(grid.numpy() for grid in cells.tensors().values())])
         return torch.from_numpy(anomaly[0])
 
