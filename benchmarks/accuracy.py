@@ -39,7 +39,7 @@ from differnet.images import read_good_images, read_test_images
 from differnet.images.solar_cells import TRAINING_CELLS, choose_cells, find_dataset
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.localization.neighbours.nearest_cells import NearestCellsCollector
-from differnet.scoring import local_score, scored_features
+from differnet.scoring import local_scores, scored_features
 from differnet.settings import preset
 from differnet.views import fixed_views
 
@@ -129,7 +129,7 @@ def measure(split: Split, settings: Settings, cache: Path) -> Iterator[dict[str,
     for image in extraction.stream(test, views, cells=projection):
         if isinstance(image, Sample) and isinstance(image.cells, CellGrids):
             distances.append(gaussian.energy(scored(image)).median().item())
-            hottest.append(local_score(local.anomaly(image.cells), settings.scoring.hottest))
+            hottest.append(local_scores(local.anomaly(image.cells), settings.scoring.hottest)[0].item())
     yield row("gaussian", distances)
     yield row("neighbour", hottest)
 

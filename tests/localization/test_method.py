@@ -292,7 +292,7 @@ def test_the_exported_map_is_the_map(case: Case, scale: float | None) -> None:
             case.method.heat_graph(6, SIZE, scale, None)
         return
     anomaly, raw = case.localizer.anomaly_of(pixels_of(50)), case.raw(pixels_of(50))
-    graph = case.method.heat_graph(len(anomaly), SIZE, scale, None)
+    graph = case.method.heat_graph(anomaly.shape[-1], SIZE, scale, None)
     found = graph(anomaly, torch.zeros(80, 120, 3, dtype=torch.uint8)).numpy()
     shown = case.localizer.peak(raw) if scale is None else scale
     assert np.allclose(found, case.localizer.heat(raw, case.method.name, shown, 120, 80), rtol=1e-3, atol=1e-4)

@@ -16,7 +16,7 @@ from differnet import DifferNet, Explanation, Settings, Verdict
 from differnet.compute.tensor_digest import digest_tensors
 from differnet.errors import ModelFileError, SettingsError
 from differnet.features import Sample
-from differnet.scoring import local_score
+from differnet.scoring import local_scores
 from differnet.settings import preset
 from differnet.views import View
 
@@ -49,7 +49,7 @@ def test_the_score_is_the_join_of_what_flow_and_cells_say(joined: DifferNet, ima
         assert isinstance(image, Sample)
         with torch.no_grad():
             flow = joined.flow.energy(image.features).item()
-        local = local_score(localizer.anomaly_of(image.pixels), 0.05)
+        local = local_scores(localizer.anomaly_of(image.pixels), 0.05).item()
         (mean, deviation), (local_mean, local_deviation) = scale.usual.tolist()
         expected = np.logaddexp((flow - mean) / deviation, (local - local_mean) / local_deviation)
         assert score == pytest.approx(expected, rel=1e-4)

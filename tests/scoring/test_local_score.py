@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from differnet.scoring import CommonScale, JoinRule, hottest_cells, local_score
+from differnet.scoring import CommonScale, JoinRule, hottest_cells, local_scores
 
 RULES: tuple[JoinRule, ...] = ("sum-of-logarithms", "soft-maximum")
 
@@ -20,20 +20,20 @@ SCORES = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=12)
 
 
 def scale(flow: list[float], local: list[float], rule: JoinRule = "soft-maximum") -> CommonScale:
-    return CommonScale.fit(torch.tensor(flow), torch.tensor(local), rule)
+    return CommonScale.fit(torch.tensor(flow), torch.tensor(local)[:, None], rule)
 
 
 @given(arrays(np.float32, (5, 7), elements=st.floats(-100, 100, width=32)), st.floats(0.01, 1.0))
 def test_the_local_score_is_the_mean_of_the_hottest_share(anomaly: np.ndarray, share: float) -> None:
     count = max(1, int(share * 35))
     expected = np.sort(anomaly.ravel())[-count:].astype(np.float64).mean()
-    assert local_score(torch.from_numpy(anomaly), share) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert local_scores(torch.from_numpy(anomaly), share).item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 def test_a_tiny_share_is_the_hottest_cell_and_the_whole_is_the_mean() -> None:
     anomaly = torch.tensor([[0.0, 8.0], [1.0, 3.0]])
-    assert local_score(anomaly, 0.001) == 8.0
-    assert local_score(anomaly, 1.0) == 3.0
+    assert local_scores(anomaly, 0.001).item() == 8.0
+    assert local_scores(anomaly, 1.0).item() == 3.0
 
 
 @given(SCORES, st.floats(-20, 20), st.floats(-20, 20))
@@ -43,7 +43,7 @@ def test_the_soft_maximum_lies_between_the_maximum_and_log_2_above_it(
     common = scale(scores, scores[::-1])
     one = torch.tensor([flow], dtype=torch.float64), torch.tensor([local], dtype=torch.float64)
     standardised = (torch.stack(one) - common.usual[:, :1]) / common.usual[:, 1:]
-    joined, highest = common.join(*one).double().item(), standardised.max().item()
+    joined, highest = common.join(one[0], one[1][:, None]).double().item(), standardised.max().item()
     slack = 1e-5 * (1 + abs(highest))
     assert highest - slack <= joined <= highest + math.log(2) + slack
 
@@ -53,7 +53,7 @@ def test_a_higher_score_of_either_kind_never_lowers_the_join(
     flow: float, local: float, more: float, rule: JoinRule
 ) -> None:
     common = scale([0.0, 1.0, 2.0], [3.0, 5.0, 4.0], rule)
-    joined = common.join(torch.tensor([flow, flow + more, flow]), torch.tensor([local, local, local + more]))
+    joined = common.join(torch.tensor([flow, flow + more, flow]), torch.tensor([[local], [local], [local + more]]))
     assert joined[1] >= joined[0]
     assert joined[2] >= joined[0]
 
@@ -62,7 +62,7 @@ def test_a_higher_score_of_either_kind_never_lowers_the_join(
 def test_the_sum_of_logarithms_is_what_its_formula_says(flow: float, local: float) -> None:
     common = CommonScale(torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64), "sum-of-logarithms")
     expected = sum(math.log1p(math.log1p(math.exp(z)) ** 2) for z in (flow, local))
-    assert common.join(torch.tensor([flow]), torch.tensor([local])).item() == pytest.approx(expected, abs=1e-5)
+    assert common.join(torch.tensor([flow]), torch.tensor([[local]])).item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_score_that_is_far_off_on_all_images_does_not_drown_the_other() -> None:
@@ -73,7 +73,7 @@ def test_a_score_that_is_far_off_on_all_images_does_not_drown_the_other() -> Non
 
     def told_apart(rule: JoinRule) -> float:
         common = CommonScale(usual, rule)
-        scores = common.join(off[0], good), common.join(off[1], bad)
+        scores = common.join(off[0], good[:, None]), common.join(off[1], bad[:, None])
         return (scores[1][:, None] > scores[0][None]).double().mean().item()
 
     assert told_apart("sum-of-logarithms") > 0.95
@@ -84,8 +84,9 @@ def test_a_score_that_is_far_off_on_all_images_does_not_drown_the_other() -> Non
 def test_units_and_offsets_of_the_two_scores_do_not_matter(rule: JoinRule) -> None:
     generator = torch.Generator().manual_seed(0)
     flow, local = torch.randn(2, 30, generator=generator, dtype=torch.float64)
-    joined = CommonScale.fit(flow, local, rule).join(flow, local)
-    other = CommonScale.fit(1000 * flow + 7, 0.01 * local - 3, rule).join(1000 * flow + 7, 0.01 * local - 3)
+    cells = local[:, None]
+    joined = CommonScale.fit(flow, cells, rule).join(flow, cells)
+    other = CommonScale.fit(1000 * flow + 7, 0.01 * cells - 3, rule).join(1000 * flow + 7, 0.01 * cells - 3)
     assert torch.allclose(joined, other, atol=1e-5)
 
 
@@ -93,13 +94,23 @@ def test_scores_are_counted_in_standard_deviations_of_good_images() -> None:
     common = scale([1.0, 3.0], [10.0, 10.0 + 2 * 4.0])
     assert common.usual.tolist() == [[2.0, 1.0], [14.0, 4.0]]
     # Six deviations in the flow, none in the cells: the soft maximum is 6 and a trifle.
-    assert common.join(torch.tensor([8.0]), torch.tensor([14.0])).item() == pytest.approx(math.log(math.exp(6) + 1))
+    assert common.join(torch.tensor([8.0]), torch.tensor([[14.0]])).item() == pytest.approx(math.log(math.exp(6) + 1))
+
+
+def test_planes_are_scored_each_for_itself_and_the_strangest_counts() -> None:
+    planes = torch.tensor([[[0.0, 8.0], [1.0, 3.0]], [[5.0, 1.0], [1.0, 1.0]]])
+    assert local_scores(planes, 1.0).tolist() == [3.0, 2.0]
+    usual = torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.0, 0.25]], dtype=torch.float64)
+    both, second = (CommonScale(of, "sum-of-logarithms") for of in (usual, usual[[0, 2]]))
+    flow = torch.tensor([0.5])
+    # One deviation in the first plane, four in the second.
+    assert both.join(flow, torch.tensor([[3.0, 2.0]])) == second.join(flow, torch.tensor([[2.0]]))
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_good_images_that_all_score_the_same_give_finite_scores(rule: JoinRule) -> None:
     common = scale([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], rule)
-    joined = common.join(torch.tensor([1.0, 1.5]), torch.tensor([2.0, 2.0]))
+    joined = common.join(torch.tensor([1.0, 1.5]), torch.tensor([[2.0], [2.0]]))
     assert joined.isfinite().all()
     assert joined[1] > joined[0]
 
@@ -116,7 +127,7 @@ def test_a_joined_score_amounts_to_the_deviations_of_the_cells_where_the_flow_is
     deviations: float, rule: JoinRule, weight: float
 ) -> None:
     common = dataclasses.replace(scale([-1.0, 1.0], [-1.0, 1.0], rule), flow_weight=weight)
-    found = common.deviations(common.join(torch.tensor([0.0]), torch.tensor([deviations]))).item()
+    found = common.deviations(common.join(torch.tensor([0.0]), torch.tensor([[deviations]]))).item()
     if rule == "sum-of-logarithms":
         assert found == pytest.approx(deviations, abs=0.01)
     else:
@@ -125,12 +136,12 @@ def test_a_joined_score_amounts_to_the_deviations_of_the_cells_where_the_flow_is
 
 def test_below_what_is_usual_deviations_are_finite() -> None:
     common = scale([-1.0, 1.0], [-1.0, 1.0], "sum-of-logarithms")
-    assert common.deviations(common.join(torch.tensor([-9.0]), torch.tensor([-9.0]))).item() == -4.0
+    assert common.deviations(common.join(torch.tensor([-9.0]), torch.tensor([[-9.0]]))).item() == -4.0
 
 
 def test_the_weight_is_how_much_the_flow_counts() -> None:
     whole = scale([-1.0, 1.0], [-1.0, 1.0], "sum-of-logarithms")
     half = dataclasses.replace(whole, flow_weight=0.5)
     usual = torch.tensor([-40.0])  # no evidence at all
-    assert torch.allclose(half.join(torch.tensor([3.0]), usual), 0.5 * whole.join(torch.tensor([3.0]), usual))
-    assert torch.equal(half.join(usual, torch.tensor([3.0])), whole.join(usual, torch.tensor([3.0])))
+    assert torch.allclose(half.join(torch.tensor([3.0]), usual[:, None]), 0.5 * whole.join(torch.tensor([3.0]), usual[:, None]))
+    assert torch.equal(half.join(usual, torch.tensor([[3.0]])), whole.join(usual, torch.tensor([[3.0]])))

@@ -85,9 +85,9 @@ def test_the_cut_of_the_flow_is_where_the_join_crosses(
     flow: float, local: float, cut: float, rule: JoinRule, weight: float
 ) -> None:
     scale = CommonScale(torch.tensor([[2.0, 0.5], [1.0, 3.0]], dtype=torch.float64), rule, weight)
-    joined = scale.join(torch.tensor([flow], dtype=torch.float64), torch.tensor([local], dtype=torch.float64)).item()
+    joined = scale.join(torch.tensor([flow], dtype=torch.float64), torch.tensor([[local]], dtype=torch.float64)).item()
     if abs(joined - cut) > 1e-5:
-        assert (flow > scale.flow_cut(cut, local)) == (joined > cut)
+        assert (flow > scale.flow_cut(cut, torch.tensor([local], dtype=torch.float64))) == (joined > cut)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["flow", "joined"])

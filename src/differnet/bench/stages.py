@@ -23,7 +23,7 @@ from differnet.features import VIEWS_PER_CALL, VIEWS_PER_GROUP
 from differnet.features.describer import Cells, Describer
 from differnet.images import load_image
 from differnet.images.failure import Failure
-from differnet.scoring import local_score, score_features
+from differnet.scoring import local_scores, score_features
 from differnet.views import View, apply_views_batch, fixed_views, resize
 
 __all__ = ["measure_stages", "seconds_per_image"]
@@ -239,7 +239,7 @@ def _measure_local(
     localizer.compile(grids[0])
     clock(
         "local model",
-        lambda: [local_score(localizer.anomaly(grid), model.settings.scoring.hottest) for grid in grids],
+        lambda: [local_scores(localizer.anomaly(grid), model.settings.scoring.hottest) for grid in grids],
         lambda made: len(made) * _bytes(local.state().values()) + _cell_bytes(grids),
         counted=by_torch(lambda: [local.anomaly(grid) for grid in grids]),
     )

@@ -99,7 +99,7 @@ class InspectionGraph(nn.Module):
                 scale = display_scale(model.fitted.peaks.double().numpy(), model.calibration.false_reject_rate)
             _, blank_cells = self._features(torch.zeros(3, size, size))
             blank = self._local.anomaly(blank_cells)
-            self._heat = method.heat_graph(len(blank), size, scale, self.region)
+            self._heat = method.heat_graph(blank.shape[-1], size, scale, self.region)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -116,7 +116,8 @@ class InspectionGraph(nn.Module):
         if cells is not None and self._local is not None:
             anomaly = self._local.anomaly(cells)
         if self._scale is not None and anomaly is not None:
-            local = anomaly.flatten().topk(hottest_cells(self._hottest, anomaly.numel())).values.mean()
+            planes = anomaly.reshape(len(self._scale.usual) - 1, -1)
+            local = planes.topk(hottest_cells(self._hottest, planes.shape[1])).values.mean(dim=1)
             score = _joined(score, local, self._scale)
         results = [score]
         if self.judge is not None:
@@ -171,8 +172,12 @@ class InspectionGraph(nn.Module):
 
 def _joined(flow: Tensor, local: Tensor, scale: CommonScale) -> Tensor:
     """What `CommonScale.join` does, written so that no runtime overflows."""
-    (mean, deviation), (local_mean, local_deviation) = scale.usual.tolist()
-    whole, strangest = (flow.double() - mean) / deviation, (local.double() - local_mean) / local_deviation
+    (mean, deviation), *planes = scale.usual.tolist()
+    local_means, local_deviations = zip(*planes, strict=True)
+    of_planes = (local.double() - torch.tensor(local_means, dtype=torch.float64)) / torch.tensor(
+        local_deviations, dtype=torch.float64
+    )
+    whole, strangest = (flow.double() - mean) / deviation, of_planes.amax()
     if scale.rule == "soft-maximum":
         beyond = torch.log(1.0 + torch.exp(-(whole - strangest).abs()))
         return (torch.maximum(whole, strangest) + beyond).float()

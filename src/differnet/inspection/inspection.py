@@ -17,7 +17,7 @@ from differnet.inspection.drift import DriftMonitor
 from differnet.inspection.verdict import Verdict, give_verdict
 from differnet.localization.localizer import Localizer
 from differnet.model_file.fitted_model import FittedModel
-from differnet.scoring import aggregate, local_score, score_features
+from differnet.scoring import aggregate, local_scores, score_features
 from differnet.scoring.sequential import SequentialTest, spread_out
 from differnet.views import View, fixed_views
 
@@ -168,7 +168,7 @@ class Inspection:
         anomaly = self._anomaly(sample)
         if self._scale is None or anomaly is None:
             return sample.flow_score.item()
-        local = torch.tensor([local_score(anomaly, self._scoring.hottest)])
+        local = local_scores(anomaly, self._scoring.hottest).unsqueeze(0)
         return self._scale.join(sample.flow_score, local).item()
 
     def _way(self, all_views: bool = False) -> _Way:
@@ -248,7 +248,7 @@ class Inspection:
         cuts = [] if self._calibration is None else self._calibration.cuts
         anomaly = self._anomaly(sample)
         if self._scale is not None and anomaly is not None:
-            local = local_score(anomaly, self._scoring.hottest)
+            local = local_scores(anomaly, self._scoring.hottest)
             cuts = [self._scale.flow_cut(cut, local) for cut in cuts]
         while True:
             self._evaluate(sample)

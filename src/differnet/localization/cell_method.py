@@ -17,7 +17,7 @@ from differnet.extractors import Extractor
 from differnet.features.describer import Describer
 from differnet.images import RegionOfInterest
 from differnet.localization.heat_graph import HeatGraph
-from differnet.localization.local_model import CellCollector, LocalModel
+from differnet.localization.local_model import CellCollector, LocalModel, shown
 from differnet.localization.method import LocalizationMethod, MapSources
 
 __all__ = ["CellMethod"]
@@ -59,11 +59,11 @@ class CellMethod(LocalizationMethod):
         return self.interpolate(anomaly, sources.extraction.size)
 
     def interpolate(self, anomaly: Tensor, size: int) -> NDArray[np.float32]:
-        """Interpolate (g, g) anomaly of an image of ``size`` pixels to the raw map, (size / 4, size / 4)."""
-        side = size // _REDUCTION
+        """Interpolate the anomaly of an image of ``size`` pixels to the raw map, (size / 4, size / 4)."""
+        cells, side = shown(anomaly), size // _REDUCTION
         # Between the cells' centres, then over a part of a cell's width, so that their grid does not show.
-        finer = functional.interpolate(anomaly[None, None], size=(side, side), mode="bilinear", align_corners=False)
-        sigma = self.smoothing * side / anomaly.shape[0]
+        finer = functional.interpolate(cells[None, None], size=(side, side), mode="bilinear", align_corners=False)
+        sigma = self.smoothing * side / len(cells)
         smooth = cv2.GaussianBlur(finer[0, 0].cpu().numpy(), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         return np.asarray(smooth, np.float32)
 

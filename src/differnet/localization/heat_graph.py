@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from differnet.images import RegionOfInterest
+from differnet.localization.local_model import shown
 
 __all__ = ["HeatGraph"]
 
@@ -48,9 +49,9 @@ class HeatGraph(nn.Module):
             self.register_buffer("_columns", _hat_matrix(width, side))
 
     def forward(self, anomaly: Tensor, image: Tensor) -> Tensor:
-        """Make the map of (g, g) anomaly, (height, width) float32 in the size of the image (height, width, 3)."""
+        """Make the map of an anomaly of cells, (height, width) float32 in the size of the image (height, width, 3)."""
         finer = functional.interpolate(
-            anomaly[None, None], size=(self._side, self._side), mode="bilinear", align_corners=False
+            shown(anomaly)[None, None], size=(self._side, self._side), mode="bilinear", align_corners=False
         )[0, 0]
         raw = self._blur @ finer @ self._blur.T
         heat = functional.softplus(raw)

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["CellCollector", "LocalModel"]
+__all__ = ["CellCollector", "LocalModel", "shown"]
+
+# What a further plane adds to a map at most, in standard deviations: it is wide, and would hide a fine signal.
+_LIMIT = 4.0
 
 
 class LocalModel(ABC):
@@ -31,7 +34,8 @@ class LocalModel(ABC):
             cells: Of the image, on the model's device.
 
         Returns:
-            (g, g) float32, one value a cell, higher is more anomalous, unbounded.
+            (g, g) float32, one value a cell, higher is more anomalous, unbounded; or p such planes, (p, g, g), each of
+            which is scored for itself, see `differnet.scoring.local_scores`, and which are shown together, see `shown`.
         """
 
     @abstractmethod
@@ -41,6 +45,11 @@ class LocalModel(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> LocalModel:
         """The model on a device."""
+
+    @property
+    def planes(self) -> int:
+        """Number p of planes that its anomaly has."""
+        return 1
 
     def compile(self, cells: Any) -> Callable[[Any], Tensor] | None:  # noqa: ANN401 - as above
         """What OpenVINO computes `anomaly` by; None for a model that it has no graph of.
@@ -53,6 +62,11 @@ class LocalModel(ABC):
             RuntimeError: If it cannot work on this machine.
         """
         return None
+
+
+def shown(anomaly: Tensor) -> Tensor:
+    """What maps are made of, (g, g): of an anomaly, the first plane, to which others add a little."""
+    return anomaly if anomaly.dim() == 2 else anomaly[0] + anomaly[1:].clamp(max=_LIMIT).sum(0)
 
 
 class CellCollector(Protocol):

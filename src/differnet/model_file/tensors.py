@@ -92,6 +92,7 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
     scores = tensors.get(_SCORES, torch.empty(0))
     calibration = None
     region = _read_region(path, tensors)
+    local = _read_local(path, manifest, tensors)
     flow = _read_flow(path, manifest, tensors)
     if manifest.calibration is not None:
         try:
@@ -103,8 +104,8 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
         scores=scores,
         peaks=tensors.get(_PEAKS, torch.empty(0)),
         calibration=calibration,
-        local=_read_local(path, manifest, tensors),
-        scale=_read_scale(path, manifest, tensors) if manifest.settings.scoring.local else None,
+        local=local,
+        scale=_read_scale(path, manifest, tensors, local) if manifest.settings.scoring.local else None,
         region=region,
         reference=_read_reference(path, tensors),
     )
@@ -175,9 +176,11 @@ def _read_region(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> Re
         raise ModelFileError(f"{path}: the tensor '{_REGION}' is not as expected; train again.") from None
 
 
-def _read_scale(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor]) -> CommonScale:
-    usual = tensors.get(_SCALE)
-    if usual is None or usual.dtype != torch.float64 or usual.shape != (2, 2):
+def _read_scale(
+    path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, Tensor], local: LocalModel | None
+) -> CommonScale:
+    usual, planes = tensors.get(_SCALE), 1 if local is None else local.planes
+    if usual is None or usual.dtype != torch.float64 or usual.shape != (1 + planes, 2):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' is missing or not as expected; train again.")
     if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")

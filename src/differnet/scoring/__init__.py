@@ -5,7 +5,7 @@ from differnet.scoring.scores import (
     Aggregation,
     aggregate,
     hottest_cells,
-    local_score,
+    local_scores,
     score_features,
     scored_features,
 )
@@ -16,7 +16,7 @@ __all__ = [
     "JoinRule",
     "aggregate",
     "hottest_cells",
-    "local_score",
+    "local_scores",
     "score_features",
     "scored_features",
 ]

@@ -34,8 +34,9 @@ class CommonScale:
     Either rises with both scores.
 
     Attributes:
-        usual: (2, 2) float64, mean and standard deviation of the flow's and of the local score of good images, neither
-            measured by a model that was fitted to the image.
+        usual: (1 + p, 2) float64, mean and standard deviation of the flow's and of each of the p local scores of good
+            images, none measured by a model that was fitted to the image. Of several local scores the one that is
+            most deviations above its mean counts.
         rule: One of the two.
         flow_weight: How much the flow's evidence counts beside the cells', in the sum of logarithms.
     """
@@ -46,15 +47,15 @@ class CommonScale:
 
     @classmethod
     def fit(cls, flow: Tensor, local: Tensor, rule: JoinRule, flow_weight: float = 1.0) -> CommonScale:
-        """Learn the scale from (n,) flow scores and (n,) local scores of good images."""
-        both = torch.stack([flow, local]).double()
-        deviation = both.std(dim=1, correction=0).clamp_min(_EPS)
-        return cls(torch.stack([both.mean(dim=1), deviation], dim=1), rule, flow_weight)
+        """Learn the scale from (n,) flow scores and (n, p) local scores of good images."""
+        every = torch.cat([flow.unsqueeze(0), local.T]).double()
+        deviation = every.std(dim=1, correction=0).clamp_min(_EPS)
+        return cls(torch.stack([every.mean(dim=1), deviation], dim=1), rule, flow_weight)
 
-    def flow_cut(self, cut: float, local: float) -> float:
-        """The flow score at which an image of this local score reaches a joined score; -inf where any does."""
-        (mean, deviation), (local_mean, local_deviation) = self.usual.tolist()
-        standardised = (local - local_mean) / local_deviation
+    def flow_cut(self, cut: float, local: Tensor) -> float:
+        """The flow score at which an image of these (p,) local scores reaches a joined score; -inf where any does."""
+        mean, deviation = self.usual[0].tolist()
+        standardised = self._strangest(local.unsqueeze(0)).item()
         if self.rule == "soft-maximum":
             if standardised >= cut:
                 return -math.inf
@@ -86,12 +87,17 @@ class CommonScale:
         return (root + torch.log(-torch.expm1(-root))).clamp_min(_LOWEST)
 
     def join(self, flow: Tensor, local: Tensor) -> Tensor:
-        """Join (N,) flow scores and (N,) local scores to (N,) float32 scores, higher is more anomalous."""
-        standardised = (torch.stack([flow, local]).double() - self.usual[:, :1]) / self.usual[:, 1:]
+        """Join (N,) flow scores and (N, p) local scores to (N,) float32 scores, higher is more anomalous."""
+        mean, deviation = self.usual[0]
+        standardised = torch.stack([(flow.double() - mean) / deviation, self._strangest(local)])
         if self.rule == "soft-maximum":
             return torch.logaddexp(*standardised).float()
         whole, strangest = _evidence(standardised)
         return (self.flow_weight * whole + strangest).float()
+
+    def _strangest(self, local: Tensor) -> Tensor:
+        """The greatest of (N, p) local scores in deviations above its mean, (N,) float64."""
+        return ((local.double() - self.usual[1:, 0]) / self.usual[1:, 1]).amax(dim=1)
 
 
 def _evidence(standardised: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from differnet.flow import DensityModel
 
-__all__ = ["Aggregation", "aggregate", "hottest_cells", "local_score", "score_features", "scored_features"]
+__all__ = ["Aggregation", "aggregate", "hottest_cells", "local_scores", "score_features", "scored_features"]
 
 Aggregation: TypeAlias = Literal["mean", "median", "features"]
 """How the views of an image become one score; see `aggregate` and `scored_features`."""
@@ -65,17 +65,18 @@ def aggregate(view_scores: Tensor, aggregation: Aggregation) -> Tensor:
     return torch.quantile(view_scores, 0.5, dim=1)
 
 
-def local_score(anomaly: Tensor, hottest: float) -> float:
-    """Score an image by its most anomalous cells.
+def local_scores(anomaly: Tensor, hottest: float) -> Tensor:
+    """Score an image by its most anomalous cells, plane by plane.
 
     Args:
-        anomaly: (g, g) local anomaly of the cells.
-        hottest: How many cells the score is the mean of, see `hottest_cells`.
+        anomaly: (g, g) local anomaly of the cells, or (p, g, g).
+        hottest: How many cells a score is the mean of, see `hottest_cells`.
 
     Returns:
-        The score, higher is more anomalous.
+        (1,) or (p,) scores, float32 on the CPU, higher is more anomalous.
     """
-    return anomaly.flatten().topk(hottest_cells(hottest, anomaly.numel())).values.mean().item()
+    planes = anomaly.reshape(1 if anomaly.dim() == 2 else len(anomaly), -1)
+    return planes.topk(hottest_cells(hottest, planes.shape[1])).values.mean(dim=1).cpu()
 
 
 def hottest_cells(hottest: float, cells: int) -> int:

@@ -114,6 +114,6 @@ def _measured(
 
     bank = extraction.bank(sources, fixed_views(settings.views), visit=visit, cells=cells.cells)
     scores = score_features(fitted.flow, bank.features, settings.scoring.aggregation)
-    if fitted.scale is not None:
-        scores = fitted.scale.join(scores, torch.tensor([each.score for each in measured]))
+    if fitted.scale is not None and measured:
+        scores = fitted.scale.join(scores, torch.tensor([each.scores for each in measured]))
     return scores, torch.tensor([each.peak for each in measured])

@@ -14,7 +14,7 @@ from differnet.features.describer import Cells
 from differnet.localization.local_model import LocalModel
 from differnet.localization.localizer import Localizer
 from differnet.localization.registry import build_method
-from differnet.scoring import CommonScale, local_score
+from differnet.scoring import CommonScale, local_scores
 from differnet.settings import Settings
 from differnet.views import fixed_views
 
@@ -25,11 +25,11 @@ class Measurement(NamedTuple):
     """What the local model says of an image.
 
     Attributes:
-        score: Its local score.
+        scores: Its p local scores.
         peak: The hottest raw value of its map.
     """
 
-    score: float
+    scores: Sequence[float]
     peak: float
 
 
@@ -91,8 +91,8 @@ class LocalFitting:
 
         def measure(cells: Cells) -> Measurement:
             anomaly = localizer.anomaly(cells.to(self._extraction.device))
-            score = local_score(anomaly, self._settings.scoring.hottest)
-            return Measurement(score, localizer.peak(localizer.map_of_cells(anomaly)))
+            scores = local_scores(anomaly, self._settings.scoring.hottest).tolist()
+            return Measurement(scores, localizer.peak(localizer.map_of_cells(anomaly)))
 
         return measure
 
@@ -120,6 +120,6 @@ def join_scores(
     peaks = torch.tensor([each.peak for each in measured])
     if not settings.scoring.local or not len(scores):
         return None, scores, peaks
-    local = torch.tensor([each.score for each in measured])
+    local = torch.tensor([each.scores for each in measured])
     scale = CommonScale.fit(scores, local, settings.scoring.join, settings.scoring.flow_weight)
     return scale, scale.join(scores, local), peaks

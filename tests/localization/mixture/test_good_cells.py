@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from differnet.localization.local_model import shown
 from differnet.localization.mixture.cells import ScaledCells, StageCells
 from differnet.localization.mixture.good_cells import MixtureCollector, MixtureModel
 
@@ -60,7 +61,7 @@ def test_the_coarse_grid_adds_no_more_than_the_limit(local: MixtureModel) -> Non
     assert torch.allclose(local.anomaly(strange), fine + local.limit)
 
 
-def test_the_reduced_image_adds_what_the_coarse_grid_does_not_see_up_to_the_limit_of_both() -> None:
+def test_the_reduced_image_has_a_plane_of_its_own_which_adds_to_a_map_up_to_the_limit() -> None:
     collector = MixtureCollector(12, channels=CHANNELS, components=8, rank=3, strength=20.0, dimensions=8, seed=0)
     for place in range(12):
         collector.add(place, scaled(image(place)))
@@ -71,9 +72,10 @@ def test_the_reduced_image_adds_what_the_coarse_grid_does_not_see_up_to_the_limi
     before = MixtureModel(local.fine, local.coarse).anomaly(image(100))
     odd = cells.reduced * torch.tensor([9.0, *[-1.0] * (sum(CHANNELS) - 1)])
     strange = local.anomaly(ScaledCells(cells.fine, cells.coarse, odd))
-    assert (strange > before + 3.0).all()
-    fine = local.fine.standardised_energy(cells.fine.flatten(0, 1)).view(SIDE, SIDE)
-    assert torch.allclose(strange, fine + 8.0)
+    assert local.planes == len(strange) == 2
+    assert torch.equal(strange[0], before)
+    assert (strange[1] > 10.0).all()
+    assert torch.allclose(shown(strange), before + 4.0)
 
 
 def scaled(cells: StageCells) -> ScaledCells:

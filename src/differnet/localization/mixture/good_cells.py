@@ -24,7 +24,7 @@ from differnet.localization.mixture.cells import StageCells
 
 __all__ = ["CellDensity", "MixtureCollector", "MixtureModel"]
 
-# Other cells are wide: what one adds is cut off here, in standard deviations, or it would blur a fine signal.
+# Coarse cells are wide: what they add is cut off here, in standard deviations, or it would blur a fine signal.
 _LIMIT = 4.0
 # Models from before 2026-11-27 do not say theirs.
 _EARLIER_LIMIT = 2.0
@@ -107,15 +107,16 @@ class CellDensity:
 
 
 class MixtureModel(LocalModel):
-    """Adds what the cells of all grids say: the fine one finds small defects, the others wider ones.
+    """Adds what the cells of both grids say: the fine one finds small defects, the coarse one wider ones.
 
-    Energies are counted in standard deviations of those of good cells, the sum of the others cut off.
+    Energies are counted in standard deviations of those of good cells, the coarse ones cut off. What the cells of the
+    reduced image say is scored for itself: of some parts the details vary so much that they hide what is large.
 
     Args:
         fine: Of the fine grid.
         coarse: Of the coarse grid.
         reduced: Of the grid of the reduced image; None where that is not described.
-        limit: What the others add at most; None for 4 each.
+        limit: What the coarse grid adds at most.
     """
 
     def __init__(
@@ -124,10 +125,9 @@ class MixtureModel(LocalModel):
         coarse: CellDensity,
         reduced: CellDensity | None = None,
         *,
-        limit: float | None = None,
+        limit: float = _LIMIT,
     ) -> None:
-        self.fine, self.coarse, self.reduced = fine, coarse, reduced
-        self.limit = _LIMIT * (len(self.levels) - 1) if limit is None else limit
+        self.fine, self.coarse, self.reduced, self.limit = fine, coarse, reduced, limit
 
     @property
     def levels(self) -> list[tuple[str, CellDensity]]:
@@ -135,17 +135,26 @@ class MixtureModel(LocalModel):
         both = [("fine", self.fine), ("coarse", self.coarse)]
         return both if self.reduced is None else [*both, ("reduced", self.reduced)]
 
+    @property
+    def planes(self) -> int:
+        """Two where the reduced image is described, or one."""
+        return len(self.levels) - 1
+
     def anomaly(self, cells: StageCells) -> Tensor:
-        """Compute the local anomaly of an image, (g, g) float32, about 0 for good cells; see `LocalModel.anomaly`."""
+        """Compute the local anomaly of an image, about 0 for good cells; see `LocalModel.anomaly`.
+
+        The first plane is of both grids; the second, where there is one, of the reduced image, interpolated.
+        """
         side = cells.fine.shape[0]
         fine, *wide = (
             level.standardised_energy(grid.flatten(0, 1)).view(1, 1, *grid.shape[:2])
             for (_, level), grid in zip(self.levels, cells.tensors().values(), strict=True)
         )
-        spread = [
+        coarse, *reduced = (
             functional.interpolate(energy, size=(side, side), mode="bilinear", align_corners=False) for energy in wide
-        ]
-        return (fine + torch.cat(spread).sum(0).clamp(max=self.limit))[0, 0]
+        )
+        planes = torch.cat([fine + coarse.clamp(max=self.limit), *reduced], dim=1)[0]
+        return planes if reduced else planes[0]
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -40,12 +39,13 @@ class CompiledMixture:
             energy = _standardised_energy(ops, grids[-1], density)
             maps.append(ops.reshape(energy, [1, 1, len(grid), len(grid)], False))
         fine, *wide = maps
-        spread = [interpolate(ops, anomaly, len(cells.fine)) for anomaly in wide]
-        anomaly = ops.add(fine, ops.minimum(reduce(ops.add, spread), np.float32(model.limit)))
-        self._graph = CompiledGraph(openvino.Model([ops.result(ops.squeeze(anomaly, np.array([1])))], grids))
+        coarse, *reduced = (interpolate(ops, anomaly, len(cells.fine)) for anomaly in wide)
+        both = ops.add(fine, ops.minimum(coarse, np.float32(model.limit)))
+        anomaly = ops.concat([both, *reduced], 1) if reduced else ops.squeeze(both, np.array([1]))
+        self._graph = CompiledGraph(openvino.Model([ops.result(anomaly)], grids))
 
     def anomaly(self, cells: StageCells) -> Tensor:
-        """Compute the local anomaly of an image, (g, g) float32, see `MixtureModel.anomaly`."""
+        """Compute the local anomaly of an image, see `MixtureModel.anomaly`."""
         [anomaly] = self._graph([tuple(grid.numpy() for grid in cells.tensors().values())])
         return torch.from_numpy(anomaly[0])
 
