@@ -97,14 +97,19 @@ def test_scores_are_counted_in_standard_deviations_of_good_images() -> None:
     assert common.join(torch.tensor([8.0]), torch.tensor([[14.0]])).item() == pytest.approx(math.log(math.exp(6) + 1))
 
 
-def test_planes_are_scored_each_for_itself_and_the_strangest_counts() -> None:
+def test_planes_are_scored_each_for_itself_and_their_evidence_adds_up() -> None:
     planes = torch.tensor([[[0.0, 8.0], [1.0, 3.0]], [[5.0, 1.0], [1.0, 1.0]]])
     assert local_scores(planes, 1.0).tolist() == [3.0, 2.0]
     usual = torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.0, 0.25]], dtype=torch.float64)
     both, second = (CommonScale(of, "sum-of-logarithms") for of in (usual, usual[[0, 2]]))
-    flow = torch.tensor([0.5])
+    flow, planes = torch.tensor([0.5]), torch.tensor([[3.0, 2.0]])
     # One deviation in the first plane, four in the second.
-    assert both.join(flow, torch.tensor([[3.0, 2.0]])) == second.join(flow, torch.tensor([[2.0]]))
+    expected = sum(math.log1p(math.log1p(math.exp(z)) ** 2) for z in (0.5, 1.0, 4.0))
+    assert both.join(flow, planes).item() == pytest.approx(expected, abs=1e-5)
+    assert both.flow_cut(expected, planes[0].double()) == pytest.approx(0.5, abs=1e-5)
+    assert second.join(flow, planes[:, 1:]) < both.join(flow, planes)
+    soft = dataclasses.replace(both, rule="soft-maximum")
+    assert soft.join(flow, planes).item() == pytest.approx(math.log(sum(map(math.exp, (0.5, 1.0, 4.0)))), abs=1e-5)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -143,5 +148,7 @@ def test_the_weight_is_how_much_the_flow_counts() -> None:
     whole = scale([-1.0, 1.0], [-1.0, 1.0], "sum-of-logarithms")
     half = dataclasses.replace(whole, flow_weight=0.5)
     usual = torch.tensor([-40.0])  # no evidence at all
-    assert torch.allclose(half.join(torch.tensor([3.0]), usual[:, None]), 0.5 * whole.join(torch.tensor([3.0]), usual[:, None]))
+    assert torch.allclose(
+        half.join(torch.tensor([3.0]), usual[:, None]), 0.5 * whole.join(torch.tensor([3.0]), usual[:, None])
+    )
     assert torch.equal(half.join(usual, torch.tensor([[3.0]])), whole.join(usual, torch.tensor([[3.0]])))

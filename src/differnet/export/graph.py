@@ -173,15 +173,17 @@ class InspectionGraph(nn.Module):
 def _joined(flow: Tensor, local: Tensor, scale: CommonScale) -> Tensor:
     """What `CommonScale.join` does, written so that no runtime overflows."""
     (mean, deviation), *planes = scale.usual.tolist()
-    local_means, local_deviations = zip(*planes, strict=True)
-    of_planes = (local.double() - torch.tensor(local_means, dtype=torch.float64)) / torch.tensor(
-        local_deviations, dtype=torch.float64
-    )
-    whole, strangest = (flow.double() - mean) / deviation, of_planes.amax()
-    if scale.rule == "soft-maximum":
-        beyond = torch.log(1.0 + torch.exp(-(whole - strangest).abs()))
-        return (torch.maximum(whole, strangest) + beyond).float()
-    return (scale.flow_weight * _evidence(whole) + _evidence(strangest)).float()
+    joined = (flow.double() - mean) / deviation
+    if scale.rule != "soft-maximum":
+        joined = scale.flow_weight * _evidence(joined)
+    for place, (local_mean, local_deviation) in enumerate(planes):
+        standardised = (local[place].double() - local_mean) / local_deviation
+        if scale.rule == "soft-maximum":
+            beyond = torch.log(1.0 + torch.exp(-(joined - standardised).abs()))
+            joined = torch.maximum(joined, standardised) + beyond
+        else:
+            joined = joined + _evidence(standardised)
+    return joined.float()
 
 
 def _evidence(standardised: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ class ScoringSettings(FrozenRecord):
 
     aggregation: Literal["mean", "median", "features"] = "median"
     join: Literal["sum-of-logarithms", "soft-maximum"] = "sum-of-logarithms"
-    flow_weight: float = Field(0.5, gt=0.0, le=10.0)
+    flow_weight: float = Field(1.0, gt=0.0, le=10.0)
     local: bool = True
     hottest: float = Field(5.0, gt=0.0, le=10_000.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)

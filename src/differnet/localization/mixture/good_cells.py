@@ -110,7 +110,7 @@ class MixtureModel(LocalModel):
     """Adds what the cells of both grids say: the fine one finds small defects, the coarse one wider ones.
 
     Energies are counted in standard deviations of those of good cells, the coarse ones cut off. What the cells of the
-    reduced image say is scored for itself: of some parts the details vary so much that they hide what is large.
+    reduced image say is scored for itself: of some parts the details vary so much that they would hide what is large.
 
     Args:
         fine: Of the fine grid.
