@@ -88,7 +88,7 @@ class CrossFitting:
             reference = Reference.of(looks, bank.features[:, -len(fixed_views(self._settings.views))])
             local = cells.fit()
             # A fold by what it holds: of these images, those that were read, of them these.
-            given = data_fingerprint(sources)
+            given = data_fingerprint(sources) if self._state.is_kept else ""
             states = [self._state.part("cells", given, read, fold) for fold in folds]
             measured = self._measure(cells, spool, places, folds, states)
         states = [self._state.part("flow", given, read, fold) for fold in folds]

@@ -82,7 +82,8 @@ def fit_model(
     """
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
     state = state or TrainingState()
-    state.begin(_identity(settings, extraction, sources, extractor_sha256, labels))
+    if state.is_kept:
+        state.begin(_identity(settings, extraction, sources, extractor_sha256, labels))
     started = time.perf_counter() - state.seconds_before
     if labels is None and settings.training.group_by:
         labels = labels_of(sources, settings.training.group_by)

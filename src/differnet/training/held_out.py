@@ -78,6 +78,7 @@ class HeldOutFitting:
         failures += bank.failures
         if held_out and not bank.sources:
             raise DatasetError(f"None of the held-out images can be read: {bank.failures[0].reason}")
+        given = data_fingerprint([sources[place] for place in chosen]) if self._state.is_kept else ""
         flow, result = fit_flow(
             settings,
             vectors,
@@ -85,7 +86,7 @@ class HeldOutFitting:
             device=self._extraction.device,
             features=self._extraction.features,
             report=self._progress.epoch,
-            state=self._state.part("flow", data_fingerprint([sources[place] for place in chosen])),
+            state=self._state.part("flow", given),
         )
         if isinstance(vectors, FreshVectors):
             failures += vectors.failures.values()

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -98,7 +98,8 @@ class TrainingState:
             return
         self._identity = json.loads(json.dumps({"differnet": version("differnet"), **identity}))
         self._parts, self.seconds_before = {}, 0.0
-        unfinished(self.path).unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed is told of when the file is written
+            unfinished(self.path).unlink(missing_ok=True)
         if self.path.exists() and not self._resume:
             self._tell(
                 f"{self.path}: the state of a training that was not finished is not used; the first state of this one "
@@ -110,6 +111,11 @@ class TrainingState:
         elif self._resume:
             self._tell(f"{self.path}: there is no state to go on with; the training begins at its beginning.")
         self._started = self._written = time.monotonic()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file at all; what tells trainings apart need not be found out otherwise."""
+        return self.path is not None
 
     def part(self, kind: str, *made_of: object) -> PartState:
         """The state of a part.
@@ -189,7 +195,7 @@ class TrainingState:
         metadata = {
             "format": _FORMAT,
             "identity": json.dumps(self._identity),
-            "parts": json.dumps(entries, allow_nan=False),
+            "parts": json.dumps(entries),
             "seconds": repr(self.seconds_before + time.monotonic() - self._started),
             "sha256": digest_tensors(tensors),
         }
