@@ -1,18 +1,20 @@
 // Inspect images with a file that `differnet export` wrote: node inspect.mjs MODEL IMAGE... [--threshold T] [--region X,Y,W,H]
-import { parseArgs } from "node:util";
-
 import * as ort from "onnxruntime-node";
 import sharp from "sharp";
 
 const DECISIONS = ["accept", "review", "reject"];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { threshold: { type: "string" }, region: { type: "string" } },
-});
-const [model, ...images] = positionals;
-const threshold = values.threshold === undefined ? null : Number(values.threshold);
-const region = values.region === undefined ? null : values.region.split(",").map(Number);
+// By hand: Node's own parser does not take -0.5 for a value.
+const options = new Map();
+const words = [];
+for (let i = 2; i < process.argv.length; i++) {
+  const word = process.argv[i];
+  if (word === "--threshold" || word === "--region") options.set(word, process.argv[++i] ?? "?");
+  else words.push(word);
+}
+const [model, ...images] = words;
+const threshold = options.has("--threshold") ? Number(options.get("--threshold")) : null;
+const region = options.has("--region") ? options.get("--region").split(",").map(Number) : null;
 const badRegion = region !== null && (region.length !== 4 || !region.every(Number.isInteger));
 if (images.length === 0 || Number.isNaN(threshold) || badRegion) {
   console.error("usage: node inspect.mjs MODEL IMAGE... [--threshold T] [--region X,Y,WIDTH,HEIGHT]");
