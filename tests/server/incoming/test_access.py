@@ -39,6 +39,7 @@ def test_everyone_may_do_what_the_role_says(client: TestClient, secrets: Mapping
             "/v1/models/plates",
             "/v1/models/plates/statistics",
             "/v1/inspections",
+            "/v1/sample",
             inspection,
             f"{inspection}/image",
             f"{inspection}/thumbnail",

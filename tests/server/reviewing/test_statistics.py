@@ -11,7 +11,7 @@ import pytest
 
 from differnet.server.reviewing.statistics import Statistics
 from differnet.server.storage.database import now
-from differnet.server.storage.records import Entry, Records
+from differnet.server.storage.records import Entry, Filter, Records
 from tests.server.conftest import MakeClient, station_of
 
 
@@ -114,3 +114,29 @@ def test_known_defects_are_left_out_of_the_chart(line: Line) -> None:
     (point,) = line.of()["control_chart"]["points"]
     assert point["mean"] == pytest.approx(line.centre)
     assert (point["count"], point["out_of_control"]) == (9, False)
+
+
+def test_escapes_are_estimated_from_a_random_sample_alone(line: Line) -> None:
+    for _ in range(60):
+        line.add(0.0, "accept")
+    line.add(9.0, "reject", "defective")
+    drawn = line.records.sample("plates", 20).rows
+    assert len({row["id"] for row in drawn}) == 20
+    assert line.records.sample("plates", 20).rows == drawn
+    assert line.records.sample("others", 20).rows == []
+    nothing = {"good": 0, "defective": 0, "estimate": None, "interval": None}
+    assert line.of()["escape_estimate"] == nothing
+    every = line.records.page(Filter(decision="accept"), limit=100).rows
+    other = next(row["id"] for row in every if row["id"] not in {each["id"] for each in drawn})
+    line.records.review(other, "defective", None, None)  # somebody was suspicious: no random choice
+    assert line.of()["escape_estimate"] == nothing
+    for i, row in enumerate(drawn[:10]):
+        line.records.review(row["id"], "defective" if i == 3 else "good", None, None)
+    found = line.of()["escape_estimate"]
+    assert (found["good"], found["defective"], found["estimate"]) == (9, 1, 0.1)
+    assert found["interval"] == pytest.approx([0.0025, 0.445], abs=0.001)
+    # Those looked at count for today, whatever comes meanwhile.
+    for _ in range(40):
+        line.add(0.0, "accept")
+    assert line.records.sample("plates", 20).total == 9
+    assert line.records.sample(None, 11).total == 0

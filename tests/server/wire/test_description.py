@@ -32,7 +32,7 @@ def test_refusals_are_named_where_they_are_given(client: TestClient) -> None:
         expected |= {404} if "{" in path or path == "/v1/inspections" else set()
         expected |= {409} if path in UNMADE | {CALIBRATE} else set()
         expected |= {410} if path in REMOVED else set()
-        expected |= {422} if "{" in path or path == "/v1/inspections" else set()
+        expected |= {422} if "{" in path or path in ("/v1/inspections", "/v1/sample") else set()
         expected |= {408, 413, 415} if method == "POST" else set()
         expected |= {504} if path in INSPECTING else set()
         expected |= {507} if path in INSPECTING | {CALIBRATE} else set()

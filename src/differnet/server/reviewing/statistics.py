@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from scipy.stats import binomtest
 
 from differnet.server.inspecting.model_repository import Served
 from differnet.server.storage.database import Database, inspections, now
 
-__all__ = ["Statistics"]
+__all__ = ["SAMPLE_SIZE", "Statistics"]
+
+SAMPLE_SIZE = 20
+"""Accepted parts that are drawn of a day, to be looked at."""
 
 _of = inspections.c
 _SUBGROUP = 10
@@ -48,12 +52,14 @@ class Statistics:
             decisions = _counts(connection, _of.decision, recent)
             words = _counts(connection, _of.review, recent)
             buckets = _false_rejects(connection, recent)
+            escapes = _escapes(connection, recent)
             chart, drift = _control_chart(connection, served, since)
         total = sum(decisions.values())
         return {
             "counts": {name: decisions.get(name, 0) for name in ("accept", "review", "reject")} | {"total": total},
             "reviewed": {name: words.get(name, 0) for name in ("good", "defective", "unsure")},
             "false_reject_estimate": buckets,
+            "escape_estimate": escapes,
             "control_chart": chart,
             "drift": drift,
         }
@@ -106,6 +112,28 @@ def _estimate(inspected: int, rejected: int, good: int, defective: int) -> float
     refused_good = rejected * good / (good + defective)
     all_good = inspected - rejected + refused_good
     return round(refused_good / all_good, 6) if all_good else None
+
+
+def _escapes(connection: sa.Connection, recent: Sequence[sa.ColumnElement[bool]]) -> dict[str, Any]:
+    """Defective parts among accepted ones, by those that were drawn at random (`Records.sample`) and looked at.
+
+    What somebody looked at for another reason does not count: it was no random choice. The interval is exact (Clopper
+    and Pearson 1934).
+    """
+    place = sa.func.row_number().over(partition_by=_of.hour / 24, order_by=_of.id).label("place")
+    drawn = sa.select(_of.review, place).where(*recent, _of.decision == "accept").subquery()
+    query = sa.select(drawn.c.review, sa.func.count()).where(drawn.c.place <= SAMPLE_SIZE).group_by(drawn.c.review)
+    words = {row[0]: row[1] for row in connection.execute(query)}
+    good, defective = words.get("good", 0), words.get("defective", 0)
+    if not good + defective:
+        return {"good": 0, "defective": 0, "estimate": None, "interval": None}
+    interval = binomtest(defective, good + defective).proportion_ci(0.95, "exact")
+    return {
+        "good": good,
+        "defective": defective,
+        "estimate": round(defective / (good + defective), 6),
+        "interval": [round(float(interval.low), 6), round(float(interval.high), 6)],
+    }
 
 
 def _control_chart(connection: sa.Connection, served: Served, since: int) -> tuple[dict[str, Any], str | None]:

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from differnet.server.incoming.json_body import json_body, json_request
 from differnet.server.problems import Problem
+from differnet.server.reviewing.statistics import SAMPLE_SIZE
 from differnet.server.station import Station
 from differnet.server.storage.records import Filter
 from differnet.server.wire.answers import inspection_json
@@ -53,6 +54,15 @@ def build_router(station: Station) -> APIRouter:
         )
         page = station.records.page(wanted, limit=limit, before=before)
         return {"inspections": [inspection_json(row) for row in page.rows], "next": page.next, "total": page.total}
+
+    @router.get("/v1/sample", response_model=InspectionPage, dependencies=reading)
+    def sample(
+        model: str | None = None,
+        size: Annotated[int, Query(ge=1, le=200, description="How many to look at in a day (UTC).")] = SAMPLE_SIZE,
+    ) -> dict[str, Any]:
+        """Accepted parts of today to look at, drawn at random; none once so many of today's were looked at."""
+        page = station.records.sample(model, size)
+        return {"inspections": [inspection_json(row) for row in page.rows], "next": None, "total": page.total}
 
     @router.get("/v1/inspections/{identity}", response_model=Inspection, dependencies=reading)
     def get_inspection(identity: str) -> dict[str, Any]:

@@ -196,6 +196,32 @@ class Records:
         more = len(rows) > limit
         return Page([dict(row) for row in rows[:limit]], str(rows[limit - 1]["id"]) if more else None, total)
 
+    def sample(self, model: str | None, size: int) -> Page:
+        """Accepted parts of today that somebody should look at, drawn at random; none once enough were looked at.
+
+        Ids are random: the lowest ones of a day are a random sample of it, the same at every request, into which those
+        that come later are drawn like all others (bottom-k sampling, Cohen and Kaplan 2007).
+
+        Args:
+            model: Of one model; None of all.
+            size: How many to look at in a day (UTC).
+
+        Returns:
+            Those that wait; `Page.total` is their number.
+        """
+        start = now().replace(hour=0, minute=0, second=0, microsecond=0)
+        of = inspections.c
+        today = [of.decision == "accept", of.hour >= int(start.timestamp()) // 3600]
+        if model is not None:
+            today.append(of.model == model)
+        drawn = sa.select(*_COLUMNS).select_from(_JOINED).where(*today, images.c.removed_at.is_(None))
+        seen = sa.select(sa.func.count()).select_from(inspections).where(*today, of.review.is_not(None))
+        with self._database.reading() as connection:
+            left = max(0, size - (connection.scalar(seen) or 0))
+            rows = connection.execute(drawn.order_by(of.id).limit(size)).mappings().all()
+        waiting = [dict(row) for row in rows if row["review"] is None][:left]
+        return Page(waiting, None, len(waiting))
+
     def review(self, identity: str, review: Review | None, note: str | None, key: str | None) -> Row:
         """Write down what a person says of a part; the last word counts, all are kept.
 

@@ -292,11 +292,21 @@ class ControlChart(BaseModel):
     points: list[ControlPoint]
 
 
+class Escapes(BaseModel):
+    """Defective parts among accepted ones, by those drawn at random and looked at."""
+
+    good: int
+    defective: int
+    estimate: float | None
+    interval: list[float] | None = Field(description="95 %, exact.")
+
+
 class Statistics(BaseModel):
     """How a model does."""
 
     counts: Counts
     reviewed: ReviewCounts
     false_reject_estimate: list[FalseRejects]
+    escape_estimate: Escapes
     control_chart: ControlChart
     drift: str | None

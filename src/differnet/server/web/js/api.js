@@ -1,4 +1,5 @@
 /** The service's HTTP interface. Every failure is an ApiError whose message is a sentence for the user. */
+import { t } from "./locale.js";
 
 const KEY = "differnet-api-key";
 let onKeyNeeded = () => {};
@@ -33,7 +34,7 @@ async function request(path, { method = "GET", json, body, signal, keyToTry, qui
     response = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json), signal, cache: "no-cache" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The service cannot be reached. Check that it is running; the page goes on as soon as it answers.", 0);
+    throw new ApiError(t("The service cannot be reached. Check that it is running; the page goes on as soon as it answers."), 0);
   }
   if (response.ok) return response;
   const failure = await failureOf(response);
@@ -48,7 +49,7 @@ async function failureOf(response) {
   } catch {
     // Not JSON: a proxy in between, for instance. The status says enough.
   }
-  if (typeof detail !== "string" || !detail) detail = `The service answered with status ${response.status} (${response.statusText || "no reason given"}).`;
+  if (typeof detail !== "string" || !detail) detail = t("The service answered with status {status} ({reason}).", { status: response.status, reason: response.statusText || t("no reason given") });
   const wait = Number.parseFloat(response.headers.get("Retry-After"));
   return new ApiError(detail, response.status, Number.isFinite(wait) ? wait : null);
 }
@@ -73,6 +74,7 @@ export const api = {
   statistics: (name, hours, signal) => getJson(`${named(name)}/statistics${query({ hours })}`, { signal }),
   inspections: (filter, signal) => getJson(`/v1/inspections${query(filter)}`, { signal }),
   inspection: (id, signal) => getJson(inspected(id), { signal }),
+  sample: (filter, signal) => getJson(`/v1/sample${query(filter)}`, { signal }),
   explanation: (id, signal) => getJson(`${inspected(id)}/explanation`, { signal }),
   picture: (url, signal) => request(url, { signal }).then((response) => response.blob()),
   // What browsers do not show, such as TIFF, comes as PNG.
@@ -87,7 +89,7 @@ export const api = {
     body.append("images", file, file.name);
     const answer = await getJson(`${named(name)}/inspect`, { method: "POST", body, signal });
     const [result] = answer.inspections;
-    if (!result) throw new ApiError("The service gave no answer for this image.", 502);
+    if (!result) throw new ApiError(t("The service gave no answer for this image."), 502);
     if (result.error) throw new ApiError(result.error, 422);
     return result;
   },

@@ -1,5 +1,6 @@
 /** What the charts share: redrawing at the width there is, scales, ticks, labels that do not collide. */
 import { fill, h, s } from "./dom.js";
+import { LOCALE } from "./locale.js";
 
 /** A figure that `draw(width)` fills, again whenever its width changes; `label` is what a screen reader says of it. */
 export function figure(label, draw, kind = "") {
@@ -37,7 +38,7 @@ export function ticks(low, high, about) {
 
 /** A tick's value, as short as it can be. */
 export function tickLabel(value) {
-  return Math.abs(value) < 1e-12 ? "0" : Number(value.toPrecision(6)).toLocaleString("en", { maximumSignificantDigits: 6 });
+  return Math.abs(value) < 1e-12 ? "0" : Number(value.toPrecision(6)).toLocaleString(LOCALE, { maximumSignificantDigits: 6 });
 }
 
 export function line(x1, y1, x2, y2, kind) {
@@ -48,9 +49,12 @@ export function text(x, y, content, kind, anchor = "middle") {
   return s("text", { x, y, class: kind, "text-anchor": anchor }, content);
 }
 
-/** About how wide a label of 13 px type is. */
+const pen = document.createElement("canvas").getContext("2d");
+
+/** How wide a label is, in the strongest type that labels are set in. */
 export function widthOf(label) {
-  return 7.3 * label.length;
+  pen.font = `680 13px ${getComputedStyle(document.documentElement).getPropertyValue("--font")}`;
+  return Math.ceil(pen.measureText(label).width) + 4;
 }
 
 /**

@@ -5,9 +5,12 @@ import { icon } from "./icons.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { picture, thumbnail } from "./picture.js";
 import { badge, verdictPanel } from "./verdict.js";
+import { LOCALE, t } from "./locale.js";
+import { saveFile } from "./save.js";
 import { DECISIONS, number, plural } from "./words.js";
 
 const AT_ONCE = 3;
+const NARROW = window.matchMedia("(max-width: 700px)");
 const PATIENCE = 20;
 const KINDS = "image/*,.png,.jpg,.jpeg,.bmp,.tif,.tiff,.webp";
 
@@ -17,24 +20,28 @@ let selected = null;
 
 export async function openInspect(place, { signal }) {
   const models = usable(await api.models(signal));
-  fill(place, h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Inspect"), h("p", {}, "Drop photographs of parts. Each gets a verdict, and a map of what is strange about it."))));
+  fill(place, h("div", { class: "view-head" }, h("div", {}, h("h1", {}, t("Inspect")), h("p", {}, t("Drop photographs of parts. Each gets a verdict, and a map of what is strange about it.")))));
   if (!models.length) {
     place.append(noModels());
     return;
   }
   const select = modelSelect(models);
-  const list = h("ol", { class: "results", "aria-label": "Images" });
+  const list = h("ol", { class: "results", "aria-label": t("Images") });
   const tally = h("p", { class: "tally" });
-  const progress = h("progress", { class: "progress", max: 1, value: 0, "aria-label": "Images inspected", hidden: true });
-  const clear = h("button", { class: "button button-plain", type: "button" }, "Clear the list");
+  const progress = h("progress", { class: "progress", max: 1, value: 0, "aria-label": t("Images inspected"), hidden: true });
+  const clear = h("button", { class: "button button-plain", type: "button" }, t("Clear the list"));
   const detail = h("div", { class: "inspect-detail stack" });
-  const resultsPanel = h("section", { class: "panel results-panel", "aria-label": "Results" }, h("div", { class: "panel-head" }, h("h2", {}, "Images"), clear), tally, progress, list);
-  run.attach({ list, tally, progress, detail, resultsPanel, signal, model: () => select.value });
+  const shown = h("select", { class: "select", "aria-label": t("Show"), onchange: () => run.show() }, [["", t("All")], ...["reject", "review", "accept", "none"].map((decision) => [decision, DECISIONS[decision].word]), ["failed", t("Failed")]].map(([value, word]) => h("option", { value }, word)));
+  const order = h("select", { class: "select", "aria-label": t("Order"), onchange: () => run.show() }, [["added", t("Newest first")], ["high", t("Highest score first")], ["low", t("Lowest score first")], ["name", t("By name")]].map(([value, word]) => h("option", { value }, word)));
+  const save = h("button", { class: "button button-plain", type: "button", onclick: () => saveFile("verdicts.csv", "text/csv", table(items)) }, t("Save as CSV"));
+  const tools = h("div", { class: "results-tools" }, shown, order);
+  const resultsPanel = h("section", { class: "panel results-panel", "aria-label": t("Results") }, h("div", { class: "panel-head" }, h("h2", {}, t("Images")), clear), tally, progress, tools, list, h("div", { class: "row" }, save));
+  run.attach({ shown, order, list, tally, progress, detail, resultsPanel, signal, model: () => select.value });
   clear.addEventListener("click", () => run.clear());
   const drop = dropZone((files) => run.add(files), signal);
   place.append(h(
     "div", { class: "inspect-grid" },
-    h("div", { class: "inspect-side stack" }, h("section", { class: "panel stack", "aria-label": "Add images" }, field("Model", select), drop), resultsPanel),
+    h("div", { class: "inspect-side stack" }, h("section", { class: "panel stack", "aria-label": t("Add images") }, field(t("Model"), select), drop), resultsPanel),
     detail,
   ));
   run.show();
@@ -42,9 +49,9 @@ export async function openInspect(place, { signal }) {
 
 /** The place to drop images on; a button for the keyboard, and pasting from the clipboard. */
 function dropZone(take, signal) {
-  const input = h("input", { type: "file", accept: KINDS, multiple: true, class: "unseen", id: "files", tabindex: "-1", "aria-label": "Image files" });
-  const button = h("button", { class: "button button-primary", type: "button", onclick: () => input.click() }, icon("upload"), "Choose images");
-  const zone = h("div", { class: "drop" }, h("p", { class: "drop-title" }, "Drop images here"), h("p", { class: "small muted" }, "PNG, JPEG, BMP, TIFF or WebP"), button, input);
+  const input = h("input", { type: "file", accept: KINDS, multiple: true, class: "unseen", id: "files", tabindex: "-1", "aria-label": t("Image files") });
+  const button = h("button", { class: "button button-primary", type: "button", onclick: () => input.click() }, icon("upload"), t("Choose images"));
+  const zone = h("div", { class: "drop" }, h("p", { class: "drop-title" }, t("Drop images here")), h("p", { class: "small muted" }, t("PNG, JPEG, BMP, TIFF or WebP")), button, input);
   input.addEventListener("change", () => {
     take([...input.files]);
     input.value = "";
@@ -84,11 +91,11 @@ class Run {
   add(files) {
     if (!files.length) return;
     const model = this.model();
-    const fresh = files.map((file) => ({ file, name: file.name || "pasted image", model, state: "waiting", inspection: null, error: null }));
+    const fresh = files.map((file) => ({ file, name: file.name || t("pasted image"), model, state: "waiting", inspection: null, error: null }));
     items.unshift(...fresh);
     [selected] = fresh;
     this.added += files.length;
-    announce(`${plural(files.length, "image")} added.`);
+    announce(t("{images} added.", { images: plural(files.length, "image") }));
     this.show();
     this.pump();
   }
@@ -123,8 +130,8 @@ class Run {
   tell(last) {
     if (items.some((item) => item.state === "waiting" || item.state === "running")) return;
     if (this.added > 1) announce(`${this.tally.textContent}.`);
-    else if (last.inspection) announce(`${last.name}: ${DECISIONS[last.inspection.decision ?? "none"].word}, score ${number(last.inspection.score)}.`);
-    else announce(`${last.name}: could not be inspected. ${last.error}`);
+    else if (last.inspection) announce(t("{name}: {word}, score {score}.", { name: last.name, word: DECISIONS[last.inspection.decision ?? "none"].word, score: number(last.inspection.score) }));
+    else announce(t("{name}: could not be inspected. {reason}", { name: last.name, reason: last.error }));
     this.added = 0;
   }
 
@@ -137,8 +144,9 @@ class Run {
   /** Draw what changed: the whole list, or one item of it. */
   show(changed = null) {
     this.resultsPanel.hidden = items.length === 0;
-    if (changed?.button?.isConnected) changed.button.replaceWith(this.entry(changed));
-    else fill(this.list, items.map((item) => h("li", {}, this.entry(item))));
+    const settled = this.shown.value === "" && this.order.value === "added";
+    if (settled && changed?.button?.isConnected) changed.button.replaceWith(this.entry(changed));
+    else fill(this.list, chosen(items, this.shown.value, this.order.value).map((item) => h("li", {}, this.entry(item))));
     this.count();
     if (!changed || changed === selected) this.showSelected();
   }
@@ -147,8 +155,8 @@ class Run {
     const done = items.filter((item) => item.state === "done" || item.state === "failed").length;
     const of = (decision) => items.filter((item) => item.inspection?.decision === decision).length;
     const failed = items.filter((item) => item.state === "failed").length;
-    const said = ["accept", "review", "reject"].map((decision) => `${of(decision)} ${decision}`);
-    if (failed) said.push(`${failed} failed`);
+    const said = ["accept", "review", "reject"].map((decision) => `${of(decision)} ${t(decision)}`);
+    if (failed) said.push(`${failed} ${t("failed")}`);
     fill(this.tally, `${plural(items.length, "image")}: ${said.join(", ")}`);
     this.progress.hidden = done === items.length;
     this.progress.max = Math.max(1, items.length);
@@ -157,12 +165,12 @@ class Run {
 
   entry(item) {
     const { inspection } = item;
-    const state = inspection ? badge(inspection.decision) : item.state === "failed" ? h("span", { class: "badge" }, icon("failed"), "Failed") : h("span", { class: "badge badge-busy" }, item.state === "running" ? "Inspecting …" : "Waiting …");
+    const state = inspection ? badge(inspection.decision) : item.state === "failed" ? h("span", { class: "badge" }, icon("failed"), t("Failed")) : h("span", { class: "badge badge-busy" }, item.state === "running" ? t("Inspecting …") : t("Waiting …"));
     item.button = h(
       "button", { class: "result", type: "button", "aria-current": item === selected ? "true" : null, onclick: () => this.select(item), onkeydown: step },
       inspection ? thumbnail(inspection) : h("span", { class: "thumb" }),
       h("span", { class: "result-name break" }, item.name), state,
-      inspection && h("span", { class: "result-score number small muted" }, `score ${number(inspection.score)}`),
+      inspection && h("span", { class: "result-score number small muted" }, t("score {score}", { score: number(inspection.score) })),
     );
     return item.button;
   }
@@ -173,23 +181,51 @@ class Run {
     before?.button?.removeAttribute("aria-current");
     item.button.setAttribute("aria-current", "true");
     this.showSelected();
+    if (NARROW.matches) this.detail.scrollIntoView({ block: "start" });
   }
 
   showSelected() {
     const item = selected;
     if (!item) {
-      fill(this.detail, h("div", { class: "empty empty-tall" }, icon("frame"), h("strong", {}, "No image yet"), h("p", {}, "The verdict and the picture appear here.")));
+      fill(this.detail, h("div", { class: "empty empty-tall" }, icon("frame"), h("strong", {}, t("No image yet")), h("p", {}, t("The verdict and the picture appear here."))));
     } else if (item.state === "failed") {
       fill(this.detail, h("section", { class: "panel stack" }, h("h2", { class: "break" }, item.name), notice("error", item.error)));
     } else if (!item.inspection) {
-      fill(this.detail, h("section", { class: "panel stack" }, h("h2", { class: "break" }, item.name), h("p", { class: "muted" }, "Inspecting …")));
+      fill(this.detail, h("section", { class: "panel stack" }, h("h2", { class: "break" }, item.name), h("p", { class: "muted" }, t("Inspecting …"))));
     } else {
-      fill(this.detail, h("div", { class: "panel picture-panel" }, h("h2", { class: "break" }, item.name), picture(item.inspection, this.signal)), h("div", { class: "panel" }, verdictPanel(item.inspection, { signal: this.signal })));
+      fill(this.detail, h("div", { class: "panel verdict-place" }, verdictPanel(item.inspection, { signal: this.signal })), h("div", { class: "panel picture-panel" }, h("h2", { class: "break" }, item.name), picture(item.inspection, this.signal)));
     }
   }
 }
 
 const run = new Run();
+
+const ORDERS = {
+  added: () => 0,
+  high: (a, b) => (b.inspection?.score ?? -Infinity) - (a.inspection?.score ?? -Infinity),
+  low: (a, b) => (a.inspection?.score ?? Infinity) - (b.inspection?.score ?? Infinity),
+  name: (a, b) => a.name.localeCompare(b.name, LOCALE, { numeric: true }),
+};
+
+/** The images that are to be shown, in order; those that have no verdict yet stay in sight. */
+function chosen(all, wanted, order) {
+  const is = (item) => (item.state === "failed" ? "failed" : item.inspection ? item.inspection.decision ?? "none" : wanted);
+  return all.filter((item) => wanted === "" || is(item) === wanted).sort(ORDERS[order]);
+}
+
+const COLUMNS = ["score", "threshold", "margin", "p_value", "decision", "width", "height", "model", "model_id", "milliseconds", "unlike", "created", "id"];
+
+/** The list as CSV, as `differnet score` writes it: points in numbers, whatever the language. */
+function table(all) {
+  const cell = (value) => {
+    const words = value === null || value === undefined ? "" : String(value);
+    // What spreadsheets would take for a formula is written as text.
+    const safe = typeof value === "string" && /^[=+@\t\r-]/.test(words) ? `'${words}` : words;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const rows = all.map((item) => [item.name, ...COLUMNS.map((name) => item.inspection?.[name]), item.error]);
+  return [["file", ...COLUMNS, "error"], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
 
 /** Up and down go through the list. */
 function step(event) {

@@ -1,6 +1,7 @@
 /** Charts over time: the control chart of scores, and the estimate of false rejects. */
 import { canvas, figure, line, linear, text, tickLabel, ticks } from "./chart.js";
 import { h, s } from "./dom.js";
+import { t } from "./locale.js";
 import { count, hourAndMinute, moment, number, percent, plural } from "./words.js";
 
 const HEIGHT = 220;
@@ -8,9 +9,9 @@ const MARGIN = { left: 52, right: 14, top: 14, bottom: 28 };
 
 /** Subgroup means against the limits that calibration scores set. */
 export function controlChart({ centre, upper, lower, points }) {
-  if (!points.length) return h("p", { class: "muted small" }, "No subgroup yet: a point appears after every 10 inspections.");
+  if (!points.length) return h("p", { class: "muted small" }, t("No subgroup yet: a point appears after every 10 inspections."));
   const outside = points.filter((point) => point.out_of_control).length;
-  const label = `Control chart: ${plural(points.length, "subgroup")} of 10 inspections, ${outside} outside the limits ${number(lower)} to ${number(upper)}; the latest mean is ${number(points.at(-1).mean)}.`;
+  const label = t("Control chart: {groups} of 10 inspections, {outside} outside the limits {lower} to {upper}; the latest mean is {mean}.", { groups: plural(points.length, "subgroup"), outside, lower: number(lower), upper: number(upper), mean: number(points.at(-1).mean) });
   return figure(label, (width) => {
     const values = [...points.map((point) => point.mean), upper, lower].filter(Number.isFinite);
     const [low, high] = padded(Math.min(...values), Math.max(...values));
@@ -23,12 +24,12 @@ export function controlChart({ centre, upper, lower, points }) {
       line(MARGIN.left, y(centre), right, y(centre), "centre"),
       line(MARGIN.left, y(upper), right, y(upper), "limit"),
       line(MARGIN.left, y(lower), right, y(lower), "limit"),
-      text(MARGIN.left + 4, y(upper) - 6, "upper limit", "tick label", "start"),
-      text(MARGIN.left + 4, y(lower) + 15, "lower limit", "tick label", "start"),
+      text(MARGIN.left + 4, y(upper) - 6, t("upper limit"), "tick label", "start"),
+      text(MARGIN.left + 4, y(lower) + 15, t("lower limit"), "tick label", "start"),
       s("polyline", { points: points.map((point, i) => `${x(i)},${y(point.mean)}`).join(" "), class: "trace" }),
     ];
     points.forEach((point, i) => {
-      const about = s("title", {}, `${moment(point.time)}: mean ${number(point.mean)} of ${plural(point.count, "inspection")}${point.out_of_control ? ", outside the limits" : ""}`);
+      const about = s("title", {}, t("{time}: mean {mean} of {of}{outside}", { time: moment(point.time), mean: number(point.mean), of: plural(point.count, "inspection"), outside: point.out_of_control ? t(", outside the limits") : "" }));
       const [cx, cy] = [x(i), y(point.mean)];
       children.push(point.out_of_control
         ? s("path", { d: `M${cx} ${cy - 7}l7 7-7 7-7-7Z`, class: "point point-out" }, about)
@@ -41,8 +42,8 @@ export function controlChart({ centre, upper, lower, points }) {
 /** The share of inspected parts that were rejected and then reviewed as good, an hour a point. */
 export function estimateChart(buckets, stated) {
   const known = buckets.filter((bucket) => bucket.estimate !== null);
-  if (!known.length) return h("p", { class: "muted small" }, "No estimate yet: it needs rejected parts that somebody has reviewed.");
-  const label = `False-reject estimate: ${percent(known.at(-1).estimate)} in the latest of ${plural(known.length, "hour")}${stated ? `, stated are ${percent(stated)}` : ""}.`;
+  if (!known.length) return h("p", { class: "muted small" }, t("No estimate yet: it needs rejected parts that somebody has reviewed."));
+  const label = t("False-reject estimate: {share} in the latest of {hours}{stated}.", { share: percent(known.at(-1).estimate), hours: plural(known.length, "hour"), stated: stated ? t(", stated are {rate}", { rate: percent(stated) }) : "" });
   return figure(label, (width) => {
     const most = Math.max(...known.map((bucket) => bucket.estimate), stated ?? 0, 0.01) * 1.25;
     const x = linear([0, Math.max(1, buckets.length - 1)], [MARGIN.left + 10, width - MARGIN.right - 10]);
@@ -51,14 +52,14 @@ export function estimateChart(buckets, stated) {
     const children = [...grid(0, most, y, width, percent)];
     if (stated) {
       children.push(line(MARGIN.left, y(stated), right, y(stated), "limit"));
-      children.push(text(right, MARGIN.top - 2, `stated ${percent(stated)} (dashed)`, "tick", "end"));
+      children.push(text(right, MARGIN.top - 2, t("stated {rate} (dashed)", { rate: percent(stated) }), "tick", "end"));
     }
     for (const part of unbroken(buckets)) {
       children.push(s("polyline", { points: part.map(([i, value]) => `${x(i)},${y(value)}`).join(" "), class: "trace" }));
     }
     buckets.forEach((bucket, i) => {
       if (bucket.estimate === null) return;
-      const about = `${moment(bucket.from)}: ${percent(bucket.estimate)}; ${count(bucket.inspected)} inspected, ${count(bucket.rejected)} rejected, ${count(bucket.rejected_reviewed_good)} of these reviewed as good`;
+      const about = t("{time}: {share}; {inspected} inspected, {rejected} rejected, {good} of these reviewed as good", { time: moment(bucket.from), share: percent(bucket.estimate), inspected: count(bucket.inspected), rejected: count(bucket.rejected), good: count(bucket.rejected_reviewed_good) });
       children.push(s("circle", { cx: x(i), cy: y(bucket.estimate), r: 4, class: "point" }, s("title", {}, about)));
     });
     return canvas(width, HEIGHT, ...children, ...times(buckets.map((bucket) => bucket.from), x, width));

@@ -3,6 +3,7 @@ import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { controlChart, estimateChart } from "./line_charts.js";
+import { t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { thumbnail } from "./picture.js";
 import { badge, reviewBadge } from "./verdict.js";
@@ -10,13 +11,13 @@ import { count, fileNameOf, moment, clock, number, percent, plural } from "./wor
 
 const EVERY = 3000;
 const PAGE = 30;
-const SPANS = [[1, "last hour"], [8, "last 8 hours"], [24, "last 24 hours"], [168, "last 7 days"]];
-const DECISIONS = [["", "All"], ["accept", "Accept"], ["review", "Review"], ["reject", "Reject"]];
+const SPANS = [[1, t("last hour")], [8, t("last 8 hours")], [24, t("last 24 hours")], [168, t("last 7 days")]];
+const DECISIONS = [["", t("All")], ["accept", t("Accept")], ["review", t("Review")], ["reject", t("Reject")]];
 
 export async function openLive(place, { signal }) {
   const models = usable(await api.models(signal));
   if (!models.length) {
-    fill(place, h("div", { class: "view-head" }, h("h1", {}, "Live")), noModels());
+    fill(place, h("div", { class: "view-head" }, h("h1", {}, t("Live"))), noModels());
     return;
   }
   new Live(place, models, signal).start();
@@ -42,30 +43,31 @@ class Live {
     this.tiles = h("dl", { class: "tiles" });
     this.estimate = h("div");
     this.control = h("div");
+    this.escapes = h("p", { class: "small" });
     this.drift = h("div");
-    this.list = h("ol", { class: "feed", "aria-label": "Recent inspections, newest first" });
+    this.list = h("ol", { class: "feed", "aria-label": t("Recent inspections, newest first") });
     this.total = h("span", { class: "small muted number" });
-    this.more = h("button", { class: "button", type: "button", hidden: true, onclick: () => void this.loadMore() }, "Show older ones");
+    this.more = h("button", { class: "button", type: "button", hidden: true, onclick: () => void this.loadMore() }, t("Show older ones"));
     this.showPause();
     fill(place, this.layout());
   }
 
   layout() {
     return [
-      h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Live"), this.state), this.pauseButton),
+      h("div", { class: "view-head" }, h("div", {}, h("h1", {}, t("Live")), this.state), this.pauseButton),
       this.problem,
-      h("div", { class: "live-fields" }, field("Model", this.model), field("Counts and charts", this.span)),
+      h("div", { class: "live-fields" }, field(t("Model"), this.model), field(t("Counts and charts"), this.span)),
       this.tiles,
       this.drift,
       h(
         "div", { class: "charts" },
-        h("section", { class: "panel" }, h("h2", {}, "Scores against calibration"), this.control, h("p", { class: "small muted about-chart" }, "Each point is the mean of 10 inspections in a row. Outside the band the scores are no longer those of the calibration.")),
-        h("section", { class: "panel" }, h("h2", {}, "False rejects, estimated"), this.estimate, h("p", { class: "small muted about-chart" }, "By the hour: the share of good parts that were rejected, if the rejected parts that were reviewed speak for all of them.")),
+        h("section", { class: "panel" }, h("h2", {}, t("Scores against calibration")), this.control, h("p", { class: "small muted about-chart" }, t("Each point is the mean of 10 inspections in a row. Outside the band the scores are no longer those of the calibration."))),
+        h("section", { class: "panel" }, h("h2", {}, t("False rejects, estimated")), this.escapes, this.estimate, h("p", { class: "small muted about-chart" }, t("By the hour: the share of good parts that were rejected, if the rejected parts that were reviewed speak for all of them."))),
       ),
       h(
         "section", { class: "panel feed-panel" },
-        h("div", { class: "panel-head" }, h("h2", {}, "Inspections"), this.total),
-        h("div", { class: "chips", role: "group", "aria-label": "Filter by decision" }, this.chips),
+        h("div", { class: "panel-head" }, h("h2", {}, t("Inspections")), this.total),
+        h("div", { class: "chips", role: "group", "aria-label": t("Filter by decision") }, this.chips),
         this.list, h("div", { class: "row feed-more" }, this.more),
       ),
     ];
@@ -96,8 +98,8 @@ class Live {
   }
 
   showPause() {
-    fill(this.pauseButton, icon(this.paused ? "play" : "pause"), this.paused ? "Go on" : "Pause");
-    if (this.paused) fill(this.state, "Paused. Nothing is refreshed.");
+    fill(this.pauseButton, icon(this.paused ? "play" : "pause"), this.paused ? t("Go on") : t("Pause"));
+    if (this.paused) fill(this.state, t("Paused. Nothing is refreshed."));
   }
 
   async refresh() {
@@ -112,7 +114,7 @@ class Live {
     if (failed) this.complain(failed.reason.message);
     else {
       this.complain(null);
-      if (!this.paused) fill(this.state, `Refreshes by itself; last at ${clock(new Date())}.`);
+      if (!this.paused) fill(this.state, t("Refreshes by itself; last at {time}.", { time: clock(new Date()) }));
     }
   }
 
@@ -158,7 +160,7 @@ class Live {
     this.shown = shown;
     fill(this.total, plural(total, "inspection"));
     if (!shown.length) {
-      fill(this.list, h("li", { class: "empty" }, h("strong", {}, "No inspections"), this.decision ? "None with this decision." : "They appear here as soon as images come in."));
+      fill(this.list, h("li", { class: "empty" }, h("strong", {}, t("No inspections")), this.decision ? t("None with this decision.") : t("They appear here as soon as images come in.")));
       return;
     }
     this.announceNew(inspections);
@@ -173,7 +175,7 @@ class Live {
     const fresh = index === -1 ? inspections.length : index;
     if (this.newestSeen && fresh) {
       const rejected = inspections.slice(0, fresh).filter((inspection) => inspection.decision === "reject").length;
-      announce(`${plural(fresh, "new inspection")}, ${rejected} rejected.`);
+      announce(t("{inspections}, {rejected} rejected.", { inspections: plural(fresh, "new inspection"), rejected }));
     }
     this.newestSeen = inspections[0]?.id ?? this.newestSeen;
   }
@@ -189,7 +191,7 @@ class Live {
         thumbnail(inspection),
         h("span", { class: "feed-name break" }, fileNameOf(inspection)),
         h("span", { class: "feed-badges" }, badge(inspection.decision), reviewBadge(inspection.review)),
-        h("span", { class: "feed-score number small" }, `score ${number(inspection.score)}`),
+        h("span", { class: "feed-score number small" }, t("score {score}", { score: number(inspection.score) })),
         h("span", { class: "feed-about small muted" }, `${moment(inspection.created)}, ${inspection.model}`),
       ),
     );
@@ -206,17 +208,18 @@ class Live {
     const reviewed = { good: sum((one) => one.reviewed.good), defective: sum((one) => one.reviewed.defective), unsure: sum((one) => one.reviewed.unsure) };
     fill(
       this.tiles,
-      tile("Inspected", total, SPANS.find(([hours]) => String(hours) === this.span.value)[1]),
+      tile(t("Inspected"), total, SPANS.find(([hours]) => String(hours) === this.span.value)[1]),
       ...["accept", "review", "reject"].map((decision) => {
         const n = sum((one) => one.counts[decision]);
         return tile(DECISIONS.find(([name]) => name === decision)[1], n, share(n), decision);
       }),
-      tile("Reviewed", reviewed.good + reviewed.defective + reviewed.unsure, `${count(reviewed.good)} good, ${count(reviewed.defective)} defective`),
+      tile(t("Reviewed"), reviewed.good + reviewed.defective + reviewed.unsure, t("{good} good, {defective} defective", { good: count(reviewed.good), defective: count(reviewed.defective) })),
     );
+    fill(this.escapes, escapesInWords(all.length === 1 ? all[0].escape_estimate : null));
     const drifts = all.map((one) => one.drift).filter(Boolean);
     fill(this.drift, drifts.map((sentence) => notice("warning", sentence)));
     this.redraw("estimate", all.map((one) => one.false_reject_estimate), () => estimateChart(all[0].false_reject_estimate, this.stated()));
-    this.redraw("control", all.map((one) => one.control_chart), () => (Number.isFinite(all[0].control_chart?.centre) ? controlChart(all[0].control_chart) : h("p", { class: "muted small" }, "The model has no calibration to compare with.")));
+    this.redraw("control", all.map((one) => one.control_chart), () => (Number.isFinite(all[0].control_chart?.centre) ? controlChart(all[0].control_chart) : h("p", { class: "muted small" }, t("The model has no calibration to compare with."))));
   }
 
   /** Draw a chart anew only when its numbers changed. */
@@ -224,10 +227,18 @@ class Live {
     const now = JSON.stringify([this.model.value, numbers]);
     if (this[`${name}Drawn`] === now) return;
     this[`${name}Drawn`] = now;
-    fill(this[name], numbers.length > 1 ? h("p", { class: "muted small" }, "Choose one model to see its chart.") : draw());
+    fill(this[name], numbers.length > 1 ? h("p", { class: "muted small" }, t("Choose one model to see its chart.")) : draw());
   }
 
   stated() {
     return this.models.find((model) => model.name === this.model.value)?.calibration?.false_reject_rate ?? null;
   }
+}
+
+/** How many defective parts are accepted, by the random sample that Review shows. */
+function escapesInWords(found) {
+  if (!found) return "";
+  if (found.estimate === null) return t("Escapes: no estimate yet. Look at the accepted parts that Review draws at random.");
+  const { defective, interval } = found;
+  return t("Escapes: {defective} of {looked} accepted parts drawn at random were defective, {share} (95 % interval {low} to {high}).", { defective: count(defective), looked: count(defective + found.good), share: percent(found.estimate), low: percent(interval[0]), high: percent(interval[1]) });
 }

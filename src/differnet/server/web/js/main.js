@@ -1,5 +1,6 @@
 /** Starts the page: session first, then the view that the address names. */
 import { fill, notice } from "./dom.js";
+import { t, translatePage } from "./locale.js";
 import { startRouter } from "./router.js";
 import { openSession } from "./session.js";
 import { openDetail } from "./detail.js";
@@ -9,15 +10,17 @@ import { openModels } from "./models.js";
 import { openRecalibrate } from "./recalibrate.js";
 import { openReview } from "./review.js";
 
+translatePage();
+
 try {
   await openSession();
   await startRouter({
-    inspect: { tab: "inspect", title: "Inspect", open: openInspect },
-    live: { tab: "live", title: "Live", open: openLive },
-    inspection: { tab: "live", title: "Inspection", open: openDetail },
-    review: { tab: "review", title: "Review", open: openReview },
-    recalibrate: { tab: "review", title: "Recalibrate", open: openRecalibrate },
-    models: { tab: "models", title: "Models", open: openModels },
+    inspect: { tab: "inspect", title: t("Inspect"), open: openInspect },
+    live: { tab: "live", title: t("Live"), open: openLive },
+    inspection: { tab: "live", title: t("Inspection"), open: openDetail },
+    review: { tab: "review", title: t("Review"), open: openReview },
+    recalibrate: { tab: "review", title: t("Recalibrate"), open: openRecalibrate },
+    models: { tab: "models", title: t("Models"), open: openModels },
   });
 } catch (error) {
   fill(document.getElementById("content"), notice("error", error.message));

@@ -2,6 +2,7 @@
 import { api } from "./api.js";
 import { fill, freshId, h, s } from "./dom.js";
 import { icon } from "./icons.js";
+import { t } from "./locale.js";
 import { fileNameOf, number, plural } from "./words.js";
 
 const LONGEST = 2400;
@@ -75,17 +76,17 @@ export function thumbnail(inspection) {
 /** The picture of an inspection with all that is laid over it. */
 export function picture(inspection, signal) {
   const ratio = inspection.width / inspection.height;
-  const image = h("canvas", { class: "layer", role: "img", "aria-label": `Image ${fileNameOf(inspection)}` });
+  const image = h("canvas", { class: "layer", role: "img", "aria-label": t("Image {name}", { name: fileNameOf(inspection) }) });
   const heat = h("canvas", { class: "layer layer-heat", "aria-hidden": "true" });
   const boxes = s("svg", { class: "layer layer-boxes", viewBox: `0 0 ${inspection.width} ${inspection.height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const frame = h("div", { class: "frame" }, image, heat, boxes);
-  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Picture; scrolls when enlarged" }, frame);
+  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": t("Picture; scrolls when enlarged") }, frame);
   frame.style.setProperty("--ratio", String(ratio));
-  const status = h("p", { class: "stage-status small muted" }, "Loading the image …");
+  const status = h("p", { class: "stage-status small muted" }, t("Loading the image …"));
   const words = h("div", { class: "regions small" });
   const root = h("div", { class: "picture" }, stage, controls({ heat, boxes, frame }), status, words);
   if (!inspection.image_url) {
-    fill(status, "The image is no longer kept; only the verdict is.");
+    fill(status, t("The image is no longer kept; only the verdict is."));
     root.classList.add("picture-gone");
     return root;
   }
@@ -97,12 +98,12 @@ async function load(inspection, { image, heat, boxes, status, words, root }, sig
   try {
     paint(image, await bitmap(api.imageUrl(inspection)).catch(() => bitmap(inspection.thumbnail_url)));
   } catch (error) {
-    fill(status, `The image cannot be shown. ${error.message}`);
+    fill(status, t("The image cannot be shown. {reason}", { reason: error.message }));
     return;
   }
   if (signal?.aborted) return;
   root.dataset.image = "shown";
-  fill(status, "Working out the heat map …");
+  fill(status, t("Working out the heat map …"));
   try {
     const [warmth, explanation] = await Promise.all([bitmap(api.heatUrl(inspection)), api.explanation(inspection.id, signal)]);
     if (signal?.aborted) return;
@@ -112,7 +113,7 @@ async function load(inspection, { image, heat, boxes, status, words, root }, sig
     status.hidden = true;
     root.dataset.heat = "shown";
   } catch (error) {
-    if (error.name !== "AbortError") fill(status, `There is no heat map. ${error.message}`);
+    if (error.name !== "AbortError") fill(status, t("There is no heat map. {reason}", { reason: error.message }));
   }
 }
 
@@ -138,7 +139,7 @@ function controls({ heat, boxes, frame }) {
   };
   slider.addEventListener("input", set);
   set();
-  const regions = h("button", { class: "chip", type: "button" }, icon("frame"), "Regions");
+  const regions = h("button", { class: "chip", type: "button" }, icon("frame"), t("Regions"));
   const mark = () => {
     regions.setAttribute("aria-pressed", String(chosen.regions));
     boxes.toggleAttribute("hidden", !chosen.regions);
@@ -156,14 +157,14 @@ function controls({ heat, boxes, frame }) {
     fill(times, `${ZOOMS[zoom]} ×`);
     const stage = frame.parentElement;
     stage.scrollTo((frame.offsetWidth - stage.clientWidth) / 2, (frame.offsetHeight - stage.clientHeight) / 2);
-  } }, icon("zoom"), h("span", { class: "unseen" }, "Enlarge, now"), times);
-  return h("div", { class: "picture-controls" }, h("div", { class: "heat-control" }, h("label", { for: id }, "Heat map"), slider, shown), h("div", { class: "row" }, regions, enlarge));
+  } }, icon("zoom"), h("span", { class: "unseen" }, t("Enlarge, now")), times);
+  return h("div", { class: "picture-controls" }, h("div", { class: "heat-control" }, h("label", { for: id }, t("Heat map")), slider, shown), h("div", { class: "row" }, regions, enlarge));
 }
 
 function inWords({ regions, scale, hottest }) {
-  if (scale !== "fixed") return h("p", { class: "muted" }, "This model has no common heat scale: the map is relative to this image, and no regions are marked.");
-  const peak = `The hottest spot reaches ${number(hottest)} times the hottest that good parts get.`;
-  if (!regions.length) return h("p", { class: "muted" }, `No region is hotter than good parts get. ${peak}`);
-  const items = regions.map((region, i) => h("li", {}, `Region ${i + 1}: ${region.width} × ${region.height} px at ${region.x}, ${region.y}; peak ${number(region.peak)}`));
-  return h("details", {}, h("summary", {}, `${plural(regions.length, "region")} hotter than good parts get. ${peak}`), h("ol", {}, items));
+  if (scale !== "fixed") return h("p", { class: "muted" }, t("This model has no common heat scale: the map is relative to this image, and no regions are marked."));
+  const peak = t("The hottest spot reaches {times} times the hottest that good parts get.", { times: number(hottest) });
+  if (!regions.length) return h("p", { class: "muted" }, t("No region is hotter than good parts get. {peak}", { peak }));
+  const items = regions.map((region, i) => h("li", {}, t("Region {n}: {width} × {height} px at {x}, {y}; peak {peak}", { n: i + 1, width: region.width, height: region.height, x: region.x, y: region.y, peak: number(region.peak) })));
+  return h("details", {}, h("summary", {}, t("{regions} hotter than good parts get. {peak}", { regions: plural(regions.length, "region"), peak })), h("ol", {}, items));
 }

@@ -2,6 +2,7 @@
 import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
+import { t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { forgetPictures } from "./picture.js";
 import { scoreScale } from "./score_scale.js";
@@ -11,7 +12,7 @@ import { count, number, percent, plural } from "./words.js";
 
 export async function openRecalibrate(place, { signal, parameters }) {
   const models = usable(await api.models(signal));
-  const head = h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Recalibrate"), h("p", {}, "Sets another threshold from the parts that were reviewed as good. The model itself stays as it is.")), h("a", { class: "button", href: "#/review" }, icon("left"), "Back to review"));
+  const head = h("div", { class: "view-head" }, h("div", {}, h("h1", {}, t("Recalibrate")), h("p", {}, t("Sets another threshold from the parts that were reviewed as good. The model itself stays as it is."))), h("a", { class: "button", href: "#/review" }, icon("left"), t("Back to review")));
   if (!models.length) {
     fill(place, head, noModels());
     return;
@@ -33,13 +34,13 @@ class Wish {
     this.rejectRate = percentInput({ required: true, onchange: changed, oninput: changed });
     this.reviewRate = percentInput({ onchange: changed, oninput: changed });
     this.training = h("input", { type: "checkbox", onchange: changed });
-    this.ask = h("button", { class: "button button-primary", type: "submit", disabled: !may("admin") }, "Preview");
+    this.ask = h("button", { class: "button button-primary", type: "submit", disabled: !may("admin") }, t("Preview"));
     this.element = h(
       "form", { class: "panel stack", novalidate: true, onsubmit: (event) => { event.preventDefault(); void this.showPreview(); } },
-      field("Model", this.model),
-      field("False rejects", withUnit(this.rejectRate), "Share of good parts that may be rejected."),
-      field("Review", withUnit(this.reviewRate), "Share of good parts that may be rejected or sent to review, above the first; empty for no review."),
-      h("label", { class: "check" }, this.training, h("span", {}, "Also use the scores that the model was calibrated by so far")),
+      field(t("Model"), this.model),
+      field(t("False rejects"), withUnit(this.rejectRate), t("Share of good parts that may be rejected.")),
+      field(t("Review"), withUnit(this.reviewRate), t("Share of good parts that may be rejected or sent to review, above the first; empty for no review.")),
+      h("label", { class: "check" }, this.training, h("span", {}, t("Also use the scores that the model was calibrated by so far"))),
       this.ask,
       !may("admin") && notice("info", refusal("admin")),
     );
@@ -60,7 +61,7 @@ class Wish {
 
   /** A preview holds for what it was asked with, and goes when that changes. */
   explain() {
-    fill(this.preview, h("div", { class: "empty" }, h("strong", {}, "Nothing is changed yet"), h("p", {}, "The preview shows the new threshold and how past decisions would change. It goes into use only when you confirm it.")));
+    fill(this.preview, h("div", { class: "empty" }, h("strong", {}, t("Nothing is changed yet")), h("p", {}, t("The preview shows the new threshold and how past decisions would change. It goes into use only when you confirm it."))));
   }
 
   wish(dryRun) {
@@ -70,9 +71,9 @@ class Wish {
 
   complaint({ false_reject_rate: reject, review_rate: review }) {
     const within = (rate) => rate > 0 && rate < 1;
-    if (!within(reject)) return "The share of false rejects must lie between 0 and 100 %, for instance 5.";
-    if (review !== null && !within(review)) return "The review share must lie between 0 and 100 %, or be left empty.";
-    if (review !== null && review <= reject) return "The review share must exceed that of false rejects, for it includes them.";
+    if (!within(reject)) return t("The share of false rejects must lie between 0 and 100 %, for instance 5.");
+    if (review !== null && !within(review)) return t("The review share must lie between 0 and 100 %, or be left empty.");
+    if (review !== null && review <= reject) return t("The review share must exceed that of false rejects, for it includes them.");
     return null;
   }
 
@@ -84,13 +85,13 @@ class Wish {
       return;
     }
     this.ask.disabled = true;
-    fill(this.preview, h("p", { class: "waiting" }, "Working out the preview …"));
+    fill(this.preview, h("p", { class: "waiting" }, t("Working out the preview …")));
     try {
       const name = this.model.value;
       const [answer, card] = await Promise.all([api.calibrate(name, wish), api.model(name, this.signal)]);
       if (this.signal.aborted) return;
-      const confirm = h("button", { class: "button button-primary", type: "button", onclick: () => void this.confirm(name, confirm) }, `Put the new threshold into use for ${name}`);
-      fill(this.preview, result(answer, card, wish.include_training), h("div", { class: "row" }, confirm, h("button", { class: "button", type: "button", onclick: () => this.explain() }, "Discard")));
+      const confirm = h("button", { class: "button button-primary", type: "button", onclick: () => void this.confirm(name, confirm) }, t("Put the new threshold into use for {model}", { model: name }));
+      fill(this.preview, result(answer, card, wish.include_training), h("div", { class: "row" }, confirm, h("button", { class: "button", type: "button", onclick: () => this.explain() }, t("Discard"))));
     } catch (error) {
       if (error.name !== "AbortError") fill(this.preview, notice("error", error.message));
     } finally {
@@ -105,7 +106,7 @@ class Wish {
       const answer = await api.calibrate(name, wish);
       forgetModels();
       forgetPictures();
-      const said = `The new threshold, ${number(answer.new.threshold)}, is in use for ${name}.`;
+      const said = t("The new threshold, {value}, is in use for {model}.", { value: number(answer.new.threshold), model: name });
       fill(this.preview, notice("good", said), result(answer, null, wish.include_training));
       announce(said);
     } catch (error) {
@@ -131,44 +132,44 @@ function asPercent(rate) {
 function result(answer, card, withTraining) {
   const { old, new: fresh, decisions } = answer;
   const marks = [];
-  if (old) marks.push({ value: old.threshold, label: `old ${number(old.threshold)}`, kind: "old" });
-  if (fresh.review_threshold !== null && fresh.review_threshold !== undefined && fresh.review_threshold < fresh.threshold) marks.push({ value: fresh.review_threshold, label: `new review ${number(fresh.review_threshold)}`, kind: "review" });
-  marks.push({ value: fresh.threshold, label: `new ${number(fresh.threshold)}`, kind: "reject" });
+  if (old) marks.push({ value: old.threshold, label: t("old {value}", { value: number(old.threshold) }), kind: "old" });
+  if (fresh.review_threshold !== null && fresh.review_threshold !== undefined && fresh.review_threshold < fresh.threshold) marks.push({ value: fresh.review_threshold, label: t("new review {value}", { value: number(fresh.review_threshold) }), kind: "review" });
+  marks.push({ value: fresh.threshold, label: t("new {value}", { value: number(fresh.threshold) }), kind: "reject" });
   return h(
-    "section", { class: "panel stack", "aria-label": answer.dry_run ? "Preview" : "Result" },
-    h("h2", {}, answer.dry_run ? "Preview" : "What has changed"),
-    h("p", {}, `From ${plural(answer.images, "image")} reviewed as good${withTraining ? ", and the scores so far" : ""}. ${comparison(old, fresh)}`),
+    "section", { class: "panel stack", "aria-label": answer.dry_run ? t("Preview") : t("Result") },
+    h("h2", {}, answer.dry_run ? t("Preview") : t("What has changed")),
+    h("p", {}, t("From {images} reviewed as good{more}. {comparison}", { images: plural(answer.images, "image"), more: withTraining ? t(", and the scores so far") : "", comparison: comparison(old, fresh) })),
     answer.warning && notice("warning", answer.warning),
     scoreScale({ held: card?.held_out_scores ?? [], calibration: fresh, marks }),
-    card && h("p", { class: "small muted" }, "Bars: scores that the present threshold comes from."),
+    card && h("p", { class: "small muted" }, t("Bars: scores that the present threshold comes from.")),
     h("p", { class: "small muted" }, certainty(fresh)),
     changes(decisions),
   );
 }
 
 function comparison(old, fresh) {
-  if (!old) return `The model gets the threshold ${number(fresh.threshold)}.`;
-  const way = fresh.threshold > old.threshold ? "rises: fewer parts are rejected" : fresh.threshold < old.threshold ? "falls: more parts are rejected" : "stays";
-  return `The threshold ${way} (${number(old.threshold)} → ${number(fresh.threshold)}).`;
+  if (!old) return t("The model gets the threshold {value}.", { value: number(fresh.threshold) });
+  const way = fresh.threshold > old.threshold ? t("rises: fewer parts are rejected") : fresh.threshold < old.threshold ? t("falls: more parts are rejected") : t("stays");
+  return t("The threshold {way} ({old} → {new}).", { way, old: number(old.threshold), new: number(fresh.threshold) });
 }
 
 function certainty(fresh) {
-  if (!fresh.rate_interval) return `Stated rate of false rejects: ${percent(fresh.false_reject_rate)}.`;
+  if (!fresh.rate_interval) return t("Stated rate of false rejects: {rate}.", { rate: percent(fresh.false_reject_rate) });
   const [low, high] = fresh.rate_interval;
-  return `Stated rate of false rejects: ${percent(fresh.false_reject_rate)}. With so many images the true rate lies between ${percent(low)} and ${percent(high)} (95 % interval), if they are a random sample.`;
+  return t("Stated rate of false rejects: {rate}. With so many images the true rate lies between {low} and {high} (95 % interval), if they are a random sample.", { rate: percent(fresh.false_reject_rate), low: percent(low), high: percent(high) });
 }
 
 /** Past decisions, before and after. */
 function changes({ before, after, changed }) {
-  const kinds = [["accept", "Accept"], ["review", "Review"], ["reject", "Reject"]];
+  const kinds = [["accept", t("Accept")], ["review", t("Review")], ["reject", t("Reject")]];
   const difference = (kind) => {
     const d = after[kind] - before[kind];
     return d === 0 ? "0" : `${d > 0 ? "+" : "−"}${count(Math.abs(d))}`;
   };
   return h(
     "table", { class: "table" },
-    h("caption", {}, changed ? `${plural(changed, "past decision")} would be another.` : "No past decision would be another."),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Decision"), ["Before", "After", "Change"].map((word) => h("th", { scope: "col", class: "right" }, word)))),
+    h("caption", {}, changed ? t("{decisions} would be another.", { decisions: plural(changed, "past decision") }) : t("No past decision would be another.")),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Decision")), [t("Before"), t("After"), t("Change")].map((word) => h("th", { scope: "col", class: "right" }, word)))),
     h("tbody", {}, kinds.map(([kind, word]) => h(
       "tr", {}, h("th", { scope: "row" }, h("span", { class: `badge badge-${kind}` }, icon(kind), word)),
       [count(before[kind]), count(after[kind]), difference(kind)].map((value) => h("td", { class: "right number" }, value)),

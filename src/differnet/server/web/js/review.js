@@ -2,6 +2,7 @@
 import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
+import { t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { picture, prefetch } from "./picture.js";
 import { may, refusal } from "./session.js";
@@ -17,7 +18,7 @@ const KEYS_OFF = "differnet-keys-off";
 export async function openReview(place, { signal, parameters }) {
   const models = usable(await api.models(signal));
   if (!models.length) {
-    fill(place, h("div", { class: "view-head" }, h("h1", {}, "Review")), noModels());
+    fill(place, h("div", { class: "view-head" }, h("h1", {}, t("Review"))), noModels());
     return;
   }
   await new Queue(place, models, signal, parameters.get("model")).load(true);
@@ -31,6 +32,7 @@ class Queue {
     this.past = [];
     this.busy = false;
     this.model = modelSelect(models, { wanted, all: true, onchange: () => { this.past = []; void this.load(true); } });
+    this.what = h("select", { class: "select", onchange: () => { this.past = []; void this.load(true).catch((error) => this.fail(error)); } }, h("option", { value: "queue" }, t("Refused and doubtful")), h("option", { value: "sample" }, t("Accepted, drawn at random")));
     this.position = h("p", { class: "muted number" });
     this.problem = h("div");
     this.picturePlace = h("div", { class: "review-picture" });
@@ -41,15 +43,15 @@ class Queue {
       "button", { class: `button judge judge-${review}`, type: "button", "aria-keyshortcuts": letter, onclick: () => void this.decide(review) },
       icon(review), REVIEWS[review], h("kbd", { "aria-hidden": "true" }, letter.toUpperCase()),
     ));
-    this.back = h("button", { class: "button", type: "button", "aria-keyshortcuts": "ArrowLeft", onclick: () => this.move(-1) }, icon("left"), h("span", { class: "wide-only" }, "Previous"));
-    this.forth = h("button", { class: "button", type: "button", "aria-keyshortcuts": "ArrowRight", onclick: () => this.move(1) }, h("span", { class: "wide-only" }, "Next"), icon("right"));
-    this.undoButton = h("button", { class: "button", type: "button", "aria-keyshortcuts": "z", onclick: () => void this.undo() }, icon("undo"), "Undo");
+    this.back = h("button", { class: "button", type: "button", "aria-keyshortcuts": "ArrowLeft", onclick: () => this.move(-1) }, icon("left"), h("span", { class: "wide-only" }, t("Previous")));
+    this.forth = h("button", { class: "button", type: "button", "aria-keyshortcuts": "ArrowRight", onclick: () => this.move(1) }, h("span", { class: "wide-only" }, t("Next")), icon("right"));
+    this.undoButton = h("button", { class: "button", type: "button", "aria-keyshortcuts": "z", onclick: () => void this.undo() }, icon("undo"), t("Undo"));
     this.work = h("div", { class: "review-grid", hidden: true }, this.picturePlace, this.side());
     this.done = h("div", { hidden: true });
-    this.recalibrate = h("a", { class: "button" }, "Recalibrate …");
+    this.recalibrate = h("a", { class: "button" }, t("Recalibrate …"));
     fill(
       place,
-      h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Review"), this.position), h("div", { class: "row review-head" }, field("Model", this.model), this.recalibrate)),
+      h("div", { class: "view-head" }, h("div", {}, h("h1", {}, t("Review")), this.position), h("div", { class: "row review-head" }, field(t("Show"), this.what), field(t("Model"), this.model), this.recalibrate)),
       this.problem, this.work, this.done,
     );
     document.addEventListener("keydown", (event) => this.onKey(event), { signal });
@@ -61,11 +63,11 @@ class Queue {
       "div", { class: "review-side stack" },
       h(
         "div", { class: "panel review-bar" },
-        h("div", { class: "judges", role: "group", "aria-label": "Judge this part" }, this.judge),
+        h("div", { class: "judges", role: "group", "aria-label": t("Judge this part") }, this.judge),
         h("div", { class: "row review-moves" }, this.back, this.undoButton, this.forth),
         !may("review") && notice("info", refusal("review")),
       ),
-      h("div", { class: "panel stack" }, this.verdictPlace, field("Note", this.note, "Kept with your judgement."), h("label", { class: "check small" }, this.keys, h("span", {}, "Keys: G good, D defective, U unsure, ← → move, Z undo"))),
+      h("div", { class: "panel stack" }, this.verdictPlace, field(t("Note"), this.note, t("Kept with your judgement.")), h("label", { class: "check small" }, this.keys, h("span", {}, t("Keys: G good, D defective, U unsure, ← → move, Z undo")))),
     );
   }
 
@@ -76,7 +78,9 @@ class Queue {
 
   /** Fetch what waits; afresh, or in addition to what is here. */
   async load(afresh = false) {
-    const page = await api.inspections({ queue: true, model: this.model.value, limit: PAGE }, this.signal);
+    const of = this.what.value;
+    const page = of === "sample" ? await api.sample({ model: this.model.value }, this.signal) : await api.inspections({ queue: true, model: this.model.value, limit: PAGE }, this.signal);
+    if (of !== this.what.value) return;
     if (afresh) {
       this.items = [];
       this.at = 0;
@@ -129,15 +133,17 @@ class Queue {
 
   showPosition() {
     const open = Math.max(0, this.total ?? 0);
-    fill(this.position, open ? `${plural(open, "part")} to review` : "Nothing to review");
+    const said = this.what.value === "sample" ? t("{parts} to look at today", { parts: plural(open, "part") }) : t("{parts} to review", { parts: plural(open, "part") });
+    fill(this.position, open ? said : t("Nothing to review"));
   }
 
   showDone() {
     const judged = this.past.length;
+    const next = this.what.value === "sample" ? t("A random sample of today's accepted parts appears here: what is found among them estimates how many defective parts escape.") : t("Parts that are rejected or to be looked at appear here by themselves.");
     fill(this.done, h(
-      "div", { class: "empty empty-tall" }, icon("accept"), h("strong", {}, "Nothing to review"),
-      h("p", {}, judged ? `${plural(judged, "part")} reviewed in this sitting. Parts that are rejected or to be looked at appear here by themselves.` : "Parts that are rejected or to be looked at appear here by themselves."),
-      judged > 0 && h("button", { class: "button", type: "button", onclick: () => void this.undo() }, icon("undo"), "Undo the last one"),
+      "div", { class: "empty empty-tall" }, icon("accept"), h("strong", {}, t("Nothing to review")),
+      h("p", {}, judged ? `${t("{parts} reviewed in this sitting.", { parts: plural(judged, "part") })} ${next}` : next),
+      judged > 0 && h("button", { class: "button", type: "button", onclick: () => void this.undo() }, icon("undo"), t("Undo the last one")),
     ));
   }
 
@@ -167,7 +173,7 @@ class Queue {
       this.past.pop();
       if (!last.review) this.total += 1;
       this.at = index;
-      announce(`Undone: ${fileNameOf(item)}.`);
+      announce(t("Undone: {name}.", { name: fileNameOf(item) }));
       this.show();
     });
   }
@@ -196,7 +202,7 @@ class Queue {
     if (this.busy || to < 0 || to >= this.items.length) return;
     this.at = to;
     this.show();
-    announce(`${to + 1} of ${this.items.length}: ${fileNameOf(this.current())}.`);
+    announce(t("{n} of {all}: {name}.", { n: to + 1, all: this.items.length, name: fileNameOf(this.current()) }));
   }
 
   onKey(event) {

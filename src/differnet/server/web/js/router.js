@@ -1,5 +1,6 @@
 /** Views by the address's part after #: #/live, #/inspection/ID, #/recalibrate?model=NAME. */
 import { fill, h, notice } from "./dom.js";
+import { t } from "./locale.js";
 
 let leave = null;
 let views = {};
@@ -26,7 +27,7 @@ async function go(first = false) {
     if (link.dataset.view === view.tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${view.title} - differnet inspection station`;
+  document.title = `${view.title} - ${t("differnet inspection station")}`;
   const content = document.getElementById("content");
   const place = h("div", { class: `view view-${view.tab}` });
   fill(content, place);
@@ -38,7 +39,7 @@ async function go(first = false) {
     await view.open(place, { id: decodePart(id), parameters: new URLSearchParams(search), signal });
   } catch (error) {
     if (signal.aborted) return;
-    place.append(notice("error", error.message), h("p", {}, h("button", { class: "button", type: "button", onclick: () => void go() }, "Try again")));
+    place.append(notice("error", error.message), h("p", {}, h("button", { class: "button", type: "button", onclick: () => void go() }, t("Try again"))));
   }
 }
 

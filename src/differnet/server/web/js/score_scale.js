@@ -1,12 +1,14 @@
 /** A score on its scale: held-out good scores, thresholds, zones of decision. */
-import { canvas, figure, line, linear, place, text, tickLabel, ticks } from "./chart.js";
-import { s } from "./dom.js";
-import { number, plural } from "./words.js";
+import { canvas, figure, line, linear, place, text, tickLabel, ticks, widthOf } from "./chart.js";
+import { freshId, s } from "./dom.js";
+import { t } from "./locale.js";
+import { DECISIONS, number, plural } from "./words.js";
 
 const EDGE = 10;
 const ROW = 18;
 const HILL = 46;
-const BAND = 10;
+const BAND = 12;
+const WORDS = 16;
 
 /**
  * @param held ascending scores of held-out good images
@@ -18,8 +20,8 @@ const BAND = 10;
 export function scoreScale({ held = [], calibration = null, score = null, decision = null, marks = [] }) {
   const lines = [...marks];
   if (calibration && !marks.length) {
-    if (differs(calibration)) lines.push({ value: calibration.review_threshold, label: `review ${number(calibration.review_threshold)}`, kind: "review" });
-    lines.push({ value: calibration.threshold, label: `threshold ${number(calibration.threshold)}`, kind: "reject" });
+    if (differs(calibration)) lines.push({ value: calibration.review_threshold, label: t("review {value}", { value: number(calibration.review_threshold) }), kind: "review" });
+    lines.push({ value: calibration.threshold, label: t("threshold {value}", { value: number(calibration.threshold) }), kind: "reject" });
   }
   const domain = domainOf(held, lines, score);
   return figure(describe(held, lines, score), (width) => draw(width, { held, calibration, score, decision, lines, domain }), "chart-scale");
@@ -31,10 +33,10 @@ function differs(calibration) {
 
 function describe(held, lines, score) {
   const parts = [];
-  if (score !== null) parts.push(`score ${number(score)}`);
+  if (score !== null) parts.push(t("score {score}", { score: number(score) }));
   parts.push(...lines.map((mark) => mark.label));
-  if (held.length) parts.push(`${plural(held.length, "held-out good image")} from ${number(held[0])} to ${number(held.at(-1))}`);
-  return `Score scale: ${parts.join(", ")}.`;
+  if (held.length) parts.push(t("{images} from {low} to {high}", { images: plural(held.length, "held-out good image"), low: number(held[0]), high: number(held.at(-1)) }));
+  return t("Score scale: {parts}.", { parts: parts.join(", ") });
 }
 
 /** From the lowest good score to well above the threshold; a score far out is shown at the edge instead of squeezing the rest. */
@@ -57,7 +59,7 @@ function draw(width, { held, calibration, score, decision, lines, domain }) {
   const labels = lines.map((mark) => ({ ...mark, x: within(mark.value) }));
   if (score !== null) {
     const beyond = score > domain[1] ? " →" : score < domain[0] ? " ←" : "";
-    labels.push({ x: within(score), label: `score ${number(score)}${beyond}`, kind: `part ${decision ?? "none"}`, isPart: true });
+    labels.push({ x: within(score), label: `${t("score {score}", { score: number(score) })}${beyond}`, kind: `part ${decision ?? "none"}`, isPart: true });
   }
   const placed = place(labels, width);
   const rows = Math.max(1, ...placed.map((item) => item.row + 1));
@@ -81,7 +83,8 @@ function draw(width, { held, calibration, score, decision, lines, domain }) {
     children.push(line(at, ground + BAND, at, ground + BAND + 4, "axis"));
     children.push(text(at, ground + BAND + 18, tickLabel(value), "tick"));
   }
-  return canvas(width, ground + BAND + 24, ...children);
+  if (calibration) children.push(...zoneWords(calibration, domain, x, ground + BAND + 24 + WORDS - 4));
+  return canvas(width, ground + BAND + 24 + (calibration ? WORDS : 0), ...children);
 }
 
 /** Bars of how many held-out good images lie where. */
@@ -102,12 +105,34 @@ function hill(held, domain, x, ground) {
   }).filter(Boolean);
 }
 
-/** The ground line, coloured by what is decided there; patterns are not needed since lines and words say the same. */
-function zones(calibration, domain, x, ground) {
-  const band = (from, to, kind) => s("rect", { x: x(from), y: ground, width: Math.max(0, x(to) - x(from)), height: BAND, class: `zone zone-${kind}` });
-  if (!calibration) return [band(domain[0], domain[1], "none")];
+/** From where to where a part is accepted, looked at and rejected. */
+function zonesOf(calibration, domain) {
   const clip = (value) => Math.min(Math.max(value, domain[0]), domain[1]);
   const reject = clip(calibration.threshold);
   const review = differs(calibration) ? clip(calibration.review_threshold) : reject;
-  return [band(domain[0], review, "accept"), band(review, reject, "review"), band(reject, domain[1], "reject")];
+  return [["accept", domain[0], review], ["review", review, reject], ["reject", reject, domain[1]]];
+}
+
+/** The ground line; what is decided where is told by colour, by hatching and by the words below. */
+function zones(calibration, domain, x, ground) {
+  const band = (from, to, look) => s("rect", { x: x(from), y: ground, width: Math.max(0, x(to) - x(from)), height: BAND, ...look });
+  if (!calibration) return [band(domain[0], domain[1], { class: "zone zone-none" })];
+  const hatches = { review: hatch("M0 6L6 0"), reject: hatch("M0 6L6 0M0 0L6 6") };
+  return [
+    s("defs", {}, Object.values(hatches)),
+    ...zonesOf(calibration, domain).flatMap(([kind, from, to]) => [
+      band(from, to, { class: `zone zone-${kind}` }),
+      hatches[kind] && band(from, to, { fill: `url(#${hatches[kind].id})`, class: "zone-hatch" }),
+    ].filter(Boolean)),
+  ];
+}
+
+function hatch(path) {
+  return s("pattern", { id: freshId("hatch"), width: 6, height: 6, patternUnits: "userSpaceOnUse" }, s("path", { d: path, class: "hatch" }));
+}
+
+function zoneWords(calibration, domain, x, y) {
+  return zonesOf(calibration, domain)
+    .filter(([kind, from, to]) => x(to) - x(from) > widthOf(DECISIONS[kind].word))
+    .map(([kind, from, to]) => text((x(from) + x(to)) / 2, y, DECISIONS[kind].word, "tick zone-word"));
 }

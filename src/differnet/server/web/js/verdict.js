@@ -2,6 +2,7 @@
 import { api } from "./api.js";
 import { fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
+import { t } from "./locale.js";
 import { scoreScale } from "./score_scale.js";
 import { DECISIONS, REVIEWS, fileNameOf, moment, number, pValueInWords } from "./words.js";
 
@@ -28,7 +29,7 @@ export function badge(decision) {
 }
 
 export function reviewBadge(review) {
-  return review ? h("span", { class: `badge badge-${{ good: "accept", defective: "reject", unsure: "review" }[review]}` }, icon(review), `Reviewed: ${REVIEWS[review].toLowerCase()}`) : null;
+  return review ? h("span", { class: `badge badge-${{ good: "accept", defective: "reject", unsure: "review" }[review]}` }, icon(review), t("Reviewed: {review}", { review: REVIEWS[review].toLowerCase() })) : null;
 }
 
 /** The banner with the verdict, the scale and the facts. */
@@ -37,9 +38,9 @@ export function verdictPanel(inspection, { signal, heading = "h2" } = {}) {
   const scale = h("div", { class: "scale" });
   const meaning = h("p", { class: "p-value" }, pValueInWords(inspection.p_value, null, "generalized-pareto"));
   const panel = h(
-    "section", { class: `verdict verdict-${known}`, "aria-label": `Verdict: ${DECISIONS[known].word}` },
+    "section", { class: `verdict verdict-${known}`, "aria-label": t("Verdict: {word}", { word: DECISIONS[known].word }) },
     h("div", { class: "verdict-banner" }, icon(known), h("div", {}, h(heading, { class: "verdict-word" }, DECISIONS[known].word), h("p", {}, DECISIONS[known].sentence))),
-    inspection.unlike ? notice("warning", `Unlike the training images: ${inspection.unlike}.`) : null,
+    inspection.unlike ? notice("warning", t("Unlike the training images: {how}.", { how: inspection.unlike })) : null,
     scale,
     meaning,
     facts(inspection),
@@ -66,13 +67,13 @@ function calibrationOf(inspection, calibration) {
 
 function facts(inspection) {
   const rows = [
-    ["Score", number(inspection.score)],
-    ["Threshold", inspection.threshold === null ? "none" : `${number(inspection.threshold)} (margin ${inspection.margin > 0 ? "+" : ""}${number(inspection.margin)})`],
-    ["File", fileNameOf(inspection)],
-    ["Image", `${inspection.width} × ${inspection.height} px`],
-    ["Model", `${inspection.model} (${inspection.model_id})`],
-    ["Inspected", `${moment(inspection.created)}, in ${Math.round(inspection.milliseconds)} ms`],
+    [t("Score"), number(inspection.score)],
+    [t("Threshold"), inspection.threshold === null ? t("none") : t("{threshold} (margin {margin})", { threshold: number(inspection.threshold), margin: `${inspection.margin > 0 ? "+" : ""}${number(inspection.margin)}` })],
+    [t("File"), fileNameOf(inspection)],
+    [t("Image"), `${inspection.width} × ${inspection.height} px`],
+    [t("Model"), `${inspection.model} (${inspection.model_id})`],
+    [t("Inspected"), t("{time}, in {ms} ms", { time: moment(inspection.created), ms: Math.round(inspection.milliseconds) })],
   ];
-  if (inspection.note) rows.push(["Note", inspection.note]);
+  if (inspection.note) rows.push([t("Note"), inspection.note]);
   return h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
