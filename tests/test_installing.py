@@ -60,7 +60,9 @@ import builtins, importlib, os, pkgutil, signal, sys
 
 def every(package):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not found.name.endswith(("__main__", "integrations.anomalib", "integrations.mlflow")) and ".migrations" not in found.name:
+        if found.name.endswith(("__main__", "integrations.anomalib", "integrations.mlflow")):
+            continue
+        if ".migrations" not in found.name:
             importlib.import_module(found.name)
 
 import differnet, differnet_runtime
