@@ -62,3 +62,13 @@ def test_a_full_disk(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="has space"):
             journal.add_output("big", "", bytes(10_000_000))
         assert journal.find_output("big") is None
+
+
+@pytest.mark.parametrize("count", ["'x'", "9e999", "x'00'"])
+def test_a_number_that_damage_made_none(tmp_path: Path, count: str) -> None:
+    Journal(tmp_path / "journal").close()
+    with closing(sqlite3.connect(tmp_path / "journal")) as database:
+        database.execute(f"INSERT INTO totals VALUES ('reject', {count})")
+        database.commit()
+    with Journal(tmp_path / "journal") as journal, pytest.raises(OutputError, match="is damaged; choose another name"):
+        journal.totals()

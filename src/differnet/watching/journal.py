@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -165,7 +166,8 @@ class Journal:
 
     def totals(self) -> dict[str, int]:
         """How many inspections there were of each outcome, in all."""
-        return {str(outcome): int(count) for outcome, count in self._all("SELECT outcome, count FROM totals", ())}
+        rows = self._all("SELECT outcome, count FROM totals", ())
+        return {str(outcome): int(self._number(count)) for outcome, count in rows}
 
     def find_output(self, name: str) -> tuple[int, str] | None:
         """Number of an output and what was remembered of it; None if it is not known."""
@@ -193,7 +195,7 @@ class Journal:
     def length(self, output: int) -> int:
         """Number of bytes that an output has when nothing is missing."""
         found = self._one("SELECT length FROM outputs WHERE id = ?", (output,))
-        return 0 if found is None else int(found[0])
+        return 0 if found is None else int(self._number(found[0]))
 
     def lines_from(self, output: int, position: int, before: int) -> Iterator[tuple[int, bytes]]:
         """Give the lines of an output with the byte at which each begins.
@@ -205,7 +207,7 @@ class Journal:
         """
         query = "SELECT begin FROM lines WHERE output = ? AND begin <= ? ORDER BY begin DESC LIMIT 1 OFFSET ?"
         first = self._one(query, (output, position, before))
-        begin = -1 if first is None else int(first[0]) - 1
+        begin = -1 if first is None else int(self._number(first[0])) - 1
         while True:
             # In parts, so that the lock is free in between and memory stays small.
             query = "SELECT begin, line FROM lines WHERE output = ? AND begin > ? ORDER BY begin LIMIT ?"
@@ -231,7 +233,7 @@ class Journal:
         found = self._one(query + ("id LIMIT 1" if ordered else "next_try, id LIMIT 1"), (queue,))
         if found is None:
             return None, float("inf")
-        due = float(found[4])
+        due = float(self._number(found[4]))
         return (QueuedDelivery(*found[:4]) if due <= now else None), due
 
     def delivered(self, delivery: QueuedDelivery) -> None:
@@ -278,13 +280,22 @@ class Journal:
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
             database.execute(f"PRAGMA user_version = {_VERSION}")
 
+    def _damaged(self) -> OutputError:
+        return OutputError(f"{self.path}: is damaged; choose another name with --journal.")
+
+    def _number(self, value: object) -> int | float:
+        """A value that the table says is a number, which a damaged file need not keep to."""
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            return value
+        raise self._damaged()
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Turn errors of the database into one that tells what to do."""
         try:
             yield
         except UnicodeDecodeError:
-            raise OutputError(f"{self.path}: is damaged; choose another name with --journal.") from None
+            raise self._damaged() from None
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY") or "locked" in str(error):
                 raise OutputError(
