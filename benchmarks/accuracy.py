@@ -166,14 +166,20 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def products(arguments: argparse.Namespace) -> dict[str, Callable[[int], Split]]:
-    """The products by name."""
+def of_words(words: Sequence[str]) -> dict[str, Callable[[int], Split]]:
+    """The products of ``NAME=FOLDER`` words, by name; ends the program where one is none."""
     found: dict[str, Callable[[int], Split]] = {}
-    for word in arguments.products:
+    for word in words:
         name, separator, folder = word.partition("=")
         if not separator:
             sys.exit(f"error: '{word}' is not a product; write NAME=FOLDER.")
         found[name] = lambda seed, folder=folder: of_folder(Path(folder), seed)  # type: ignore[misc]
+    return found
+
+
+def products(arguments: argparse.Namespace) -> dict[str, Callable[[int], Split]]:
+    """The products by name."""
+    found = of_words(arguments.products)
     if arguments.cells or not found:
         found |= {
             "elpv-mono-demo": of_demo,

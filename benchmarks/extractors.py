@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy import PUBLISHED, Split, fingerprint, of_demo, of_folder
+from benchmarks.accuracy import PUBLISHED, Split, fingerprint, of_demo, of_folder, of_words
 from differnet import DifferNet, Settings
 from differnet.bench.photographs import make_product
 from differnet.errors import DifferNetError, WeightsError
@@ -216,13 +216,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("extractors.jsonl"), help="file of results")
     arguments = parser.parse_args(words)
     arguments.changes = dict(word.split("=", 1) for word in arguments.set)
-    splits: dict[str, Callable[[int], Split]] = {}
+    splits = of_words(arguments.products)
     with tempfile.TemporaryDirectory(prefix="differnet-product-") as temporary:
-        for word in arguments.products:
-            name, separator, folder = word.partition("=")
-            if not separator:
-                sys.exit(f"error: '{word}' is not a product; write NAME=FOLDER.")
-            splits[name] = lambda seed, folder=folder: of_folder(Path(folder), seed)  # type: ignore[misc]
         if arguments.quick and not splits:
             made = Path(temporary) / "photographs"
             make_product(made, width=128, height=128, training=10, testing=2)
