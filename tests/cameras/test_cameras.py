@@ -35,6 +35,18 @@ def test_a_recording_gives_each_frame_once_to_the_pixel_then_ends(tmp_path: Path
         assert np.array_equal(frame.pixels, pixels)
 
 
+def test_a_recording_that_was_cut_off_is_said_to_end_early(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = make_video(tmp_path / "whole.avi", [grey(value) for value in range(0, 240, 6)])
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for file, said in ((whole, ""), (cut, "of 40 frames; it may be damaged")):
+        with make_camera(str(file)) as camera:
+            count = sum(1 for _ in iter(camera.read, None))
+        assert (count == 40) is (file == whole)
+        assert said in caplog.text
+        assert bool(caplog.text) is bool(said)
+
+
 def test_a_camera_on_the_network_goes_away_and_comes_back() -> None:
     network = NetworkCamera()
     camera = make_camera(network.url)
@@ -70,7 +82,9 @@ def test_sources_that_are_none(source: str, told: str) -> None:
 
 def test_what_is_not_there_is_told_by_opening(tmp_path: Path) -> None:
     (tmp_path / "text.avi").write_text("no video")
-    for source, told in ((str(tmp_path / "text.avi"), "is no video"), ("99", "camera 99: is not there")):
+    (tmp_path / "text.png").write_text("no picture, which FFmpeg opens by its name")
+    none = [(str(tmp_path / f"text.{suffix}"), "is no video") for suffix in ("avi", "png")]
+    for source, told in (*none, ("99", "camera 99: is not there")):
         with pytest.raises(CameraError, match=told):
             make_camera(source).open()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from pathlib import Path
@@ -23,6 +24,10 @@ _TIMEOUT = 5000
 
 _NAMES = {"width": "frame_width", "height": "frame_height"}
 _NEARLY = 0.01
+# What a recording says of its length is often computed from its duration.
+_NEARLY_ALL = 0.95
+
+_log = logging.getLogger(__name__)
 
 
 class OpenCvCamera(Camera):
@@ -67,12 +72,14 @@ class OpenCvCamera(Camera):
         import cv2  # noqa: PLC0415 - a quarter of a second
 
         self.close()
-        if isinstance(self._where, str) and not _DEVICE.fullmatch(self._where):
-            timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
-            capture = cv2.VideoCapture(self._where, cv2.CAP_FFMPEG, timeouts)
-        else:
-            capture = cv2.VideoCapture(self._where)
-        if not capture.isOpened():
+        capture = self._connected()
+        sound = capture.isOpened()
+        if sound and self.recording is not None:
+            # FFmpeg takes a file by its name: whether it is a video the first frame tells.
+            sound = capture.grab()
+            capture.release()
+            capture = self._connected()
+        if not sound:
             capture.release()
             what = (
                 "is not there, in use, or asks for a password"
@@ -102,6 +109,9 @@ class OpenCvCamera(Camera):
         if not there:
             if self.recording is None:
                 raise CameraError(f"{self.label}: gives no more frames; look at its cable and its supply.")
+            said = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+            if self._read < _NEARLY_ALL * said:
+                _log.warning("%s: ended after %d of %d frames; it may be damaged.", self.label, self._read, said)
             return None
         self._read += 1
         pixels: Any = cv2.cvtColor(found, cv2.COLOR_BGR2RGB) if found.ndim == 3 else found
@@ -109,6 +119,14 @@ class OpenCvCamera(Camera):
             return Frame(pixels, time.monotonic())
         rate = capture.get(cv2.CAP_PROP_FPS)
         return Frame(pixels, (self._read - 1) / rate if rate > 0 else float(self._read - 1), self._read)
+
+    def _connected(self) -> cv2.VideoCapture:
+        import cv2  # noqa: PLC0415
+
+        if isinstance(self._where, str) and not _DEVICE.fullmatch(self._where):
+            timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
+            return cv2.VideoCapture(self._where, cv2.CAP_FFMPEG, timeouts)
+        return cv2.VideoCapture(self._where)
 
     def close(self) -> None:
         """End."""
