@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def make_video(path: Path, frames: Sequence[NDArray[np.uint8]], rate: float = 10.0) -> Path:
-    """Write RGB frames without loss of what is grey (FFV1)."""
+def make_video(path: Path, frames: Sequence[NDArray[np.uint8]], rate: float = 10.0, codec: str = "FFV1") -> Path:
+    """Write RGB frames, by FFV1 without loss of what is grey."""
     height, width = frames[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"FFV1"), rate, (width, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
     for frame in frames:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
