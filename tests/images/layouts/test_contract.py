@@ -16,6 +16,7 @@ from differnet.images.layouts import LAYOUTS, Layout, Recognition, Sureness, fin
 IMAGES = {
     "table": ("p/0.png", "p/1.png", "p/2.png", "p/3.png", "p/4.png"),
     "list file": ("a/0.png", "a/1.png"),
+    "anomalib Folder": ("ok/0.png", "ok/1.png", "ok/2.png", "dent/0.png", "dent/1.png"),
     "VisA": tuple(f"parts/Data/Images/{name}.JPG" for name in ("Normal/0", "Normal/1", "Normal/2", "dent/0", "dent/1")),
     "masks beside images": ("a0.png", "a1.png", "a2.png", "b0.png", "b0_GT.png", "b1.png", "b1_GT.png"),
     "MVTec": ("train/good/0.png", "train/good/1.png", "test/good/0.png", "test/dent/0.png", "test/dent/1.png"),
@@ -25,6 +26,7 @@ IMAGES = {
 TABLES = {
     "table": ("parts.csv", "path,label\np/0.png,ok\np/1.png,ok\np/2.png,ok\np/3.png,dent\np/4.png,dent\n"),
     "list file": ("good.txt", "a/0.png\na/1.png\n"),
+    "anomalib Folder": ("config.yaml", "root: .\nnormal_dir: ok\nabnormal_dir: dent\n"),
     "VisA": (
         "split_csv/1cls.csv",
         "object,split,label,image,mask\n"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from differnet.images.collect import Collection, collect_images
+from differnet.images.layouts.anomalib_folder import AnomalibFolderLayout
 from differnet.images.layouts.chosen import chosen_good_images, chosen_test_images
 from differnet.images.layouts.good_images import ListLayout, PlainLayout
 from differnet.images.layouts.labelled_folders import FlatLayout, MvtecLayout
@@ -31,6 +32,7 @@ LAYOUTS: Registry[Layout] = Registry(
     "layout",
     TableLayout(),
     ListLayout(),
+    AnomalibFolderLayout(),
     VisaLayout(),
     MasksBesideLayout(),
     MvtecLayout(),
@@ -60,7 +62,8 @@ def read_good_images(
     """Find the good images to learn from.
 
     Args:
-        root: A product in one of the `LAYOUTS`, a folder of good images, a table, a list file, or a single image.
+        root: A product in one of the `LAYOUTS`, a folder of good images, a table, a list file, anomalib's arguments, or a
+            single image.
         good: Folders, files or patterns with the images of good parts, from the product's folder on, instead of what
             its layout says: ``["cam1", "cam2/ok*"]``.
 
