@@ -62,8 +62,8 @@ def read_good_images(
     """Find the good images to learn from.
 
     Args:
-        root: A product in one of the `LAYOUTS`, a folder of good images, a table, a list file, anomalib's arguments, or a
-            single image.
+        root: A product in one of the `LAYOUTS`, a folder of good images, a table, a list file, anomalib's arguments, or
+            a single image.
         good: Folders, files or patterns with the images of good parts, from the product's folder on, instead of what
             its layout says: ``["cam1", "cam2/ok*"]``.
 
