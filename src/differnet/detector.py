@@ -63,6 +63,7 @@ from differnet.training.progress import Progress, usual_listener
 from differnet.training.size_choice import choose_size
 from differnet.training.state import TrainingState
 from differnet.training.view_choice import ViewDecision
+from differnet.views import Tiling
 
 __all__ = ["DifferNet", "GoodImages"]
 
@@ -596,9 +597,10 @@ class DifferNet:
         A model that was loaded computes in the precision that it was trained in, and by the weights that it was trained
         with; one that is to be fitted, by those of its settings.
         """
-        wanted = choose_dtype(settings.extractor.precision, self.device), settings.views.size
-        if self._extraction is not None and (self._extraction.dtype, self._extraction.size) == wanted:
-            return self._extraction, self._extractor_sha256
+        views, own = settings.views, self._extraction
+        wanted = choose_dtype(settings.extractor.precision, self.device), views.size, Tiling.of(views.tiles, views.size)
+        if own is not None and (own.dtype, own.size, own.tiling) == wanted:
+            return own, self._extractor_sha256
         return self._make_extraction(settings, None)
 
     def _make_extraction(self, settings: Settings, fitted: FittedModel | None) -> tuple[FeatureExtraction, str]:
@@ -616,7 +618,8 @@ class DifferNet:
         extraction = FeatureExtraction(
             extractor,
             size=settings.views.size,
-            view_size=settings.views.flow_size,
+            view_size=settings.views.flow_side,
+            tiling=Tiling.of(settings.views.tiles, settings.views.size),
             scales=chosen.scales,
             device=self.device,
             dtype=choose_dtype(precision, self.device),

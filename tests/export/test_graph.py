@@ -64,6 +64,25 @@ def test_an_odd_size_and_features_of_other_stages() -> None:
     assert_agrees(fitted(overrides), inspected(), with_map=True)
 
 
+@pytest.mark.parametrize("tall_images", [False, True])
+def test_tiles_of_long_images(tall_images: bool) -> None:
+    def strip(places: tuple[int, ...]) -> NDArray[np.uint8]:
+        row = np.concatenate([good[place] for place in places], axis=1)
+        return np.ascontiguousarray(row.swapaxes(0, 1)) if tall_images else row
+
+    good, shown = plates(24), inspected()
+    strips = [strip((place, (place + 5) % 24, (place + 11) % 24, (place + 7) % 24)) for place in range(24)]
+    settings = preset("default").with_overrides({**SMALL, "training.epochs": 1, "views.tiles": "auto"})
+    mask = np.ones(strips[0].shape[:2], bool)
+    mask[:9, :9] = False
+    region = RegionOfInterest(mask) if tall_images else None
+    model = DifferNet(settings, region=region, device="cpu").fit(strips)
+    assert model.settings.views.tiles == ("2x1" if tall_images else "1x2")
+    good = [*good, *shown]
+    images = [strip((1, 2, place, 3)) for place in (24, 28, 31)]
+    assert_agrees(model, images, with_map=True)
+
+
 def test_images_of_all_sizes(fitted: DifferNet) -> None:
     rng = np.random.default_rng(0)
     sizes = [(16, 16), (128, 128), (200, 150), (150, 333), (500, 100)]

@@ -134,13 +134,22 @@ def test_the_commands_tell_of_it(deep_product: Path, fitted: DifferNet, product:
     assert "unlike" not in run("evaluate", tmp_path / "m.safetensors", product).stderr
 
 
-@pytest.mark.parametrize(("width", "said"), [(80, None), (300, "sides differ 5.0 to 1")])
+@pytest.mark.parametrize(
+    ("width", "tiles", "said"),
+    [(80, "none", None), (300, "none", "sides differ 5.0 to 1"), (300, "auto", "as 2 overlapping tiles")],
+)
 def test_training_says_how_much_long_images_are_squeezed(
-    small_settings: Settings, width: int, said: str | None
+    small_settings: Settings, width: int, tiles: str, said: str | None
 ) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (60, width, 3), dtype=np.uint8) for _ in range(16)]
-    changes = {"training.epochs": 1, "views.kind": "none", "views.count": 1, "views.training_count": 1}
+    changes = {
+        "training.epochs": 1,
+        "views.kind": "none",
+        "views.count": 1,
+        "views.training_count": 1,
+        "views.tiles": tiles,
+    }
     model = DifferNet(small_settings.with_overrides(changes), device="cpu").fit(images)
     assert model.manifest is not None
     remarks = " ".join(model.manifest.training.remarks)

@@ -19,6 +19,7 @@ def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
     )
     assert settings.views.enlarge
     assert settings.views.flow_size is None
+    assert settings.views.tiles == "none"
     assert (settings.scoring.join, settings.scoring.flow_weight) == ("soft-maximum", 1.0)
     assert not settings.localization.reduced_cells
     assert settings.localization.fine_stages == "all"
@@ -27,7 +28,7 @@ def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
 
 def test_what_it_says_stays() -> None:
     said = {
-        "views": {"flow_size": 256, "enlarge": False},
+        "views": {"flow_size": 256, "enlarge": False, "tiles": "auto"},
         "scoring": {"join": "sum-of-logarithms", "flow_weight": 0.3},
         "seed": 3,
     }

@@ -21,15 +21,15 @@ def picture(width: int, height: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("width", "height", "size"),
-    [(300, 300, 288), (2000, 1500, 448), (448, 448, 448), (447, 447, 416), (100, 90, 224), (800, 200, 384)],
+    [(300, 300, 288), (2000, 1500, 448), (448, 448, 448), (447, 447, 416), (100, 90, 224), (400, 300, 320)],
 )
 def test_the_size_is_at_most_that_of_the_images(width: int, height: int, size: int) -> None:
     assert choose_size([picture(width, height)] * 3, ViewSettings(size=448, enlarge=False), None).size == size
 
 
 def test_a_size_that_is_asked_for_may_be_kept() -> None:
-    views = ViewSettings(size=448, enlarge=True)
-    assert choose_size([picture(300, 300)], views, None) is views
+    views = ViewSettings(size=448, enlarge=True, tiles="none")
+    assert choose_size([picture(300, 300)], views, None) == views
 
 
 def test_a_smaller_size_that_is_asked_for_stays() -> None:
@@ -56,6 +56,25 @@ def test_of_a_region_its_box_counts() -> None:
     mask = np.zeros((600, 600), bool)
     mask[100:356, 50:306] = True
     assert choose_size([picture(600, 600)], ViewSettings(size=448, enlarge=False), RegionOfInterest(mask)).size == 256
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "tiles", "size"), [(3600, 300, "1x3", 832), (300, 3600, "3x1", 832), (640, 80, "1x3", 256)]
+)
+def test_long_images_are_cut_into_tiles(width: int, height: int, tiles: str, size: int) -> None:
+    views = choose_size([picture(width, height)] * 3, ViewSettings(), None)
+    assert (views.tiles, views.size, views.kind) == (tiles, size, "none")
+    assert views.flow_size == 256 <= views.flow_side <= size
+    assert choose_size([picture(width, height)] * 3, views, None) == views
+
+
+def test_the_tiles_that_are_asked_for_are_taken() -> None:
+    views = choose_size([picture(900, 900)], ViewSettings(tiles="1x4", kind="flips"), None)
+    assert (views.tiles, views.size, views.kind) == ("1x4", 608, "flips")
+    assert choose_size([picture(3600, 300)], ViewSettings(tiles="none"), None).tiles == "none"
+    for wrong in ("2x3", "1x1", "x", "1x17", "1x-2", ""):
+        with pytest.raises(ValueError, match="no tiling"):
+            ViewSettings(tiles=wrong)
 
 
 def test_training_lowers_the_size_and_the_model_keeps_it(product: Path, small_settings: Settings) -> None:

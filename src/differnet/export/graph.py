@@ -22,7 +22,7 @@ from differnet.images.region_of_interest import NEUTRAL_RGB
 from differnet.localization.localizer import display_scale
 from differnet.localization.registry import build_method, exportable_methods
 from differnet.scoring import CommonScale, hottest_cells
-from differnet.views import View, apply_view, fixed_views
+from differnet.views import Tiling, View, apply_view, fixed_views
 
 __all__ = ["InspectionGraph"]
 
@@ -79,7 +79,9 @@ class InspectionGraph(nn.Module):
         self._local, self._scale = model.fitted.local, model.fitted.scale
         self.region = model.region
         box = None if self.region is None else (self.region.box[3], self.region.box[2])
-        self._resize = PillowResize(size, box)
+        tiling = model.extraction.tiling
+        self._resize = PillowResize(size if tiling is None else (tiling.height, tiling.width), box)
+        self._tiles = None if tiling is None else _Tiles(tiling)
         self._crop = None if self.region is None else _Crop(self.region.mask, self.region.box)
         self.views = fixed_views(model.settings.views)
         self._views = _Views(self.views, extraction.view_size)
@@ -99,7 +101,9 @@ class InspectionGraph(nn.Module):
                 scale = display_scale(model.fitted.peaks.double().numpy(), model.calibration.false_reject_rate)
             _, blank_cells = self._features(torch.zeros(3, size, size))
             blank = self._local.anomaly(blank_cells)
-            self._heat = method.heat_graph(blank.shape[-1], size, scale, self.region)
+            # Methods of one's own need not know of tiles.
+            tiled = {} if tiling is None else {"tiling": tiling}
+            self._heat = method.heat_graph(blank.shape[-1], size, scale, self.region, **tiled)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -110,6 +114,8 @@ class InspectionGraph(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Inspect a uint8 (height, width, 3) RGB image."""
         pixels = self._resize(image if self._crop is None else self._crop(image))
+        if self._tiles is not None:
+            pixels = self._tiles(pixels)
         features, cells = self._features(pixels)
         score = self._aggregate(self._flow.energy(self._scored(features)))
         anomaly = None
@@ -221,6 +227,27 @@ class _Crop(nn.Module):
         rows, columns = self._window
         crop = image[rows, columns].contiguous()
         return crop if self._whole else torch.where(self._mask, crop, self._neutral)
+
+
+class _Tiles(nn.Module):
+    """What `Tiling.lay` does."""
+
+    def __init__(self, tiling: Tiling) -> None:
+        super().__init__()
+        self._tiling = tiling
+        for tile, (_, lines) in enumerate(tiling.lines):
+            self.register_buffer(f"_lines_{tile}", torch.from_numpy(lines))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Make the (3, size, size) square of a resized image (3, height, width)."""
+        tiling = self._tiling
+        strip = image if tiling.wide else image.transpose(1, 2)
+        tiles = [
+            strip[:, :, start : start + tiling.size].index_select(1, getattr(self, f"_lines_{tile}"))
+            for tile, start in enumerate(tiling.starts)
+        ]
+        square = torch.cat(tiles, dim=1)
+        return square if tiling.wide else square.transpose(1, 2).contiguous()
 
 
 class _Views(nn.Module):

@@ -30,27 +30,28 @@ class PillowResize(nn.Module):
     image 32 times the size; beyond, nearly always).
 
     Args:
-        size: Side of the result, in pixels.
+        size: Side of the result, or its height and width, in pixels.
         source: Height and width of all images where they are known, for which the weights are then constants.
     """
 
-    def __init__(self, size: int, source: tuple[int, int] | None = None) -> None:
+    def __init__(self, size: int | tuple[int, int], source: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.size = size
+        self.height, self.width = (size, size) if isinstance(size, int) else size
         self.source = source
         if source is not None:
-            for name, length in zip(("rows", "columns"), source, strict=True):
-                places, weights = _weights(length, size)
+            sides = (self.height, self.width)
+            for name, length, side in zip(("rows", "columns"), source, sides, strict=True):
+                places, weights = _weights(length, side)
                 self.register_buffer(f"_{name}_places", places)
                 self.register_buffer(f"_{name}_weights", weights)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Resize a uint8 (height, width, 3) image to (3, size, size) float32 whole levels in 0..255."""
+        """Resize a uint8 (height, width, 3) image to (3, height, width) float32 whole levels in 0..255."""
         height, width = image.shape[:2] if self.source is None else self.source
-        operands = (image, *self._pass("rows", height), *self._pass("columns", width))
+        operands = (image, *self._pass("rows", height, self.height), *self._pass("columns", width, self.width))
         if not _pillow_turns():
             return self._horizontal_first(*operands)
-        tall = _is_tall(height, width, self.size)
+        tall = _is_tall(height - self.height, width - self.width)
         if self.source is not None:
             return self._vertical_first(*operands) if tall else self._horizontal_first(*operands)
         # Weights are computed outside, once: tracing the branches takes half of an export's time otherwise.
@@ -61,30 +62,30 @@ class PillowResize(nn.Module):
     ) -> Tensor:
         height, width, channels = image.shape
         columns = image.view(height, width * channels).T.reshape(width, channels * height)
-        columns = _contract(columns, column_places, column_weights, self.size)
-        rows = columns.view(self.size * channels, height).T
-        rows = _contract(rows, row_places, row_weights, self.size)
-        return rows.view(self.size, self.size, channels).permute(2, 0, 1).contiguous()
+        columns = _contract(columns, column_places, column_weights, self.width)
+        rows = columns.view(self.width * channels, height).T
+        rows = _contract(rows, row_places, row_weights, self.height)
+        return rows.view(self.height, self.width, channels).permute(2, 0, 1).contiguous()
 
     def _vertical_first(
         self, image: Tensor, row_places: Tensor, row_weights: Tensor, column_places: Tensor, column_weights: Tensor
     ) -> Tensor:
         height, width, channels = image.shape
         rows = image.view(height, width * channels)
-        rows = _contract(rows, row_places, row_weights, self.size)
-        columns = rows.view(self.size, width, channels).permute(1, 0, 2).reshape(width, self.size * channels)
-        columns = _contract(columns, column_places, column_weights, self.size)
-        return columns.view(self.size, self.size, channels).permute(2, 1, 0).contiguous()
+        rows = _contract(rows, row_places, row_weights, self.height)
+        columns = rows.view(self.height, width, channels).permute(1, 0, 2).reshape(width, self.height * channels)
+        columns = _contract(columns, column_places, column_weights, self.width)
+        return columns.view(self.width, self.height, channels).permute(2, 1, 0).contiguous()
 
-    def _pass(self, name: str, length: int) -> _Pass:
+    def _pass(self, name: str, length: int, size: int) -> _Pass:
         if self.source is None:
-            return _weights(length, self.size)
+            return _weights(length, size)
         return getattr(self, f"_{name}_places"), getattr(self, f"_{name}_weights")
 
 
-def _is_tall(height: int, width: int, size: int) -> bool:
-    """Whether Pillow, from 13.0 on, begins with the vertical pass."""
-    return (height > size) & (height - size > 2 * (width - size))
+def _is_tall(shorter: int, narrower: int) -> bool:
+    """Whether Pillow, from 13.0 on, begins with the vertical pass, by how many pixels either side shrinks."""
+    return (shorter > 0) & (shorter > 2 * narrower)
 
 
 @cache

@@ -27,7 +27,7 @@ from differnet.images import (
     decode_image,
 )
 from differnet.images.failure import Failure, describe
-from differnet.views import View, resize
+from differnet.views import Tiling, View, resize
 
 __all__ = ["FeatureExtraction", "ViewChoice"]
 
@@ -44,6 +44,7 @@ class FeatureExtraction:
         extractor: A frozen extractor; it is moved to the device.
         size: Side that images are resized to, in pixels.
         view_size: Side that they are reduced to before views are made of them; None for that of the images.
+        tiling: How long images are cut, of the same size; None for images that are resized to squares.
         scales: Number of image sizes.
         device: Where the network runs; on a GPU the views are made there too, in one batched call.
         dtype: float32 or bfloat16, what the network computes in; features are float32 in either case. Hardware without
@@ -62,6 +63,7 @@ class FeatureExtraction:
     Attributes:
         network: From pixels to features and cells.
         region: The region of interest.
+        tiling: How long images are cut.
         scale: Of the pixels.
 
     Raises:
@@ -74,6 +76,7 @@ class FeatureExtraction:
         *,
         size: int = 448,
         view_size: int | None = None,
+        tiling: Tiling | None = None,
         scales: int = 3,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -99,6 +102,7 @@ class FeatureExtraction:
             engine=engine,
         )
         self.region = region
+        self.tiling = tiling
         self.scale: ScaleSource = scale
         self._look: TrainingLook | None = None
         self._cache = cache
@@ -291,7 +295,7 @@ class FeatureExtraction:
         except ImageError as error:
             return Failure(name, str(error))
         chosen = views(index) if callable(views) else views
-        pixels = resize(cropped, self.network.size)
+        pixels = resize(cropped, self.network.size, self.tiling)
         kept = image if with_image else None
         sample = Sample(index, name, image.shape[1], image.shape[0], chosen, pixels, depth=decoded.depth, image=kept)
         if self._find(sample, cells) or self.network.device.type != "cpu":

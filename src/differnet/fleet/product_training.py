@@ -158,7 +158,9 @@ def _train(
 def _is_unchanged(made: Manifest, settings: Settings, recipe: str | None, region: RegionOfInterest | None) -> bool:
     # What was chosen, from the same images, stands in the model.
     asked, found = settings, made.settings
-    if not asked.views.enlarge and found.views.size <= asked.views.size:
+    if asked.views.tiles == "auto":
+        asked = asked.with_overrides({"views.tiles": found.views.tiles})
+    if found.views.tile_count > 1 or (not asked.views.enlarge and found.views.size <= asked.views.size):
         asked = asked.with_overrides({"views.size": found.views.size})
     if asked.views.kind == "auto":
         chosen = {f"views.{name}": getattr(found.views, name) for name in ("kind", "count", "training_count")}

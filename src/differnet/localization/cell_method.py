@@ -19,6 +19,7 @@ from differnet.images import RegionOfInterest
 from differnet.localization.heat_graph import HeatGraph
 from differnet.localization.local_model import CellCollector, LocalModel, shown
 from differnet.localization.method import LocalizationMethod, MapSources
+from differnet.views import Tiling
 
 __all__ = ["CellMethod"]
 
@@ -71,6 +72,13 @@ class CellMethod(LocalizationMethod):
         """Softplus: near 0 below what is usual, linear above, rank kept."""
         return np.asarray(np.logaddexp(np.float32(0.0), raw), np.float32)
 
-    def heat_graph(self, cells: int, size: int, scale: float | None, region: RegionOfInterest | None) -> nn.Module:
+    def heat_graph(
+        self,
+        cells: int,
+        size: int,
+        scale: float | None,
+        region: RegionOfInterest | None,
+        tiling: Tiling | None = None,
+    ) -> nn.Module:
         """See `LocalizationMethod.heat_graph`."""
-        return HeatGraph(cells, size // _REDUCTION, scale, region, smoothing=self.smoothing)
+        return HeatGraph(cells, size // _REDUCTION, scale, region, smoothing=self.smoothing, tiling=tiling)

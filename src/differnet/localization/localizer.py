@@ -22,6 +22,7 @@ from differnet.localization.cell_method import CellMethod
 from differnet.localization.local_model import LocalModel
 from differnet.localization.method import LocalizationMethod, MapSources
 from differnet.localization.registry import build_method
+from differnet.localization.seen_cells import seen_cells
 from differnet.settings import LocalizationSettings
 from differnet.views import View
 
@@ -164,9 +165,8 @@ class Localizer:
         if self._region is None:
             return float(raw.max())
         x, y, width, height = self._region.box
-        inside = self._region.mask[y : y + height, x : x + width].astype(np.float32)
-        seen = cv2.resize(inside, raw.shape[::-1], interpolation=cv2.INTER_AREA) > 0.0
-        return float(raw[seen].max())
+        inside = self._region.mask[y : y + height, x : x + width]
+        return float(raw[seen_cells(inside, raw.shape[0], self._extraction.tiling)].max())
 
     def heat(self, raw: NDArray[np.float32], method: str, scale: float, width: int, height: int) -> NDArray[np.float32]:
         """Bring a raw map to the display scale and to the image's own size.
@@ -184,6 +184,10 @@ class Localizer:
         positive = self.method(method).positive
         heat = positive(raw) / positive(np.asarray(scale, np.float32))
         size = (width, height) if self._region is None else self._region.box[2:]
+        tiling = self._extraction.tiling
+        if tiling is not None:
+            square = cv2.resize(heat, (tiling.size, tiling.size), interpolation=cv2.INTER_LINEAR)
+            heat = tiling.restore(np.asarray(square, np.float32))
         resized = np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32)
         return resized if self._region is None else self._region.place(resized)
 

@@ -18,7 +18,7 @@ from differnet.flow import DensityModel
 from differnet.images import RegionOfInterest
 from differnet.localization.local_model import CellCollector, LocalModel
 from differnet.settings import LocalizationSettings
-from differnet.views import View
+from differnet.views import Tiling, View
 
 __all__ = ["LocalizationMethod", "MapSources"]
 
@@ -102,7 +102,14 @@ class LocalizationMethod(ABC):
         """
         return None
 
-    def heat_graph(self, cells: int, size: int, scale: float | None, region: RegionOfInterest | None) -> nn.Module:
+    def heat_graph(
+        self,
+        cells: int,
+        size: int,
+        scale: float | None,
+        region: RegionOfInterest | None,
+        tiling: Tiling | None = None,
+    ) -> nn.Module:
         """What makes the heat map in an exported model, from anomaly (g, g) and the image (height, width, 3).
 
         Args:
@@ -110,5 +117,6 @@ class LocalizationMethod(ABC):
             size: Side of the image that the extractor sees, in pixels.
             scale: The raw value that becomes 1; None takes each image's own hottest.
             region: The region of interest, if any.
+            tiling: How long images are cut, if they are.
         """
         raise NotImplementedError(f"maps by {self.name} have no graph")

@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["completed"]
 
 _BEFORE: Mapping[str, Mapping[str, Any]] = {
-    "views": {"enlarge": True, "flow_size": None},
+    "views": {"enlarge": True, "flow_size": None, "tiles": "none"},
     "scoring": {"join": "soft-maximum", "flow_weight": 1.0},
     "localization": {"turn_cells": "never", "reduced_cells": False, "fine_stages": "all"},
 }

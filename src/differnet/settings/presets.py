@@ -22,13 +22,15 @@ PRESETS: Mapping[str, Settings] = {
     "default": Settings(),
     # The nearest of a few thousand good cells, at one size: as quick as can be, for parts that hardly vary.
     "fast": Settings(
-        views=ViewSettings(size=320, flow_size=None, enlarge=True, kind="none"),
+        views=ViewSettings(size=320, flow_size=None, tiles="none", enlarge=True, kind="none"),
         scoring=ScoringSettings(join="soft-maximum", hottest=0.03),
         localization=LocalizationSettings(method="neighbours", turn_cells="never"),
     ),
     # The official config.py: 24 meta epochs of 8 epochs, batches of 24 images x 4 views, all good images trained on.
     "paper": Settings(
-        views=ViewSettings(size=448, flow_size=None, enlarge=True, kind="rotations", count=64, training_count=4),
+        views=ViewSettings(
+            size=448, flow_size=None, tiles="none", enlarge=True, kind="rotations", count=64, training_count=4
+        ),
         extractor=ExtractorSettings(name="alexnet", scales=3, stages=(-1,), deviation=False, precision="float32"),
         flow=FlowSettings(whiten=False, blocks=8, hidden=2048, official_clamp_factor=True, stored="float32"),
         training=TrainingSettings(

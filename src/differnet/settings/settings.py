@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from differnet.errors import SettingsError
@@ -34,7 +36,10 @@ class ViewSettings(FrozenRecord):
     Attributes:
         size: Side that images are resized to, in pixels, as the local model sees their cells.
         flow_size: Side that they are reduced to before views are made of them, for the flow, which judges the whole:
-            None for `size`; never more than that.
+            None for `size`; never more than that. Of tiles, times the root of their number.
+        tiles: Long images are cut along their long side into overlapping tiles, which are laid beside one another to a
+            square: ``1xN`` for wide images, ``Nx1`` for tall ones. ``auto`` lets training choose by the usual sides of
+            the good images, ``none`` where these do not differ 3 to 1; with ``none`` all are squeezed to squares.
         enlarge: Whether images smaller than that are enlarged; if not, training lowers the size to theirs, see
             `differnet.training.size_choice`.
         kind: ``rotations`` by any angle, ``right-angles`` (4), ``flips`` (left to right, top to bottom, both: 4),
@@ -51,6 +56,7 @@ class ViewSettings(FrozenRecord):
 
     size: int = Field(640, ge=64, le=4096)
     flow_size: int | None = Field(256, ge=64, le=4096)
+    tiles: str = "auto"
     enlarge: bool = False
     kind: Literal["rotations", "right-angles", "flips", "symmetries", "none", "auto"] = "auto"
     count: int = Field(1, ge=1, le=4096)
@@ -59,6 +65,30 @@ class ViewSettings(FrozenRecord):
     brightness: float = Field(0.0, ge=0.0, le=1.0)
     contrast: float = Field(0.0, ge=0.0, le=1.0)
     saturation: float = Field(0.0, ge=0.0, le=1.0)
+
+    @field_validator("tiles")
+    @classmethod
+    def _check_tiles(cls, tiles: str) -> str:
+        if not re.fullmatch(r"auto|none|1x([2-9]|1[0-6])|([2-9]|1[0-6])x1", tiles):
+            raise ValueError(
+                f"'{tiles}' is no tiling: give auto or none, or how many tiles images are cut into along one side, as "
+                "1x4 for wide images and 4x1 for tall ones, at most 16. To see more of others raise "
+                "views.size"
+            )
+        return tiles
+
+    @property
+    def tile_count(self) -> int:
+        """Number of tiles of an image."""
+        return math.prod(int(count) for count in self.tiles.split("x")) if "x" in self.tiles else 1
+
+    @property
+    def flow_side(self) -> int:
+        """Side of the image that views for the flow are made of, in pixels."""
+        if self.flow_size is None:
+            return self.size
+        side = self.flow_size if self.tile_count == 1 else round(self.flow_size * self.tile_count**0.5 / 32) * 32
+        return min(side, self.size)
 
     @model_validator(mode="after")
     def _check_count(self) -> ViewSettings:
@@ -279,7 +309,7 @@ class Settings(FrozenRecord):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        seen = min(self.views.size, self.views.flow_size or self.views.size)
+        seen = self.views.flow_side
         if seen >> (self.extractor.scales - 1) < 64:
             raise ValueError(
                 f"size {seen} is too small for {self.extractor.scales} scales; the smallest needs 64 pixels"

@@ -10,6 +10,7 @@ from differnet.images import RegionOfInterest, TrainingImages
 from differnet.model_file.manifest import Suspect
 from differnet.settings import Settings
 from differnet.training.fitted import Fitted
+from differnet.views import Tiling
 
 __all__ = ["remarks_of", "remarks_on_shape"]
 
@@ -136,9 +137,16 @@ def remarks_on_shape(
     longest = max(aspects[1], 1 / aspects[0])
     if longest <= _SQUEEZED:
         return ()
-    size = settings.views.size
+    size, tiling = settings.views.size, Tiling.of(settings.views.tiles, settings.views.size)
+    if tiling is not None:
+        side, cut = ("width", aspects) if tiling.wide else ("height", (1 / aspects[1], 1 / aspects[0]))
+        found = f"Images are seen as {tiling.count} overlapping tiles, cut along their {side} (views.tiles)."
+        usual = tiling.length / tiling.thickness
+        if cut[0] * _SQUEEZED < usual or cut[1] > usual * _SQUEEZED:
+            found += " Some have quite other sides, and are squeezed: train on those by themselves."
+        return (found,)
     return (
         f"Images whose sides differ {longest:.1f} to 1 are resized to squares of {size} x {size} pixels: along the "
-        f"longer side, detail shrinks {longest:.1f} times as much. If defects are small, cut the images into "
-        f"pieces that are nearly square and train on those, or give a part of them by --region.",
+        f"longer side, detail shrinks {longest:.1f} times as much. If defects are small, have them cut into tiles "
+        f"(--set views.tiles={'1x2' if aspects[1] >= 1 / aspects[0] else '2x1'}), or give a part of them by --region.",
     )

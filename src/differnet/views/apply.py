@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from differnet.views.tiling import Tiling
 from differnet.views.view import View
 
 if TYPE_CHECKING:
@@ -27,19 +28,21 @@ _LUMA = (0.299, 0.587, 0.114)
 _BITS = 16
 
 
-def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], size: int, tiling: Tiling | None = None) -> NDArray[np.uint8]:
     """Resize to ``size`` x ``size``, antialiased bilinear, aspect ratio not kept (the official first step).
 
     Args:
         image: uint8 (height, width, 3).
         size: Side of the result, in pixels.
+        tiling: How a long image is cut; of the same size.
 
     Returns:
-        uint8 (size, size, 3); bit for bit what Pillow gives.
+        uint8 (size, size, 3); bit for bit what Pillow gives, laid out by the tiling if there is one.
     """
-    if image.shape[:2] == (size, size):
-        return image
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    height, width = (size, size) if tiling is None else (tiling.height, tiling.width)
+    if image.shape[:2] != (height, width):
+        image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    return image if tiling is None else tiling.lay(image)
 
 
 def apply_views(image: NDArray[np.uint8], views: Sequence[View]) -> NDArray[np.uint8]:
