@@ -20,7 +20,18 @@ from starlette.types import Scope
 
 from differnet.server.incoming.middleware import Middleware
 from differnet.server.problems import Problem
-from differnet.server.routes import events, inference, inspect, inspections, models, operations
+from differnet.server.routes import (
+    events,
+    inference,
+    inspect,
+    inspections,
+    jobs,
+    models,
+    operations,
+    pictures,
+    products,
+    versions,
+)
 from differnet.server.station import Station
 from differnet.server.wire.description import complete
 
@@ -64,7 +75,7 @@ def build_app(station: Station) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_error)
-    for routes in (inspect, inference, models, inspections, events, operations):
+    for routes in (inspect, inference, models, inspections, products, pictures, versions, jobs, events, operations):
         app.include_router(routes.build_router(station))
     if _WEB.is_dir():
         app.router.routes.append(_Page([*app.router.routes], StaticFiles(directory=_WEB, html=True)))
@@ -127,8 +138,19 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     }
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers.setdefault("Allow", "GET, HEAD")  # of the page; routes name theirs
+        headers["Allow"] = ", ".join(_methods(request)) or "GET, HEAD"  # the latter of the page
     return _answer(error.status_code, known.get(error.status_code, str(error.detail)), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What an address of the API takes: a route of it knows only its own method."""
+    routes = [route for route in request.app.router.routes if not isinstance(route, _Page)]
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return [method for method in ("GET", "POST", "DELETE") if takes(method)]
 
 
 async def _on_error(_request: Request, error: Exception) -> JSONResponse:

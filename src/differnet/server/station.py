@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from differnet.model_file.signing import TrustedKeys
 from differnet.server.events import Events
@@ -18,6 +19,7 @@ from differnet.server.inspecting.model_repository import Shelf
 from differnet.server.inspecting.recorder import Recorder
 from differnet.server.limits import Limits
 from differnet.server.metrics import Metrics
+from differnet.server.products.workshop import Workshop
 from differnet.server.reviewing.explaining import Explainer
 from differnet.server.reviewing.recalibration import Recalibration
 from differnet.server.reviewing.statistics import Statistics
@@ -50,6 +52,8 @@ class Station:
         keep_bytes: Of images and heat maps together; None for no bound.
         public_names: See `Site`.
         trusted: See `Shelf`.
+        training_cores: That a training may use.
+        training_changes: To the settings of all trainings, under dotted names.
 
     Raises:
         DifferNetError: If a folder is missing or cannot be written.
@@ -70,6 +74,8 @@ class Station:
         keep_bytes: int | None = None,
         public_names: Sequence[str] = (),
         trusted: TrustedKeys | None = None,
+        training_cores: int = 1,
+        training_changes: Mapping[str, Any] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.database = database
@@ -96,6 +102,20 @@ class Station:
         self.statistics = Statistics(database)
         self.recalibration = Recalibration(database, self.records, self.files, self.shelf, data / "trained")
         self.retention = Retention(database, self.files, self.metrics, days=keep_days, most_bytes=keep_bytes)
+        self.workshop = Workshop(
+            data,
+            database,
+            records=self.records,
+            files=self.files,
+            shelf=self.shelf,
+            limits=self.limits,
+            decoding=self.decoding,
+            told=self._job_changed,
+            cores=training_cores,
+            device=device,
+            weights=weights,
+            changes=training_changes,
+        )
         self._disk_tried = -float("inf")
         self._disk_said: str | None = None
         self.metrics.watch("waiting_images", "Images that wait or are being inspected.", lambda: self.batcher.waiting)
@@ -107,9 +127,11 @@ class Station:
         self.recorder.start()
         self.shelf.start()
         self.retention.start()
+        self.workshop.start()
 
     def stop(self) -> None:
         """Finish what is in flight, and end all threads."""
+        self.workshop.stop()
         self.retention.stop()
         self.shelf.stop()
         self.batcher.stop()
@@ -146,6 +168,9 @@ class Station:
         for row in rows:
             self.metrics.inspections.labels(row["model"], row["decision"] or "none").inc()
             self.events.tell("inspection", inspection_json(row))
+
+    def _job_changed(self, job: Mapping[str, Any]) -> None:
+        self.events.tell("job", {name: job[name] for name in ("id", "product", "kind", "state")})
 
     def _shelf_changed(self) -> None:
         self.events.tell("models", {})

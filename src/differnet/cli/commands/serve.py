@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -61,12 +62,18 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain in PEM, to speak HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key in PEM.")] = None,
+    training_cores: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cores that a training on the page may use, at low priority; by default half of them."
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve models over HTTP, with a web page to inspect, review and recalibrate."""
+    """Serve models over HTTP, with a web page to train, inspect, review and recalibrate."""
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
 
     try:
@@ -116,6 +123,7 @@ def serve(
         keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
         public_names=public_name or (),
         trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
+        training_cores=training_cores or max(1, (os.cpu_count() or 1) // 2),
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from differnet.server.problems import Problem
 from differnet.server.storage.keyring import KeyRing, Role
 
-__all__ = ["Access"]
+__all__ = ["Access", "key_of"]
 
 # A client that tries so many wrong keys in a minute waits for each answer from then on. Keys are 256 random bits, which
 # nobody guesses; it is for the log and the database.
@@ -90,6 +90,11 @@ class Access:
         tried.append(now)
         if recent:
             await asyncio.sleep(_SLOWED_SECONDS)
+
+
+def key_of(request: Request) -> str | None:
+    """Id of the key that a request was let in by; None where none was needed."""
+    return getattr(request.state, "key_id", None)
 
 
 def _secret(request: Request) -> str | None:

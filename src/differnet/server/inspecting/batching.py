@@ -18,14 +18,10 @@ from typing import TypeVar
 import torch
 
 from differnet.compute.threads import count_workers, use_cores
-from differnet.errors import ImageError
-from differnet.images import DecodedImage, PixelScale, decode_image
 from differnet.images.failure import Failure
-from differnet.images.header import read_header
 from differnet.inspection.verdict import Verdict
-from differnet.server.inspecting.decoding import Decoding, decoded_bytes
+from differnet.server.inspecting.decoding import Decoding, capitalised, content_cost, decode_upload, known_media_type
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
-from differnet.server.inspecting.media_types import media_type
 from differnet.server.inspecting.model_repository import Served, Shelf
 from differnet.server.inspecting.recorder import Recorder
 from differnet.server.limits import Limits
@@ -154,32 +150,17 @@ class Batcher:
             return
         try:
             job.served = self._shelf.get(job.model)
-            with self._decoding.hold(_cost(job.upload.content), self._limits.seconds):
-                job.sample = job.served.model.prepare(self._decode(job, job.served.model.pixel_scale))
+            content = job.upload.content
+            with self._decoding.hold(content_cost(content), self._limits.seconds):
+                job.media_type = known_media_type(content)
+                job.sha256 = hashlib.sha256(content).hexdigest()
+                image = decode_upload(content, self._limits.pixels, job.served.model.pixel_scale)
+                job.sample = job.served.model.prepare(image)
         except Problem as problem:
             _fail(job, problem)
         except Exception:
             _log.exception("inspection failed", extra={"model": job.model, "images": 1})
             _fail(job, _inspection_failed())
-
-    def _decode(self, job: Job, scale: PixelScale | None) -> DecodedImage:
-        content = job.upload.content
-        kind = media_type(content)
-        if kind is None:
-            raise Problem(415, "The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it.")
-        job.media_type = kind
-        job.sha256 = hashlib.sha256(content).hexdigest()
-        try:
-            return decode_image(content, max_pixels=self._limits.pixels, scale=scale)
-        except ImageError as error:
-            raise Problem(422, _capitalised(str(error))) from None
-        except MemoryError:
-            raise Problem(422, "The image takes more memory than there is; reduce it.") from None
-        except Exception:  # a decoder's own error, on a file made for that
-            _log.exception("an image made its decoder fail")
-            raise Problem(
-                422, "The image is damaged in a way that its decoder cannot handle; replace the file."
-            ) from None
 
     def _take(self) -> tuple[Served, list[Job]] | None:
         """What is ready for one model, None if it is not yet time; models take turns."""
@@ -204,7 +185,7 @@ class Batcher:
             if isinstance(result, Problem):
                 job.future.set_exception(result)
             elif isinstance(result, Failure):
-                job.future.set_exception(Problem(422, _capitalised(result.reason)))
+                job.future.set_exception(Problem(422, capitalised(result.reason)))
             else:
                 self._recorder.put(job, result)
         now = time.perf_counter()
@@ -230,15 +211,6 @@ def _give_way() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
-def _cost(content: bytes) -> int:
-    """What decoding a file takes; nothing of one whose header cannot be read, which is refused without."""
-    try:
-        header = read_header(content)
-    except ValueError:
-        return 0
-    return 0 if header is None else decoded_bytes(header.width * header.height, content[:32])
-
-
 def _fail(job: Job, problem: Problem) -> None:
     if job.future.set_running_or_notify_cancel():
         job.future.set_exception(problem)
@@ -246,7 +218,3 @@ def _fail(job: Job, problem: Problem) -> None:
 
 def _inspection_failed() -> Problem:
     return Problem(500, "The inspection failed; see the log of the service.")
-
-
-def _capitalised(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]

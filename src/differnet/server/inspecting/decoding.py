@@ -1,7 +1,8 @@
-"""How much of decoded images there may be at once, whatever they are decoded for."""
+"""Decoding what clients sent, and how much of decoded images there may be at once, whatever they are decoded for."""
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -10,9 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from differnet.compute.memory import give_back_freed_memory
+from differnet.errors import ImageError
+from differnet.images import DecodedImage, decode_image
+from differnet.images.header import read_header
+from differnet.images.read import ScaleSource
+from differnet.server.inspecting.media_types import media_type
 from differnet.server.problems import Problem
 
-__all__ = ["Decoding", "decoded_bytes"]
+__all__ = ["Decoding", "capitalised", "content_cost", "decode_upload", "decoded_bytes", "known_media_type"]
+
+_log = logging.getLogger(__name__)
 
 # What decoding takes at its most for each pixel, with the decoder's own copy; and for more than eight bits a value.
 _USUAL, _DEEP = 8, 30
@@ -91,3 +99,51 @@ def decoded_bytes(pixels: int, head: bytes) -> int:
     """
     deep = head[:2] in (b"II", b"MM") or (head.startswith(b"\x89PNG") and head[24:25] == bytes([_DEEP_PNG]))
     return pixels * (_DEEP if deep else _USUAL)
+
+
+def content_cost(content: bytes) -> int:
+    """What decoding a file takes; nothing of one whose header cannot be read, which is refused without."""
+    try:
+        header = read_header(content)
+    except ValueError:
+        return 0
+    return 0 if header is None else decoded_bytes(header.width * header.height, content[:32])
+
+
+def known_media_type(content: bytes) -> str:
+    """What kind of image a file is.
+
+    Raises:
+        Problem: 415 if it is none of those that are read.
+    """
+    kind = media_type(content)
+    if kind is None:
+        raise Problem(415, "The file is not a PNG, JPEG, BMP, TIFF or WebP image; convert it.")
+    return kind
+
+
+def decode_upload(content: bytes, pixels: int, scale: ScaleSource) -> DecodedImage:
+    """Decode a file that a client sent.
+
+    Args:
+        content: Of the file.
+        pixels: It may have at most.
+        scale: Of pixels of more than eight bits.
+
+    Raises:
+        Problem: 422 if it cannot be decoded.
+    """
+    try:
+        return decode_image(content, max_pixels=pixels, scale=scale)
+    except ImageError as error:
+        raise Problem(422, capitalised(str(error))) from None
+    except MemoryError:
+        raise Problem(422, "The image takes more memory than there is; reduce it.") from None
+    except Exception:  # a decoder's own error, on a file made for that
+        _log.exception("an image made its decoder fail")
+        raise Problem(422, "The image is damaged in a way that its decoder cannot handle; replace the file.") from None
+
+
+def capitalised(sentence: str) -> str:
+    """With a capital letter at its beginning."""
+    return sentence[:1].upper() + sentence[1:]

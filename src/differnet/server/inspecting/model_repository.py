@@ -75,6 +75,11 @@ class Place:
     stamp: _Stamp
     report: Path | None = None
 
+    @property
+    def token(self) -> str | None:
+        """Tells what is served from everything else that could be; None while nothing is."""
+        return None if self.served is None else f"{self.served.model_id}-{self.served.calibration_id}"
+
 
 class Shelf:
     """Watches a folder of model files.
@@ -205,6 +210,33 @@ class Shelf:
                 raise Problem(
                     409,
                     "Another model was put in place meanwhile, and is left as it is; see /v1/models, then try again.",
+                )
+
+    def put_version(self, name: str, seen: str | None, write: Callable[[Path], None]) -> None:
+        """Put a model under a name, unless what is there is not what somebody saw who decided so.
+
+        Args:
+            name: Of the model; its file may be missing or broken.
+            seen: `Place.token` of what was there; None for nothing that is served.
+            write: Writes the file.
+
+        Raises:
+            Problem: 409 if something else is there; nothing is changed then.
+            OSError: If the file cannot be written.
+        """
+        if self._trusted is not None:
+            raise Problem(409, "Models here are signed: save the version's model, and sign it where the key is.")
+        file = self.folder / f"{name}{_SUFFIX}"
+        with self._loading, replacing(file) as part:
+            write(part)
+            place = self._places.get(name)
+            try:
+                stamp = _stamp(file)
+            except OSError:
+                stamp = _NO_STAMP
+            if (_NO_STAMP if place is None else place.stamp) != stamp or (place and place.token) != seen:
+                raise Problem(
+                    409, "Another model was put in place meanwhile, and is left as it is; look at it, then try again."
                 )
 
     def _watch(self) -> None:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from PIL import Image
 from differnet.errors import DifferNetError
 from differnet.images import PixelScale, load_image
 from differnet.images.failure import Failure
-from differnet.localization.overlay import heat_layer
 from differnet.server.inspecting.batching import Batcher
 from differnet.server.inspecting.decoding import Decoding, decoded_bytes
 from differnet.server.inspecting.model_repository import Served, Shelf
@@ -31,13 +29,13 @@ from differnet.server.problems import Problem
 from differnet.server.storage.database import Database, images
 from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Row
+from differnet.server.wire.pictures import explanation_pair, png, small_jpeg
 
 __all__ = ["Explainer"]
 
 _log = logging.getLogger(__name__)
 
 _THUMBNAIL = "thumbnail.jpg"
-_THUMBNAIL_SIDE = 256
 _SECONDS = 60.0
 # Each request that waits for a picture takes a thread, of which there are 40 for all requests.
 _MOST_WAITING = 16
@@ -95,7 +93,7 @@ class Explainer:
         if not display or is_shown:
             return file, str(row["media_type"])
         with self._room_to_decode(row, _ENCODED):
-            return _png(_decode(self._content(row), scale)), "image/png"
+            return png(_decode(self._content(row), scale)), "image/png"
 
     def thumbnail(self, row: Row) -> bytes:
         """A small JPEG.
@@ -109,14 +107,9 @@ class Explainer:
             return kept
         with self._room_to_decode(row, 0):
             pixels = _decode(self._content(row), self._scale(row))
-            scale = min(1.0, _THUMBNAIL_SIDE / max(pixels.shape[:2]))
-            if scale < 1.0:
-                size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-                pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
-        self._keep(sha256, _THUMBNAIL, buffer.getvalue())
-        return buffer.getvalue()
+            made = small_jpeg(pixels)
+        self._keep(sha256, _THUMBNAIL, made)
+        return made
 
     def heat_layer(self, row: Row) -> bytes:
         """The heat map as RGBA PNG in the image's size.
@@ -142,7 +135,7 @@ class Explainer:
                 picture = Image.fromarray(strip).convert("RGBA")
                 picture.alpha_composite(layer.crop((0, top, strip.shape[1], top + len(strip))))
                 strip[:] = np.asarray(picture.convert("RGB"))
-            return _png(pixels)
+            return png(pixels)
 
     def explanation(self, row: Row) -> dict[str, Any]:
         """Regions and scale of the heat map.
@@ -214,13 +207,7 @@ class Explainer:
             if isinstance(result, Failure):
                 raise Problem(409, f"The heat map cannot be made: {result.reason}")
             self._metrics.explanations.inc()
-            fields = ("x", "y", "width", "height", "area", "peak", "mean")
-            about = {
-                "regions": [{name: region.to_dict()[name] for name in fields} for region in result.regions],
-                "scale": "fixed" if result.scale_is_fixed else "image",
-                "hottest": float(result.heat.max()),
-            }
-            layer = _png(heat_layer(result.heat))
+            layer, about = explanation_pair(result)
             del result
         found = layer, json.dumps(about).encode()
         for kind, content in zip(("png", "json"), found, strict=True):
@@ -297,10 +284,3 @@ def _decode(content: bytes, scale: PixelScale | None) -> NDArray[np.uint8]:
         return load_image(content, scale=scale)
     except DifferNetError as error:
         raise Problem(410, f"The stored image cannot be read: {error}") from None
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    # Photographs hardly get smaller at higher levels, only slower.
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -16,7 +16,7 @@ def build_router(station: Station) -> APIRouter:
 
     @router.get("/v1/events", response_class=StreamingResponse, dependencies=[Depends(station.access.role("inspect"))])
     async def events(request: Request) -> StreamingResponse:
-        """Server-sent events: `inspection` and `review` with the inspection, `models` when a model changes.
+        """Server-sent events: `inspection` and `review` with the inspection, `models`, `job`, as one changes.
 
         The stream ends when the key is revoked.
         """

@@ -17,11 +17,11 @@ from differnet.server.station import Station
 from differnet.server.wire.answers import inspection_json
 from differnet.server.wire.schemas import Fault, Inspections
 
-__all__ = ["build_router"]
+__all__ = ["UPLOAD_BODY", "build_router"]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
-_BODY = {
+UPLOAD_BODY = {
     "required": True,
     "content": {
         "multipart/form-data": {"schema": {"type": "object", "properties": {"images": _FILES}}},
@@ -42,7 +42,7 @@ def build_router(station: Station) -> APIRouter:
         dependencies=[Depends(station.access.role("inspect"))],
         response_model=Inspections,
         responses=_FAULTS,  # type: ignore[arg-type]
-        openapi_extra={"requestBody": _BODY},
+        openapi_extra={"requestBody": UPLOAD_BODY},
     )
     async def inspect(
         name: str,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse, Response
 
+from differnet.server.incoming.access import key_of
 from differnet.server.incoming.json_body import json_body, json_request
 from differnet.server.problems import Problem
 from differnet.server.reviewing.statistics import SAMPLE_SIZE
@@ -113,7 +114,7 @@ def build_router(station: Station) -> APIRouter:
         body: ReviewRequest = Depends(json_body(ReviewRequest)),  # noqa: B008 - how FastAPI has it
     ) -> dict[str, Any]:
         """Say what a part really is; the last word counts."""
-        key = getattr(request.state, "key_id", None)
+        key = key_of(request)
         found = inspection_json(station.records.review(identity, body.review, body.note, key))
         station.events.tell("review", found)
         return found

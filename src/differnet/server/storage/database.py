@@ -29,7 +29,18 @@ from differnet.inspection.verdict import Verdict
 from differnet.installing import install_extra
 from differnet.server.problems import Problem
 
-__all__ = ["VERDICT_COLUMNS", "Database", "UtcDateTime", "images", "inspections", "keys", "metadata", "now", "reviews"]
+__all__ = [
+    "SERIAL",
+    "VERDICT_COLUMNS",
+    "Database",
+    "UtcDateTime",
+    "images",
+    "inspections",
+    "keys",
+    "metadata",
+    "now",
+    "reviews",
+]
 
 
 def now() -> datetime:
@@ -41,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 metadata = sa.MetaData()
 # SQLite numbers rows by itself only in a column of this very type.
-_Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -76,7 +87,7 @@ VERDICT_COLUMNS = Verdict.columns()[1:]
 inspections = sa.Table(
     "inspections",
     metadata,
-    sa.Column("seq", _Serial, primary_key=True, autoincrement=True),
+    sa.Column("seq", SERIAL, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(32), nullable=False, unique=True),
     sa.Column("created", UtcDateTime, nullable=False),
     # Hours since 1970, to count by without the functions of one database.
@@ -109,8 +120,8 @@ inspections = sa.Table(
 reviews = sa.Table(
     "reviews",
     metadata,
-    sa.Column("seq", _Serial, primary_key=True, autoincrement=True),
-    sa.Column("inspection", _Serial, sa.ForeignKey("inspections.seq"), nullable=False, index=True),
+    sa.Column("seq", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("inspection", SERIAL, sa.ForeignKey("inspections.seq"), nullable=False, index=True),
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Column("review", sa.String(10), nullable=False),
     sa.Column("note", sa.Text),

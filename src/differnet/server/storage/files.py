@@ -15,9 +15,11 @@ from typing import BinaryIO
 
 from differnet.errors import OutputError
 
-__all__ = ["FileStore"]
+__all__ = ["PART_SUFFIX", "FileStore", "store_file"]
 
-_PART = ".part"
+PART_SUFFIX = ".part"
+"""Of files that are not finished."""
+
 _TRIED_BYTES = 1 << 20
 
 
@@ -100,8 +102,7 @@ class FileStore:
         Raises:
             OSError: If it cannot be written.
         """
-        path = self.derived(sha256, name)
-        _finish(_begin(path, content), path)
+        store_file(self.derived(sha256, name), content)
 
     def check_room(self) -> None:
         """Write something of the size of an image, and remove it again.
@@ -109,7 +110,7 @@ class FileStore:
         Raises:
             OSError: If that cannot be done, since the disk is full, say, or may not be written to.
         """
-        part = self._images / f"{uuid.uuid4().hex}{_PART}"
+        part = self._images / f"{uuid.uuid4().hex}{PART_SUFFIX}"
         try:
             with open(part, "xb", opener=_private) as file:
                 file.write(bytes(_TRIED_BYTES))
@@ -134,15 +135,24 @@ class FileStore:
         """
         limit = time.time() - older_than
         for folder in (self._images, self._derived):
-            for part in folder.rglob(f"*{_PART}"):
+            for part in folder.rglob(f"*{PART_SUFFIX}"):
                 if part.stat().st_mtime < limit:
                     yield part
 
     def originals(self) -> Iterator[tuple[str, float]]:
         """The hashes of all originals on disk, and when each was written."""
         for path in self._images.rglob("*"):
-            if path.is_file() and path.suffix != _PART:
+            if path.is_file() and path.suffix != PART_SUFFIX:
                 yield path.name, path.stat().st_mtime
+
+
+def store_file(path: Path, content: bytes) -> None:
+    """Write a file that none but the service may read, whole or not at all; its folder is made if it is missing.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    _finish(_begin(path, content), path)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -158,7 +168,7 @@ def _fan_out(sha256: str) -> Path:
 
 def _begin(path: Path, content: bytes) -> BinaryIO:
     """Write a file beside its place, and have it begin its way to the disk."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PART}")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
     try:
         file = open(part, "xb", opener=_private)  # noqa: SIM115 - closed by _finish
     except FileNotFoundError:

@@ -261,6 +261,29 @@ class Records:
         with self._database.reading() as connection:
             return [str(row.sha256) for row in connection.execute(query)]
 
+    def reviewed(self, model: str, most: int) -> list[Row]:
+        """Inspections of a model that were reviewed good or defective, by the last word on each image, newest first.
+
+        Args:
+            model: Name.
+            most: At most so many.
+        """
+        of = inspections.c
+        judged = (of.model == model, of.review.in_(("good", "defective")), images.c.removed_at.is_(None))
+        last = sa.func.row_number().over(partition_by=of.sha256, order_by=(of.reviewed_at.desc(), of.seq.desc()))
+        ranked = sa.select(*_COLUMNS, last.label("place")).select_from(_JOINED).where(*judged).subquery()
+        query = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.seq.desc()).limit(most)
+        with self._database.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def count_reviewed(self, model: str) -> int:
+        """How many images `reviewed` would give, were there no bound."""
+        of = inspections.c
+        judged = (of.model == model, of.review.in_(("good", "defective")), images.c.removed_at.is_(None))
+        query = sa.select(sa.func.count(sa.distinct(of.sha256))).select_from(_JOINED).where(*judged)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
+
 
 def _of_requests(connection: sa.Connection, requests: Sequence[str]) -> dict[str, Row]:
     query = sa.select(*_COLUMNS).select_from(_JOINED).where(inspections.c.request.in_(requests))

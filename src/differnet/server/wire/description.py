@@ -6,13 +6,33 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from differnet.server.wire.product_schemas import (
+    ChoicesRequest,
+    CompareRequest,
+    ExportRequest,
+    LeaveOutRequest,
+    NewProduct,
+    ReleaseRequest,
+    TrainRequest,
+)
 from differnet.server.wire.schemas import CalibrateRequest, Fault, ReviewRequest
 
 __all__ = ["complete"]
 
 _ALWAYS_ANSWERED = ("/healthz", "/v2", "/v2/health/live")
 _OPEN = (*_ALWAYS_ANSWERED, "/readyz", "/v2/health/ready")
-_BODIES: tuple[type[BaseModel], ...] = (ReviewRequest, CalibrateRequest, Fault)
+_BODIES: tuple[type[BaseModel], ...] = (
+    ReviewRequest,
+    CalibrateRequest,
+    NewProduct,
+    ChoicesRequest,
+    LeaveOutRequest,
+    TrainRequest,
+    ReleaseRequest,
+    CompareRequest,
+    ExportRequest,
+    Fault,
+)
 _BINARY = {"type": "string", "format": "binary"}
 # What routes answer that is not JSON, by the end of their path.
 _KINDS = {
@@ -20,6 +40,8 @@ _KINDS = {
     "/heatmap.png": ("image/png",),
     "/image": ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff"),
     "/report": ("text/html",),
+    "/file": ("application/octet-stream",),
+    "/model": ("application/octet-stream",),
     "/events": ("text/event-stream",),
     "/metrics": ("text/plain",),
 }

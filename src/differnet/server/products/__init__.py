@@ -1,0 +1,1 @@
+"""Products: good pictures are collected, models trained of them, compared and released."""
