@@ -7,13 +7,13 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests.prepared import PreparedProcess, run_prepared
 
 __all__ = ["Station"]
 
@@ -34,19 +34,14 @@ class Station:
         self.url = f"http://127.0.0.1:{self.port}"
         self.key: str | None = None
         self.lesser_key: str | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: PreparedProcess | None = None
 
     def start(self) -> Station:
         """Start it and wait until it is ready."""
-        command = [sys.executable, "-m", "differnet", "serve", str(self.models)]
+        words = ["serve", str(self.models), "--port", str(self.port), "--data", str(self.data)]
         self.data.mkdir(parents=True, exist_ok=True)
-        with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--port", str(self.port), "--data", str(self.data)],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
+        log = self.data.parent / f"{self.data.name}.log"
+        self._process = PreparedProcess(words, {**os.environ, "OMP_NUM_THREADS": "1"}, log, log)
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             try:
@@ -92,8 +87,8 @@ class Station:
 
     def make_key(self, role: str) -> str:
         """Make a key by the command line."""
-        command = [sys.executable, "-m", "differnet", "keys", "create", "--role", role, "--data", str(self.data)]
-        made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        made = run_prepared(["keys", "create", "--role", role, "--data", str(self.data)], os.environ)
+        assert made.returncode == 0, made.stderr
         return re.sub(r"\s", "", made.stdout)
 
     def _ask(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - JSON

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cli.prepared import run_prepared
 from tests.conftest import SMALL
+from tests.prepared import run_prepared
 
 DIFFERNET = [sys.executable, "-c", "from differnet.cli.main import run; run()"]
 SETTINGS = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
@@ -25,10 +25,10 @@ SETTINGS = [word for name, value in SMALL.items() for word in ("--set", f"{name}
 def run(*arguments: object, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command and check its exit code; a traceback is never acceptable.
 
-    With variables of its own in a new interpreter, else in a process that has its imports behind it.
+    Where variables say what Python imports in a new interpreter, else in a process that has its imports behind it.
     """
     words, environment = [*map(str, arguments)], os.environ | {"COLUMNS": "200"} | (env or {})
-    if env is None:
+    if "PYTHONPATH" not in (env or {}):
         done = run_prepared(words, environment)
     else:
         done = subprocess.run([*DIFFERNET, *words], capture_output=True, text=True, env=environment, check=False)

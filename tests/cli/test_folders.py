@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -98,21 +96,23 @@ def test_linked_folders_are_told(model_file: Path, ok_ng: Path, tmp_path: Path) 
     assert "1 linked folder(s)" in run("score", model_file, tmp_path).stderr
 
 
-def test_names_neither_break_tables_nor_command_the_terminal(model_file: Path, ok_ng: Path, tmp_path: Path) -> None:
+def test_names_neither_break_tables_nor_command_the_terminal(
+    model_file: Path, ok_ng: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = ["=cmd|calc.png", "+1.png", "@x.png", "-y.png", "car\rret.png", "esc\x1b[31m.png", "new\nline.png"]
     source = next((ok_ng / "OK").iterdir())
     for name in names:
         shutil.copy(source, tmp_path / name)
     (tmp_path / "bad\x1b[2J.png").write_bytes(b"no image")
-    arguments = [sys.executable, "-c", "from differnet.cli.main import run; run()", "score", str(model_file), "."]
-    done = subprocess.run([*arguments, "--csv", "x.csv"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, "\x1b" in done.stderr) == (1, False)
+    monkeypatch.chdir(tmp_path)
+    done = run("score", model_file, ".", "--csv", "x.csv", code=1)
+    assert "\x1b" not in done.stderr
     assert "bad\\x1b[2J.png" in done.stderr
     with (tmp_path / "x.csv").open(newline="") as stream:
         cells = [row["path"] for row in csv.DictReader(stream)]
     assert sorted(path_of(cell) for cell in cells) == sorted(names)
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
-    text = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    text = run("score", model_file, ".", code=1).stdout
     assert len(text.splitlines()) == len(names)
     assert "\x1b" not in text
 

@@ -7,8 +7,7 @@ import json
 import os
 import random
 import signal
-import subprocess
-import threading
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,8 @@ import pytest
 
 from differnet import DifferNet, Verdict, load_image
 from tests.cameras.recordings import make_video
-from tests.cli.test_commands import DIFFERNET, run
+from tests.cli.test_commands import run
+from tests.prepared import PreparedProcess
 from tests.sinks.broker import Subscriber, broker
 from tests.watching.receiver import receiver
 from tests.watching.test_live import until
@@ -34,20 +34,16 @@ class Process:
     """The command, running; what it says on stderr is kept."""
 
     def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
-        self.stderr = ""
-        self.process = subprocess.Popen(
-            [*DIFFERNET, "watch", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"COLUMNS": "200"} | (env or {}),
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
+        self._folder = tempfile.TemporaryDirectory()
+        self._errors = Path(self._folder.name) / "stderr"
+        self._errors.touch()
+        self._said: str | None = None
+        words = ["watch", *map(str, arguments)]
+        self.process = PreparedProcess(words, os.environ | {"COLUMNS": "200"} | (env or {}), None, self._errors)
 
-    def _read(self) -> None:
-        for line in self.process.stderr or ():
-            self.stderr += line
+    @property
+    def stderr(self) -> str:
+        return self._said if self._said is not None else self._errors.read_text(encoding="utf-8")
 
     def until_says(self, words: str) -> None:
         until(lambda: words in self.stderr or self.process.poll() is not None, 60.0)
@@ -57,9 +53,15 @@ class Process:
         """Send a signal; returns the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(30)
-        self._reader.join()
         assert "Traceback" not in self.stderr, self.stderr
         return code
+
+    def close(self) -> None:
+        """End it, if it still runs."""
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
+        self._said = self.stderr
+        self._folder.cleanup()
 
 
 @contextmanager
@@ -68,12 +70,7 @@ def watching(*arguments: object, env: dict[str, str] | None = None) -> Iterator[
     try:
         yield process
     finally:
-        if process.process.poll() is None:
-            process.end(signal.SIGKILL)
-        if process.process.stdout:
-            process.process.stdout.close()
-        if process.process.stderr:
-            process.process.stderr.close()
+        process.close()
 
 
 def test_killed_twice_then_once_more_each_file_has_its_score(

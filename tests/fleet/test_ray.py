@@ -50,7 +50,7 @@ def cluster() -> Iterator[None]:
 
 
 # Long enough to be killed in the middle.
-LONG = TINY | {"training.epochs": 900, "training.patience": 0}
+LONG = TINY | {"training.epochs": 300, "training.patience": 0}
 
 
 def train_on_ray(products: Path, models: Path, board: Board) -> dict[str, TrainingRow]:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.prepared import PreparedProcess
+
 __all__ = ["Service"]
 
 
@@ -27,7 +29,7 @@ class Service:
         options: Further options of the command.
 
     Attributes:
-        preparation: Called in the process before the command is run.
+        preparation: Called in the process before the command is run, which is then a new interpreter.
         trusted: Whose certificates are trusted, of a service that speaks HTTPS.
     """
 
@@ -36,22 +38,27 @@ class Service:
         self.preparation: Callable[[], None] | None = None
         self.trusted: ssl.SSLContext | None = None
         self.log = data.with_name(f"{data.name}.log")
-        self._command = [sys.executable, "-m", "differnet", "serve", str(models), "--data", str(data)]
+        self._words = ["serve", str(models), "--data", str(data)]
         # Other tests may have the processors.
-        self._command += ["--time-limit", "120", *options]
+        self._words += ["--time-limit", "120", *options]
         self.port = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | PreparedProcess | None = None
 
     def __enter__(self) -> Service:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self._command, "--port", str(self.port)],
-                stderr=log,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-                preexec_fn=self.preparation,  # noqa: PLW1509 - of tests, before any thread
-            )
+        words, environment = [*self._words, "--port", str(self.port)], os.environ | {"OMP_NUM_THREADS": "1"}
+        self.log.touch()
+        if self.preparation is None:
+            self.process = PreparedProcess(words, environment, None, self.log)
+        else:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "differnet", *words],
+                    stderr=log,
+                    env=environment,
+                    preexec_fn=self.preparation,  # noqa: PLW1509 - of tests, before any thread
+                )
         for _ in range(1200):
             assert self.process.poll() is None, self.log.read_text()
             try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from typer.testing import CliRunner
 from differnet.cli.main import app
 from differnet.server.storage.database import Database, inspections
 from differnet.server.storage.files import FileStore
+from tests.prepared import run_prepared
 from tests.server.conftest import photo
 from tests.server.processes import Service
 
@@ -99,7 +99,9 @@ def test_killed_under_load_it_loses_nothing_acknowledged_and_doubles_nothing(fol
 
 
 def test_told_to_stop_it_finishes_what_is_in_flight(folder: Path) -> None:
-    with Service(folder / "models", folder / "data") as service:
+    service = Service(folder / "models", folder / "data")
+    service.preparation = lambda: None  # as users start it, in an interpreter of its own
+    with service:
         listener = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
         listener.request("GET", "/v1/events")
         events = listener.getresponse()
@@ -133,9 +135,8 @@ def test_told_to_stop_it_finishes_what_is_in_flight(folder: Path) -> None:
 
 
 def test_it_does_not_listen_to_others_without_a_key(folder: Path) -> None:
-    command = [sys.executable, "-m", "differnet", "serve", str(folder / "models"), "--host", "0.0.0.0", "--port", "0"]
-    command += ["--data", str(folder / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    words = ["serve", str(folder / "models"), "--host", "0.0.0.0", "--port", "0", "--data", str(folder / "data")]
+    done = run_prepared(words, os.environ)
     assert done.returncode == 1
     assert f"differnet keys create --role admin --data {folder / 'data'}" in done.stderr
 
@@ -200,8 +201,8 @@ def test_the_log_is_json_and_tells_who_asked_what(folder: Path) -> None:
 
 def test_one_service_to_a_folder_and_json_alone_on_stderr(folder: Path) -> None:
     with Service(folder / "models", folder / "data") as service:
-        command = [sys.executable, "-m", "differnet", "serve", str(folder / "models"), "--data", str(folder / "data")]
-        other = subprocess.run([*command, "--port", "0"], capture_output=True, text=True, timeout=60, check=False)
+        words = ["serve", str(folder / "models"), "--data", str(folder / "data"), "--port", "0"]
+        other = run_prepared(words, os.environ)
         assert other.returncode == 1
         assert "another service uses this data folder" in other.stderr
         damaged = bytearray(photo(1, kind="TIFF"))

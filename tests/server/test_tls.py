@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.prepared import run_prepared
 from tests.server.certificates import make_certificate
 from tests.server.conftest import photo
 from tests.server.processes import Service
@@ -35,10 +35,10 @@ def test_it_speaks_https(model_file: Path, tmp_path: Path, certificate: tuple[Pa
 
 def test_a_certificate_that_cannot_be_used_is_told(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     (tmp_path / "models").mkdir()
-    command = [sys.executable, "-m", "differnet", "serve", str(tmp_path / "models"), "--data", str(tmp_path / "data")]
+    words = ["serve", str(tmp_path / "models"), "--data", str(tmp_path / "data")]
     for chain, key in ((certificate[1], certificate[1]), (tmp_path / "none", certificate[1])):
-        given = [*command, "--port", "0", "--tls-cert", str(chain), "--tls-key", str(key)]
-        done = subprocess.run(given, capture_output=True, text=True, timeout=60, check=False)
+        given = [*words, "--port", "0", "--tls-cert", str(chain), "--tls-key", str(key)]
+        done = run_prepared(given, os.environ)
         assert done.returncode == 1
         assert "cannot be used" in done.stderr
         assert "Traceback" not in done.stderr

@@ -22,7 +22,7 @@ from differnet.errors import ResumeError
 from differnet.settings import preset
 from differnet.training import EpochReport
 from differnet.training.state import Part, TrainingState
-from tests.cli.prepared import run_prepared
+from tests.prepared import run_prepared
 
 LITTLE: Mapping[str, Any] = {
     "views.size": 128,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from differnet.watching import FolderWatch, Journal, OutputFile, Recorder
+from tests.prepared import CONTEXT
 from tests.watching.conftest import QuickModel
 
 FILES = 400
@@ -54,9 +54,7 @@ def station(root: Path, once: bool, dies_after: int | None = None, which: int = 
 
 
 def start(*arguments: object) -> BaseProcess:
-    processes = multiprocessing.get_context("forkserver")  # its processes start at once, with everything imported
-    processes.set_forkserver_preload(["tests.watching.test_kill"])
-    process = processes.Process(target=station, args=arguments)
+    process = CONTEXT.Process(target=station, args=arguments)  # which starts at once, with everything imported
     process.start()
     return process
 

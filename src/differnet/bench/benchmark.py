@@ -26,7 +26,7 @@ from differnet.model_file.bundle import read_manifest
 from differnet.settings import Settings
 from differnet.training.progress import Listener, Progress
 
-__all__ = ["run_benchmark"]
+__all__ = ["PlannedRun", "run_benchmark"]
 
 _PROBE = (sys.executable, "-m", "differnet.bench.probe")
 _SCALED = ("image size", "extractor size", "views")
@@ -63,13 +63,17 @@ def run_benchmark(
     """
     settings = Settings() if model is None else read_manifest(model).settings
     with tempfile.TemporaryDirectory(prefix="differnet-bench-") as folder:
-        return _Bench(
+        return PlannedRun(
             Path(folder), model, settings, product=product, plan=plan, device=device, weights=weights, progress=progress
         ).run()
 
 
-class _Bench:
-    """One benchmark and its temporary files."""
+class PlannedRun:
+    """One benchmark and its temporary files; the arguments are those of `run_benchmark`, and the model's settings.
+
+    Attributes:
+        image_size: Width and height of the first image.
+    """
 
     def __init__(
         self,
@@ -103,11 +107,11 @@ class _Bench:
         self._training_images = len(read_good_images(product).paths) if plan.train or model is None else 0
         self._images = [image.path for image in read_test_images(product)]
         first = load_image(self._images[0])
-        self._size = (first.shape[1], first.shape[0])
+        self.image_size = (first.shape[1], first.shape[0])
 
     def run(self) -> Benchmark:
         """Measure everything."""
-        first, others = self._training_cases(), self._cases()
+        first, others = self.training_cases(), self.cases()
         probes, warming = 2 + len(_SCALED), 1
         self._total = probes + warming + sum(case.repetitions for case in (*first, *others))
         ceilings = self._probe("ceilings", Ceilings, budget_seconds=self._plan.budget_seconds)
@@ -128,17 +132,18 @@ class _Bench:
         return Benchmark(
             model=str(self._model) if self._is_given else "",
             product="" if self._given_product is None else str(self._given_product),
-            image_size=self._size,
+            image_size=self.image_size,
             quick=self._plan.quick,
             machine=_machine(),
             ceilings=ceilings,
             cases=cases,
             stages=stages,
             scaling=tuple(scaling),
-            bars=compare(cases, scaling, self._model.stat().st_size, self._size),
+            bars=compare(cases, scaling, self._model.stat().st_size, self.image_size),
         )
 
-    def _training_cases(self) -> list[Case]:
+    def training_cases(self) -> list[Case]:
+        """The command that trains, if that is measured."""
         if self._is_given and not self._plan.train:
             return []
         # As the authors do it, training takes hours: an epoch tells enough.
@@ -148,7 +153,8 @@ class _Bench:
         words = ["train", str(self._product), "-o", str(self._trained), *words, *self._options()]
         return [Case(name, tuple(words), 1, self._training_images)]
 
-    def _cases(self) -> list[Case]:
+    def cases(self) -> list[Case]:
+        """All other commands."""
         plan, model = self._plan, str(self._model)
         explained = self._images[: plan.explained]
         cases = [

@@ -55,9 +55,10 @@ def status(answer: bytes) -> int:
 )
 def test_without_a_key_no_body_is_read(keyed: Service, path: str) -> None:
     before = keyed.memory()
-    for length in (b"Content-Length: 100000000", b"Transfer-Encoding: chunked"):
+    chunk = b"%x\r\n%s\r\n" % (1 << 20, b'["a",' * 200_000 + bytes((1 << 20) - 1_000_000))
+    # It is read to its end, else the service waits for what never comes.
+    for length in (b"Content-Length: %d" % (40 * len(chunk) + 5), b"Transfer-Encoding: chunked"):
         head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n"
-        chunk = b"%x\r\n%s\r\n" % (1 << 20, b'["a",' * 200_000 + bytes((1 << 20) - 1_000_000))
         answer = spoken(keyed, head % (path.encode(), length), *[chunk] * 40, b"0\r\n\r\n")
         assert status(answer) in (401, 0)
     assert (
