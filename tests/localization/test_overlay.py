@@ -104,6 +104,20 @@ def test_the_right_hand_picture_shows_the_heat_where_it_is(size: tuple[int, int]
     assert found == pytest.approx([0.25, 0.5, 0.5, 0.75], abs=0.01)
 
 
+def test_the_pictures_of_a_strip_stand_below_one_another() -> None:
+    heat = heat_map(100, 800)
+    heat[:, 600:700] = 1.8
+    overlay = draw_overlay(photograph(100, 800), heat, [])
+    above, below = (
+        overlay[top : top + 100, MARGIN : MARGIN + 800]
+        for top in (overlay.shape[0] // 2 - 100 - MARGIN // 2, overlay.shape[0] // 2 + MARGIN // 2)
+    )
+    changed = (np.abs(above.astype(int) - below).max(axis=2) > 20).any(axis=0)
+    assert changed[605:695].all()
+    assert not changed[:590].any()
+    assert not changed[710:].any()
+
+
 def test_regions_are_outlined_around_the_hot_pixels_which_stay_free() -> None:
     image, heat = photograph(500, 500), heat_map(500, 500)
     heat[100:150, 200:280] = 1.8

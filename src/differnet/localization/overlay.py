@@ -24,6 +24,8 @@ DISPLAY_TOP = 2.0
 
 # Long side of a picture, in pixels: smaller images are enlarged to at least the first, larger ones reduced to the last.
 _SMALLEST, _LARGEST = 480, 1000
+# Width over height from which pictures stand below one another.
+_LONG = 3
 _MARGIN = 16
 _BAR_WIDTH, _BAR_HEIGHT, _LABEL_WIDTH = 22, 160, 152
 # Narrow pictures leave room for a caption all the same.
@@ -99,6 +101,8 @@ def draw_overlay(
 ) -> NDArray[np.uint8]:
     """Draw an image, beside it the image with its heat and its regions' boxes, and the scale of the colours.
 
+    Of a strip, three times as wide as high or more, they stand below one another.
+
     The image is shown with its aspect ratio kept. A long side below 480 pixels is enlarged by the smallest whole factor
     that brings it to 480 or more, one above 1000 is reduced to 1000.
 
@@ -123,15 +127,18 @@ def draw_overlay(
     heated = _blend(plain, _resize(_to_levels(heat), shown_width, shown_height))
     _outline(heated, regions, shown_width / width, shown_height / height)
 
-    bar = _draw_bar(max(_BAR_HEIGHT, shown_height))
+    pictures = [plain, heated]
+    if shown_width >= _LONG * shown_height:
+        pictures = [np.concatenate([plain, np.full((_MARGIN, shown_width, 3), _PAPER, np.uint8), heated])]
+    bar = _draw_bar(max(_BAR_HEIGHT, pictures[0].shape[0]))
     caption_height = _CAPTION_HEIGHT if caption else 0
-    columns = max(_CANVAS_WIDTH, 4 * _MARGIN + 2 * shown_width + bar.shape[1])
+    columns = max(_CANVAS_WIDTH, _MARGIN + sum(part.shape[1] + _MARGIN for part in [*pictures, bar]))
     canvas = np.full((caption_height + 2 * _MARGIN + bar.shape[0], columns, 3), _PAPER, np.uint8)
     if caption:
         canvas[_MARGIN : _MARGIN + caption_height] = _draw_caption(caption, columns)
     top = caption_height + _MARGIN
     left = _MARGIN
-    for part in (plain, heated, bar):
+    for part in [*pictures, bar]:
         # A picture that is lower than the colour bar stands at half its height.
         y = top + (bar.shape[0] - part.shape[0]) // 2
         canvas[y : y + part.shape[0], left : left + part.shape[1]] = part

@@ -250,7 +250,7 @@ class LocalizationSettings(FrozenRecord):
     cells: int = Field(2000, ge=50, le=100_000)
     dimensions: int = Field(256, ge=16, le=4096)
     components: int = Field(1024, ge=1, le=4096)
-    rank: int = Field(16, ge=1, le=256)
+    rank: int = Field(12, ge=1, le=256)
     shrinkage: float = Field(100.0, gt=0.0)
     mixture_dimensions: int = Field(160, ge=4, le=4096)
     reduced_cells: bool = True
