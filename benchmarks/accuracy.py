@@ -11,7 +11,8 @@ from 16 images that the seed draws.
 
 Beside a preset, the default unless ``--preset`` says otherwise, stand two baselines of the same features and cells:
 ``gaussian``, the squared Mahalanobis
-distance (what ``flow.kind=gaussian`` gives, fitted to all images), and ``neighbour``, the local score alone.
+distance (what ``flow.kind=gaussian`` gives, fitted to all images), and ``neighbour``, the local score alone of the
+nearest good cells. ``--only default`` does without them. Of products with ground truths the heat maps are measured too.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ from torch import Tensor
 
 import differnet
 from differnet import DifferNet, Settings
+from differnet.evaluation import evaluate
 from differnet.evaluation.image_metrics import image_auroc
 from differnet.features import Sample
 from differnet.flow import Gaussian
 from differnet.images import read_good_images, read_test_images
+from differnet.images.layouts import LabelledImage
 from differnet.images.solar_cells import TRAINING_CELLS, choose_cells, find_dataset
 from differnet.localization.neighbours.cells import CellGrids, CellProjection
 from differnet.localization.neighbours.nearest_cells import NearestCellsCollector
@@ -59,13 +62,21 @@ class Split:
     train: Sequence[Path]
     good: Sequence[Path]
     defective: Sequence[Path]
+    masks: Mapping[Path, LabelledImage] = field(default_factory=dict)
+
+    def labelled(self) -> list[LabelledImage]:
+        """The test images, the good ones first."""
+        good = [LabelledImage(path, "good") for path in self.good]
+        return [*good, *(self.masks.get(path, LabelledImage(path, "defective")) for path in self.defective)]
 
 
 def of_folder(folder: Path, _seed: int) -> Split:
     """A product in the MVTec layout."""
     test = read_test_images(folder)
     good = [image.path for image in test if image.kind == "good"]
-    return Split(read_good_images(folder).paths, good, [image.path for image in test if image.kind != "good"])
+    defective = [image.path for image in test if image.kind != "good"]
+    masks = {image.path: image for image in test if image.mask is not None}
+    return Split(read_good_images(folder).paths, good, defective, masks)
 
 
 def of_demo(_seed: int) -> Split:
@@ -88,15 +99,19 @@ def of_cells(kind: str, seed: int) -> Split:
 def few(split: Split, seed: int) -> Split:
     """The same test with 16 images to learn from."""
     chosen = np.random.default_rng([seed, SHOTS]).choice(len(split.train), SHOTS, replace=False)
-    return Split([split.train[i] for i in sorted(chosen)], split.good, split.defective)
+    return Split([split.train[i] for i in sorted(chosen)], split.good, split.defective, split.masks)
 
 
-def measure(split: Split, settings: Settings, cache: Path) -> Iterator[dict[str, float | str | None]]:
-    """Learn once, and score by the model and by both baselines."""
+def measure(
+    split: Split, settings: Settings, cache: Path, methods: Collection[str] = METHODS
+) -> Iterator[dict[str, float | str | None]]:
+    """Learn once, and score by the model and by the baselines that are asked for."""
     started = time.perf_counter()
     model = DifferNet(settings, cache=cache).fit(split.train)
     test = [*split.good, *split.defective]
-    scores = model.score(test)
+    evaluation = evaluate(model, split.labelled())
+    scores = np.array([image.verdict.score for image in evaluation.scored])
+    maps = evaluation.pixels
     seconds = time.perf_counter() - started
     refused = (
         None if model.calibration is None else float(np.mean(scores[: len(split.good)] > model.calibration.threshold))
@@ -109,7 +124,17 @@ def measure(split: Split, settings: Settings, cache: Path) -> Iterator[dict[str,
         auroc = image_auroc(np.asarray(values)[: len(split.good)], np.asarray(values)[len(split.good) :]).value
         return {"method": method, "auroc": auroc, **more}
 
-    yield row("default", scores, refused=refused, escaped=escaped, seconds=round(seconds, 1))
+    yield row(
+        "default",
+        scores,
+        refused=refused,
+        escaped=escaped,
+        pixel_auroc=None if maps is None else maps.pixel_auroc,
+        aupro=None if maps is None else maps.aupro,
+        seconds=round(seconds, 1),
+    )
+    if not {"gaussian", "neighbour"} & {*methods}:
+        return
     # As training chose them.
     settings = model.settings
     extraction, chosen = model.extraction, settings.localization
@@ -147,15 +172,20 @@ def fingerprint(settings: Settings, split: Split) -> str:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Mean and standard deviation over the seeds, as Markdown."""
     lines = [
-        "| product | published | preset | Gaussian | nearest cell | refused at 5 % | seeds |",
-        "|---|---|---|---|---|---|---|",
+        "| product | published | preset | pixel AUROC; AUPRO | Gaussian | nearest cell | refused at 5 % | seeds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for product in dict.fromkeys(str(row["product"]) for row in rows):
         cells = []
         for method in METHODS:
             values = [float(row["auroc"]) for row in rows if (row["product"], row["method"]) == (product, method)]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.4f} ± {spread:.4f}" if values else "")
+            cells.append(_mean(values))
+            if method == METHODS[0]:
+                of_maps = [
+                    [float(row[name]) for row in rows if row["product"] == product and row.get(name) is not None]
+                    for name in ("pixel_auroc", "aupro")
+                ]
+                cells.append("; ".join(_mean(found) for found in of_maps if found))
         refused = [
             float(row["refused"]) for row in rows if row["product"] == product and row.get("refused") is not None
         ]
@@ -164,6 +194,11 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         seeds = len({row["seed"] for row in rows if row["product"] == product})
         lines.append(f"| {product} | {published} | {' | '.join(cells)} | {shares} | {seeds} |")
     return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> str:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.4f} ± {spread:.4f}" if values else ""
 
 
 def of_words(words: Sequence[str]) -> dict[str, Callable[[int], Split]]:
@@ -197,12 +232,17 @@ def main() -> None:
     parser.add_argument("products", nargs="*", metavar="NAME=FOLDER", help="products of your own")
     parser.add_argument("--cells", action="store_true", help="the solar cells too")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--only", choices=METHODS, help="the preset without the baselines, or one of these beside it")
+    parser.add_argument(
+        "--few", nargs="*", metavar="NAME", help="products that 16 images are to do for as well; all unless given"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
     parser.add_argument("--preset", default="default", help="what is measured")
     parser.add_argument("--results", type=Path, default=Path("accuracy.jsonl"), help="file of results")
     parser.add_argument("--cache", type=Path, default=Path("accuracy-features"), help="folder of features")
     parser.add_argument("--document", type=Path, help="document to put the table into")
     arguments = parser.parse_args()
+    methods = METHODS if arguments.only is None else tuple(dict.fromkeys((METHODS[0], arguments.only)))
     changed = dict(word.split("=", 1) for word in arguments.set)
     known = {}
     if arguments.results.exists():
@@ -214,16 +254,19 @@ def main() -> None:
         settings = preset(arguments.preset).with_overrides({"seed": seed, **changed})
         for name, choose in products(arguments).items():
             whole = choose(seed)
-            for product, split in ((name, whole), (f"{name}@{SHOTS}", few(whole, seed))):
+            splits = [(name, whole)]
+            if arguments.few is None or name in arguments.few:
+                splits.append((f"{name}@{SHOTS}", few(whole, seed)))
+            for product, split in splits:
                 key = fingerprint(settings, split)
-                if not all((key, product, method) in known for method in METHODS):
-                    for found in measure(split, settings, arguments.cache):
+                if not all((key, product, method) in known for method in methods):
+                    for found in measure(split, settings, arguments.cache, methods):
                         row = {"key": key, "product": product, "seed": seed, "images": len(split.train), **found}
                         known[(key, product, str(found["method"]))] = row
                         with arguments.results.open("a", encoding="utf-8") as file:
                             file.write(json.dumps(row) + "\n")
                         sys.stderr.write(f"{product} seed {seed} {found['method']}: {found['auroc']:.4f}\n")
-                rows += [known[(key, product, method)] for method in METHODS]
+                rows += [known[(key, product, method)] for method in METHODS if (key, product, method) in known]
     order = list(products(arguments))
     rows.sort(
         key=lambda row: (str(row["product"]).endswith(f"@{SHOTS}"), order.index(str(row["product"]).partition("@")[0]))
