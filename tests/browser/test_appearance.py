@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
@@ -77,6 +78,8 @@ def test_everything_to_be_used_has_a_name(station: Station, open_page: OpenPage,
     )
     assert nameless == twice == []
     assert page.locator("h1").count() == 1
+    found = [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in Axe().run(page).response["violations"]]
+    assert not found  # axe-core's rules
 
 
 def test_the_policy_forbids_inline_code_and_other_hosts(station: Station, open_page: OpenPage) -> None:
