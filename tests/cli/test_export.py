@@ -12,9 +12,7 @@ from typer.testing import CliRunner
 from differnet import DifferNet
 from differnet.cli.main import app
 from differnet.errors import ModelFileError
-from differnet.settings import preset
-from tests.conftest import SMALL
-from tests.export.files import Exported, exported, inspected, plates
+from tests.export.files import Exported, exported, inspected
 
 RUNNER = CliRunner()
 
@@ -65,21 +63,6 @@ def test_verify_names_images_that_it_skips(plain: Exported, images: Path) -> Non
     document = json.loads(result.stdout)
     assert document["agrees"]
     assert [Path(skipped["path"]).name for skipped in document["skipped"]] == ["broken.png"]
-
-
-def test_export_of_a_model_without_threshold(tmp_path: Path, images: Path) -> None:
-    settings = preset("default").with_overrides({**SMALL, "training.epochs": 1, "calibration.method": "none"})
-    DifferNet(settings, device="cpu").fit(plates(24)).save(tmp_path / "m.safetensors")
-    file = tmp_path / "m.onnx"
-    result = RUNNER.invoke(app, ["export", str(tmp_path / "m.safetensors"), "-o", str(file), "--json"])
-    assert result.exit_code == 0, result.output
-    assert "no threshold" in result.stderr
-    document = json.loads(result.stdout)
-    assert [entry["file"] for entry in document["files"]] == [str(file)]
-    assert document["files"][0]["bytes"] == file.stat().st_size
-    verified = RUNNER.invoke(app, ["verify", str(tmp_path / "m.safetensors"), str(file), str(images)])
-    assert verified.exit_code == 0, verified.output
-    assert f"{len(inspected())} images" in verified.stdout
 
 
 @pytest.mark.parametrize("wrong", [["--to", "tensorrt"], ["--precision", "int4"]], ids=["format", "precision"])

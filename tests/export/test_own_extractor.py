@@ -14,6 +14,7 @@ from differnet.export.targets import open_engine
 from differnet.export.write import export_model
 from differnet.extractors import CustomExtractor
 from tests.conftest import plate
+from tests.export.test_graph import assert_agrees
 from tests.extractors.test_custom import STAGES, Pyramid, by_names
 
 
@@ -30,11 +31,16 @@ def settings(small_settings: Settings) -> Settings:
     )
 
 
-@pytest.mark.parametrize("stages", [None, STAGES], ids=["returned", "read"])
-def test_the_file_says_what_the_model_says(
-    settings: Settings, product: Path, tmp_path: Path, stages: list[str] | None
+def test_the_graph_takes_maps_that_the_network_returns(settings: Settings, product: Path) -> None:
+    model = DifferNet(settings, extractor=CustomExtractor(Pyramid(), name="ours"), device="cpu").fit(product)
+    rng = np.random.default_rng(0)
+    assert_agrees(model, [plate(rng, defect) for defect in (None, "blot")], with_map=False)
+
+
+def test_the_file_says_what_the_model_says_by_maps_that_are_read(
+    settings: Settings, product: Path, tmp_path: Path
 ) -> None:
-    model = DifferNet(settings, extractor=CustomExtractor(Pyramid(), stages, name="ours"), device="cpu").fit(product)
+    model = DifferNet(settings, extractor=CustomExtractor(Pyramid(), STAGES, name="ours"), device="cpu").fit(product)
     [file] = export_model(model, tmp_path / "model.onnx", with_map=True)
     rng = np.random.default_rng(0)
     images = [plate(rng, defect) for defect in (None, "blot", "scratch")]

@@ -72,7 +72,7 @@ class HeatGraph(nn.Module):
         heat = functional.softplus(raw)
         if self._scale is None:
             hottest = raw if self._region is None else raw.masked_fill(~self._seen, -torch.inf)
-            heat = heat / functional.softplus(hottest.amax())
+            heat = heat / functional.softplus(hottest.max())
         else:
             heat = heat / self._scale
         if self._tiling is not None:

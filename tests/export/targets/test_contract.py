@@ -21,7 +21,10 @@ from differnet.export.graph import InspectionGraph
 from differnet.export.targets import TARGETS, Engine, ExportTarget, open_engine
 from differnet.export.targets.onnx import OnnxTarget, write_onnx
 from differnet.files import staging
-from tests.export.files import Exported, exported, inspected
+from differnet.model_file.bundle import read_manifest
+from differnet.settings import preset
+from tests.conftest import SMALL
+from tests.export.files import Exported, exported, inspected, plates
 
 RUNNER = CliRunner()
 
@@ -59,29 +62,48 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return exported(tmp_path_factory, "plain")
 
 
-@pytest.mark.parametrize("name", [*TARGETS, "packed"])
+@pytest.fixture(scope="module")
+def without_threshold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("no-threshold") / "model.safetensors"
+    settings = preset("default").with_overrides({**SMALL, "training.epochs": 1, "calibration.method": "none"})
+    DifferNet(settings, device="cpu").fit(plates(24)).save(file)
+    return file
+
+
+# What is written as ONNX the packed target writes too.
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [
+        *((name, ["score", "map"]) for name in TARGETS if name != "onnx"),
+        ("packed", ["score", "p_value", "margin", "decision", "map"]),
+    ],
+)
 @pytest.mark.usefixtures("packed")
-def test_what_a_target_wrote_it_opens_again_and_it_agrees(name: str, plain: Exported, tmp_path: Path) -> None:
-    file = tmp_path / f"m{TARGETS[name].suffix}"
-    done = RUNNER.invoke(app, ["export", str(plain.model), "-o", str(file), "--to", name, "--map", "--json"])
+def test_what_a_target_wrote_it_opens_again_and_it_agrees(
+    name: str, outputs: list[str], plain: Exported, without_threshold: Path, tmp_path: Path
+) -> None:
+    file, model = tmp_path / f"m{TARGETS[name].suffix}", plain.model if "decision" in outputs else without_threshold
+    done = RUNNER.invoke(app, ["export", str(model), "-o", str(file), "--to", name, "--map", "--json"])
     assert done.exit_code == 0, done.output
+    assert ("no threshold" in done.stderr) == (model is without_threshold)
     document = json.loads(done.stdout)
     assert document["format"] == name
     written = [Path(entry["file"]) for entry in document["files"]]
     assert written[-1] == file
+    assert [entry["bytes"] for entry in document["files"]] == [path.stat().st_size for path in written]
     assert sorted(tmp_path.iterdir()) == sorted(written)
     images = tmp_path / "images"
     images.mkdir()
     for i, image in enumerate(inspected()):
         Image.fromarray(image).save(images / f"{i}.png")
-    verified = RUNNER.invoke(app, ["verify", str(plain.model), str(file), str(images), "--json"])
+    verified = RUNNER.invoke(app, ["verify", str(model), str(file), str(images), "--json"])
     assert verified.exit_code == 0, verified.output
     assert json.loads(verified.stdout)["agrees"]
     engine = open_engine(file, threads=1)
-    assert engine.manifest["model_id"] == DifferNet.load(plain.model, device="cpu").manifest.model_id  # type: ignore[union-attr]
-    outputs = engine(inspected()[0])
-    assert list(outputs) == engine.about["outputs"] == ["score", "p_value", "margin", "decision", "map"]
-    assert np.isfinite(outputs["score"])
+    assert engine.manifest["model_id"] == read_manifest(model).model_id
+    found = engine(inspected()[0])
+    assert list(found) == engine.about["outputs"] == outputs
+    assert np.isfinite(found["score"])
 
 
 @pytest.mark.parametrize("name", list(TARGETS))
