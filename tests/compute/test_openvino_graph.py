@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -71,6 +72,19 @@ def test_threads_do_not_get_the_results_of_one_another(graph: CompiledGraph) -> 
     with ThreadPoolExecutor(4) as pool:
         for first, found in enumerate(pool.map(compute, range(4))):
             assert all(np.array_equal(*pair) for pair in zip(found, expected[first::4], strict=True))
+
+
+def test_many_callers_at_once_leave_no_more_copies_than_there_are_cores(graph: CompiledGraph) -> None:
+    callers = 4 * (os.cpu_count() or 1) + 4
+    everyone = threading.Barrier(callers)
+
+    def compute(_: int) -> None:
+        everyone.wait(timeout=30)
+        graph(items(40))
+
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(compute, range(callers)))
+    assert 1 <= len(graph._idle) <= (os.cpu_count() or 1)
 
 
 def test_openvino_is_imported_late_and_without_its_usage_statistics() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ def interpolate(ops: Any, maps: Any, side: int) -> Any:  # noqa: ANN401 - untype
 class CompiledGraph:
     """Computes a graph in float32.
 
-    May be called from several threads at a time. A call takes as many cores as torch would in the calling thread.
+    May be called from several threads at a time. A call takes as many cores as torch would in the calling thread. As
+    many compute at one time as there are cores, each with a copy of its own that is then kept; the others wait.
 
     Args:
         model: An ``openvino.Model`` whose inputs and outputs have a first dimension of 1, the item.
@@ -45,6 +47,7 @@ class CompiledGraph:
         self._model = model
         self._shapes = [tuple(output.shape)[1:] for output in model.outputs]
         self._idle: deque[Any] = deque([self._compile()])
+        self._turns = threading.Semaphore(os.cpu_count() or 1)
         self._helpers: ThreadPoolExecutor | None = None
         self._hiring = threading.Lock()
 
@@ -75,10 +78,23 @@ class CompiledGraph:
     def _infer(
         self, items: Sequence[Sequence[NDArray[Any]]], results: list[NDArray[np.float32]], part: Sequence[int]
     ) -> None:
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self._compile()
+        with self._turns:
+            try:
+                request = self._idle.pop()
+            except IndexError:
+                request = self._compile()
+            try:
+                self._run(request, items, results, part)
+            finally:
+                self._idle.append(request)
+
+    def _run(
+        self,
+        request: Any,  # noqa: ANN401
+        items: Sequence[Sequence[NDArray[Any]]],
+        results: list[NDArray[np.float32]],
+        part: Sequence[int],
+    ) -> None:
         for index in part:
             # Copied by NumPy: torch would wake threads of its own, which then wait for more on cores that are needed.
             for place, array in enumerate(items[index]):
@@ -86,7 +102,6 @@ class CompiledGraph:
             request.infer()
             for place, result in enumerate(results):
                 result[index] = request.get_output_tensor(place).data[0]
-        self._idle.append(request)
 
     def _compile(self) -> Any:  # noqa: ANN401
         settings = {
