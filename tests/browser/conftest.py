@@ -101,6 +101,7 @@ def station(tmp_path_factory: pytest.TempPathFactory, plates_model: Path, plates
     station = Station(home / "models", home / "data").start()
     for name in [f"good_{i:02}.png" for i in range(6)] + ["scratch_0.png", "scratch_1.png"]:
         station.inspect("plates", plates / name)
+    station.make_product("plates", [plates / f"good_{i:02}.png" for i in range(4)])
     yield station
     station.stop()
 
@@ -116,9 +117,13 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         size: tuple[int, int] = DESKTOP,
         scheme: str = "light",
         noise: tuple[str, ...] = (),
+        *,
+        locale: str = "en-US",
     ) -> Page:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if scheme == "dark" else "light"
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale=locale,
         )
         page = context.new_page()
         page.set_default_timeout(30_000)

@@ -36,8 +36,8 @@ class Station:
         self.lesser_key: str | None = None
         self._process: PreparedProcess | None = None
 
-    def start(self) -> Station:
-        """Start it and wait until it is ready."""
+    def start(self, answers: str = "/readyz") -> Station:
+        """Start it and wait until it answers: when it is ready, unless another address is given."""
         words = ["serve", str(self.models), "--port", str(self.port), "--data", str(self.data)]
         self.data.mkdir(parents=True, exist_ok=True)
         log = self.data.parent / f"{self.data.name}.log"
@@ -45,7 +45,7 @@ class Station:
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             try:
-                self.get("/readyz")
+                self.get(answers)
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.2)
             else:
@@ -84,6 +84,16 @@ class Station:
             headers={"Content-Type": "application/json"},
         )
         self._ask(request)
+
+    def make_product(self, name: str, pictures: list[Path]) -> None:
+        """Make a product with good pictures."""
+        headers = {"Content-Type": "application/json"}
+        body = json.dumps({"name": name}).encode()
+        made = self._ask(urllib.request.Request(f"{self.url}/v1/products", data=body, headers=headers))
+        address = f"{self.url}/v1/products/{made['id']}/pictures"
+        for file in pictures:
+            where = f"{address}?filename={file.name}"
+            self._ask(urllib.request.Request(where, data=file.read_bytes(), headers={"Content-Type": "image/png"}))
 
     def make_key(self, role: str) -> str:
         """Make a key by the command line."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.station import Station
@@ -17,6 +18,8 @@ VIEWS = {
     "review": "[data-heat=shown]",
     "recalibrate": "form",
     "models": ".model .facts",
+    "products": ".view-products article",
+    "product": ".wall-tile [data-image=shown]",
 }
 PHONE, TABLET = (390, 844), (768, 1024)
 SIZES = [PHONE, TABLET, (320, 640), (1280, 900)]
@@ -24,7 +27,8 @@ CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
 
 def show(station: Station, open_page: OpenPage, view: str, plates: Path, **options: object) -> Page:
-    page = open_page(station, view, **options)
+    [product] = station.get("/v1/products")["products"]
+    page = open_page(station, f"product/{product['id']}" if view == "product" else view, **options)
     if view == "inspect":
         page.set_input_files("#files", [plates / "good_01.png", plates / "scratch_0.png"])
     page.wait_for_selector(VIEWS[view])
@@ -89,3 +93,34 @@ def test_the_policy_forbids_inline_code_and_other_hosts(station: Station, open_p
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
     assert page.locator("script:not([src]), style, [style]:not(.frame):not(.layer-heat), [onclick]").count() == 0
+
+
+def test_texts_and_numbers_are_those_of_the_browsers_language(
+    station: Station, open_page: OpenPage, plates: Path
+) -> None:
+    page = show(station, open_page, "inspect", plates, locale="de-DE")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.get_by_role("button", name="scratch_0.png").click()
+    expect(page.locator(".verdict-word")).to_have_text("Ausschuss")
+    expect(page.get_by_role("link", name="Prüfen", exact=True)).to_be_visible()
+    assert re.search(r"\d,\d", page.locator(".verdict .facts dd").first.inner_text())
+    scale = page.locator(".verdict .chart-scale")
+    texts = scale.locator("text")
+    assert "Gut" in texts.all_text_contents()
+    edges = scale.locator("svg").bounding_box()
+    assert edges is not None
+    for text in texts.all():
+        box = text.bounding_box()
+        assert box is not None
+        assert edges["x"] <= box["x"]
+        assert box["x"] + box["width"] <= edges["x"] + edges["width"]
+    # Told apart without colour: what is accepted is plain, the rest is hatched, each in its own way.
+    assert len(set(scale.locator(".zone-hatch").evaluate_all("nodes => nodes.map(n => n.getAttribute('fill'))"))) == 2
+
+
+def test_on_a_phone_the_verdict_comes_first(station: Station, open_page: OpenPage, plates: Path) -> None:
+    page = show(station, open_page, "inspect", plates, size=PHONE)
+    tops = [page.locator(place).bounding_box() for place in (".verdict-place", ".picture-panel", ".drop")]
+    heights = [box["y"] for box in tops if box is not None]
+    assert heights == sorted(heights)
+    assert len(heights) == 3

@@ -24,6 +24,7 @@ ACTIVE = ("queued", "running")
 """States of jobs that are not over."""
 
 _HISTORY = 200
+_MOST_PRODUCTS = 500
 
 
 class Catalogue:
@@ -46,6 +47,8 @@ class Catalogue:
         row = {"id": uuid.uuid4().hex, "name": kept, "created": now(), "choices": dict(choices)}
         try:
             with self._database.writing() as connection:
+                if (connection.scalar(sa.select(sa.func.count()).select_from(products)) or 0) >= _MOST_PRODUCTS:
+                    raise Problem(409, f"There are {_MOST_PRODUCTS} products already; remove one that is not needed.")
                 connection.execute(sa.insert(products).values(**row, folded=folded(kept)))
                 _note(connection, row, "create", key)
         except IntegrityError:

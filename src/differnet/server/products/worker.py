@@ -43,7 +43,7 @@ class Teller:
         low, high = self._ranges.get(stage, (self._share, self._share))
         self._share = max(self._share, low + (high - low) * min(1.0, done / max(total, 1)))
         now = time.monotonic()
-        if now - self._told >= _TELL_SECONDS:
+        if stage in self._ranges and now - self._told >= _TELL_SECONDS:
             self._told = now
             tell({"stage": stage, "done": done, "total": total, "share": round(self._share, 4)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,15 @@ class Workshop:
             self.queue.end_with_version(job, result)
         else:
             self.queue.end(job["id"], "done", result=result if job["kind"] == "export" else None)
+            self._forget_old(job["product"])
+
+    def _forget_old(self, product: str) -> None:
+        """Remove files of comparisons and exports that are no longer listed."""
+        listed = {job["id"] for job in self.queue.of(product)}
+        folder = self.pictures.folder(product) / "jobs"
+        for each in list(folder.iterdir()) if folder.is_dir() else ():
+            if each.name not in listed:
+                shutil.rmtree(each, ignore_errors=True)
 
     def _changed(self, identity: str) -> None:
         self._told(self.queue.get(identity))

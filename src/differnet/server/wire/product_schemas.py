@@ -59,7 +59,7 @@ class LeaveOutRequest(BaseModel):
 
     model_config = _STRICT
 
-    pictures: list[str] = Field(min_length=1, max_length=5000, description="Their SHA-256.")
+    pictures: list[str] = Field(min_length=1, max_length=900, description="Their SHA-256.")
     left_out: bool = True
 
 

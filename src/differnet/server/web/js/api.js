@@ -65,6 +65,9 @@ function query(parameters) {
 
 const named = (name) => `/v1/models/${encodeURIComponent(name)}`;
 const inspected = (id) => `/v1/inspections/${encodeURIComponent(id)}`;
+const made = (id) => `/v1/products/${encodeURIComponent(id)}`;
+const working = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
+const post = (path, json) => getJson(path, { method: "POST", json });
 
 export const api = {
   session: (keyToTry) => getJson("/v1/session", { keyToTry, quiet: true }),
@@ -82,6 +85,45 @@ export const api = {
   heatUrl: (inspection) => `${inspected(inspection.id)}/heatmap.png?style=heat`,
   review: (id, review, note) => getJson(`${inspected(id)}/review`, { method: "POST", json: { review, note: note || null } }),
   calibrate: (name, wish) => getJson(`${named(name)}/calibrate`, { method: "POST", json: wish }),
+
+  products: (signal) => getJson("/v1/products", { signal }).then((answer) => answer.products),
+  product: (id, signal) => getJson(made(id), { signal }),
+  createProduct: (name) => post("/v1/products", { name }),
+  removeProduct: (id) => getJson(made(id), { method: "DELETE" }),
+  choose: (id, choices) => post(`${made(id)}/choices`, choices),
+  history: (id, signal) => getJson(`${made(id)}/history`, { signal }).then((answer) => answer.history),
+  pictures: (id, signal) => getJson(`${made(id)}/pictures`, { signal }).then((answer) => answer.pictures),
+  /** Some at a time, for a body has its bounds. */
+  async leaveOut(id, pictures, leftOut) {
+    let answer = null;
+    for (let i = 0; i < pictures.length; i += 500) answer = await post(`${made(id)}/leave-out`, { pictures: pictures.slice(i, i + 500), left_out: leftOut });
+    return answer.pictures;
+  },
+  removePicture: (id, picture) => getJson(`${made(id)}/pictures/${encodeURIComponent(picture)}`, { method: "DELETE" }),
+  train: (id) => post(`${made(id)}/train`, {}),
+  compare: (id, versions) => post(`${made(id)}/compare`, { versions }),
+  release: (id, number, seen) => post(`${made(id)}/versions/${number}/release`, { seen }),
+  rollBack: (id, seen) => post(`${made(id)}/rollback`, { seen }),
+  exportVersion: (id, number, to, map) => post(`${made(id)}/versions/${number}/export`, { to, map }),
+  modelFile: (id, number) => request(`${made(id)}/versions/${number}/model`).then((response) => response.blob()),
+  suspect: (id, number, picture) => `${made(id)}/versions/${number}/suspects/${encodeURIComponent(picture)}`,
+  job: (id, signal) => getJson(working(id), { signal }),
+  cancelJob: (id) => getJson(working(id), { method: "DELETE" }),
+  comparison: (id, signal) => getJson(`${working(id)}/comparison`, { signal }),
+  compared: (id, number, inspection) => `${working(id)}/maps/${number}/${encodeURIComponent(inspection)}`,
+  exported: (id) => request(`${working(id)}/file`).then((response) => response.blob()),
+  explain: (url, signal) => getJson(url, { signal }),
+
+  /** Add one good picture; a file that cannot be used is an ApiError. */
+  async addPicture(id, file, signal) {
+    const body = new FormData();
+    body.append("images", file, file.name);
+    const answer = await getJson(`${made(id)}/pictures`, { method: "POST", body, signal });
+    const [result] = answer.pictures;
+    if (!result) throw new ApiError(t("The service gave no answer for this image."), 502);
+    if (result.error) throw new ApiError(result.error, 422);
+    return result;
+  },
 
   /** Inspect one file; the answer is one inspection, a file that cannot be used is an ApiError. */
   async inspect(name, file, signal) {

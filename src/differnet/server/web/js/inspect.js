@@ -1,6 +1,7 @@
 /** Inspect: choose a model, drop images, see their verdicts. */
 import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
+import { dropZone, patiently } from "./drop_zone.js";
 import { icon } from "./icons.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { picture, thumbnail } from "./picture.js";
@@ -11,8 +12,6 @@ import { DECISIONS, number, plural } from "./words.js";
 
 const AT_ONCE = 3;
 const NARROW = window.matchMedia("(max-width: 700px)");
-const PATIENCE = 20;
-const KINDS = "image/*,.png,.jpg,.jpeg,.bmp,.tif,.tiff,.webp";
 
 // Results outlive the view, so that a look at another tab neither loses nor stops them.
 const items = [];
@@ -45,35 +44,6 @@ export async function openInspect(place, { signal }) {
     detail,
   ));
   run.show();
-}
-
-/** The place to drop images on; a button for the keyboard, and pasting from the clipboard. */
-function dropZone(take, signal) {
-  const input = h("input", { type: "file", accept: KINDS, multiple: true, class: "unseen", id: "files", tabindex: "-1", "aria-label": t("Image files") });
-  const button = h("button", { class: "button button-primary", type: "button", onclick: () => input.click() }, icon("upload"), t("Choose images"));
-  const zone = h("div", { class: "drop" }, h("p", { class: "drop-title" }, t("Drop images here")), h("p", { class: "small muted" }, t("PNG, JPEG, BMP, TIFF or WebP")), button, input);
-  input.addEventListener("change", () => {
-    take([...input.files]);
-    input.value = "";
-  });
-  const over = (event) => {
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    zone.classList.add("drop-over");
-  };
-  // The whole window takes files: one that misses the zone would otherwise replace the page.
-  window.addEventListener("dragover", over, { signal });
-  window.addEventListener("dragleave", (event) => { if (!event.relatedTarget) zone.classList.remove("drop-over"); }, { signal });
-  window.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("drop-over");
-    take([...(event.dataTransfer?.files ?? [])]);
-  }, { signal });
-  document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length) take(files);
-  }, { signal });
-  return zone;
 }
 
 /** The list of images, and the requests that fill it, a few at a time. */
@@ -233,16 +203,4 @@ function step(event) {
   if (!way) return;
   event.preventDefault();
   event.currentTarget.parentElement[way]?.querySelector("button")?.focus();
-}
-
-/** A full queue is waited for as long as the service says. */
-async function patiently(call) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error.status !== 503 || attempt >= PATIENCE) throw error;
-      await new Promise((resolve) => { setTimeout(resolve, 1000 * Math.min(30, Math.max(0.5, error.retryAfter ?? 2))); });
-    }
-  }
 }

@@ -7,6 +7,9 @@ import { openDetail } from "./detail.js";
 import { openInspect } from "./inspect.js";
 import { openLive } from "./live.js";
 import { openModels } from "./models.js";
+import { openComparison } from "./comparison.js";
+import { openProduct } from "./product.js";
+import { openProducts } from "./products.js";
 import { openRecalibrate } from "./recalibrate.js";
 import { openReview } from "./review.js";
 
@@ -20,6 +23,9 @@ try {
     inspection: { tab: "live", title: t("Inspection"), open: openDetail },
     review: { tab: "review", title: t("Review"), open: openReview },
     recalibrate: { tab: "review", title: t("Recalibrate"), open: openRecalibrate },
+    products: { tab: "products", title: t("Products"), open: openProducts },
+    product: { tab: "products", title: t("Product"), open: openProduct },
+    comparison: { tab: "products", title: t("Comparison"), open: openComparison },
     models: { tab: "models", title: t("Models"), open: openModels },
   });
 } catch (error) {

@@ -33,8 +33,7 @@ export function modelSelect(models, { wanted = null, all = false, onchange = () 
 export function noModels() {
   return h(
     "div", { class: "empty" }, h("strong", {}, t("No model is loaded")),
-    h("p", {}, t("Train one from photographs of good parts, on this computer or on another:")),
-    h("p", {}, h("code", {}, "differnet train PRODUCT -o MODEL.safetensors")),
-    h("p", {}, t("Put the file into the service's folder; it is served without a restart. "), h("a", { href: "#/models" }, t("See the models")), "."),
+    h("p", {}, t("Train one here from photographs of good parts, or put a model file into the service's folder. "), h("a", { href: "#/models" }, t("See the models")), "."),
+    h("p", {}, h("a", { class: "button button-primary", href: "#/products" }, t("Train a model"))),
   );
 }

@@ -21,7 +21,7 @@ export async function openModels(place, { signal }) {
     const now = JSON.stringify(models);
     if (now === drawn) return;
     drawn = now;
-    fill(list, models.length ? models.map((model) => card(model, signal)) : h("div", { class: "empty" }, h("strong", {}, t("No model is loaded")), h("p", {}, t("Make one with: {command}", { command: "differnet train PRODUCT -o MODEL.safetensors" }))));
+    fill(list, models.length ? models.map((model) => card(model, signal)) : h("div", { class: "empty" }, h("strong", {}, t("No model is loaded")), h("p", {}, h("a", { class: "button button-primary", href: "#/products" }, t("Train a model")))));
   };
   await refresh();
   const timer = setInterval(() => {

@@ -73,8 +73,8 @@ export function thumbnail(inspection) {
   return target;
 }
 
-/** The picture of an inspection with all that is laid over it. */
-export function picture(inspection, signal) {
+/** The picture of an inspection with all that is laid over it; `source` says where image, heat and explanation come from. */
+export function picture(inspection, signal, source = ofInspection(inspection)) {
   const ratio = inspection.width / inspection.height;
   const image = h("canvas", { class: "layer", role: "img", "aria-label": t("Image {name}", { name: fileNameOf(inspection) }) });
   const heat = h("canvas", { class: "layer layer-heat", "aria-hidden": "true" });
@@ -90,22 +90,37 @@ export function picture(inspection, signal) {
     root.classList.add("picture-gone");
     return root;
   }
-  void load(inspection, { image, heat, boxes, status, words, root }, signal);
+  void load(inspection, source, { image, heat, boxes, status, words, root }, signal);
   return root;
 }
 
-async function load(inspection, { image, heat, boxes, status, words, root }, signal) {
+function ofInspection(inspection) {
+  return { image: () => bitmap(api.imageUrl(inspection)).catch(() => bitmap(inspection.thumbnail_url)), heat: api.heatUrl(inspection), explain: (signal) => api.explanation(inspection.id, signal) };
+}
+
+/** The same of a picture that has its heat map at `maps`, or none where that is null. */
+export function pictureWithMaps(about, maps, signal) {
+  const url = `${about.image_url}?display=true`;
+  return picture(about, signal, { image: () => bitmap(url), heat: maps && `${maps}/heatmap.png`, explain: (ending) => api.explain(`${maps}/explanation`, ending) });
+}
+
+async function load(inspection, source, { image, heat, boxes, status, words, root }, signal) {
   try {
-    paint(image, await bitmap(api.imageUrl(inspection)).catch(() => bitmap(inspection.thumbnail_url)));
+    paint(image, await source.image());
   } catch (error) {
     fill(status, t("The image cannot be shown. {reason}", { reason: error.message }));
     return;
   }
   if (signal?.aborted) return;
   root.dataset.image = "shown";
+  if (!source.heat) {
+    root.classList.add("picture-plain");
+    status.hidden = true;
+    return;
+  }
   fill(status, t("Working out the heat map …"));
   try {
-    const [warmth, explanation] = await Promise.all([bitmap(api.heatUrl(inspection)), api.explanation(inspection.id, signal)]);
+    const [warmth, explanation] = await Promise.all([bitmap(source.heat), source.explain(signal)]);
     if (signal?.aborted) return;
     paint(heat, warmth);
     fill(boxes, explanation.regions.map((region) => box(region, inspection)));
