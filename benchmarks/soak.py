@@ -11,6 +11,7 @@ import argparse
 import http.client
 import json
 import random
+import re
 import shutil
 import socket
 import statistics
@@ -32,6 +33,8 @@ MOST_MEGABYTES, MOST_DESCRIPTORS, MOST_THREADS = 100.0, 10, 4
 SAMPLE_SECONDS = 5.0
 # Of the time, at the beginning.
 _FULL_LOAD = 0.1
+# What differs from request to request in an address.
+_ROUTE = re.compile(r"(?<=/models/)[^/]+|(?<=/inspections/)[^/]+")
 
 
 class Load:
@@ -83,7 +86,7 @@ class Load:
         finally:
             connection.close()
         with self._lock:
-            self.answers[f"{method} {told}"] += 1
+            self.answers[f"{method} {_ROUTE.sub('*', path.partition('?')[0])} {told}"] += 1
         return status, content
 
     def _run(self, client: Callable[[random.Random], float], chance: random.Random) -> None:

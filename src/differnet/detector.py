@@ -47,7 +47,7 @@ from differnet.inspection.drift import DriftMonitor, DriftReport
 from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection
-from differnet.inspection.measuring import measure_images
+from differnet.inspection.measuring import Measured, measure_images
 from differnet.inspection.verdict import Verdict
 from differnet.inspection.verdicts import Verdicts
 from differnet.localization.localizer import Localizer
@@ -295,7 +295,7 @@ class DifferNet:
 
     def calibrate(
         self,
-        images: GoodImages | None = None,
+        images: GoodImages | Measured | None = None,
         *,
         false_reject_rate: float = 0.05,
         review_rate: float | None = None,
@@ -307,7 +307,8 @@ class DifferNet:
         """Set the threshold, and the scale of heat maps, from good images alone.
 
         Args:
-            images: Good images that training did not see; None takes the scores that training kept for this.
+            images: Good images that training did not see, or what was measured of them; None takes the scores that
+                training kept for this.
             false_reject_rate: Share of good parts that may be refused, in (0, 1).
             review_rate: Share of good parts that may be refused or sent to review; None for no review.
             tail: See `differnet.calibration.calibrate`.
@@ -329,14 +330,17 @@ class DifferNet:
         scores, peaks, source = model.scores, model.peaks, model.source
         failures = self.failures
         if images is not None:
-            sources, hears = _as_sources(images), listener or usual_listener()
-            # Reading the images may take long: what as many made-up scores would be refused for is told before.
             kept = len(scores) if keep_scores else 0
-            if threshold is None:
-                calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)
-            measured = measure_images(
-                self.inspection, sources, lambda done: hears.images("calibration", done, len(sources))
-            )
+            if isinstance(images, Measured):
+                measured = images
+            else:
+                sources, hears = _as_sources(images), listener or usual_listener()
+                # Reading the images may take long: what as many made-up scores would be refused for is told before.
+                if threshold is None:
+                    calibrate(np.arange(kept + len(sources)), false_reject_rate, review_rate, tail)
+                measured = measure_images(
+                    self.inspection, sources, lambda done: hears.images("calibration", done, len(sources))
+                )
             failures = measured.failures
             if kept:
                 scores, peaks = torch.cat([scores, measured.scores]), torch.cat([peaks, measured.peaks])
@@ -631,6 +635,11 @@ class DifferNet:
             scale=None if fitted is None else fitted.pixel_scale,
             engine=self._engine,
         )
+        if fitted is not None and fitted.flow.features != extraction.features:
+            raise ModelFileError(
+                f"The model's flow takes {fitted.flow.features} features, and by its settings an image has "
+                f"{extraction.features}: it is damaged; copy it again, or train it again."
+            )
         return extraction, sha256
 
     def __repr__(self) -> str:

@@ -59,3 +59,12 @@ def test_a_damaged_region_of_interest_is_refused(model_file: Path, tmp_path: Pat
         file = spoil(model_file, tmp_path / "m.safetensors", {"region.mask": mask})
         with pytest.raises(ModelFileError, match=r"region\.mask"):
             DifferNet.load(file, device="cpu")
+
+
+def test_settings_by_which_images_have_other_features_are_refused(model_file: Path, tmp_path: Path) -> None:
+    manifest, tensors = read_bundle(model_file)
+    settings = manifest.settings.with_overrides({"extractor.stages": [-2, -1]})
+    write_bundle(tmp_path / "m.safetensors", manifest.model_copy(update={"settings": settings}), tensors)
+    model = DifferNet.load(tmp_path / "m.safetensors", device="cpu")
+    with pytest.raises(ModelFileError, match=r"takes \d+ features, and by its settings an image has \d+"):
+        model.score([torch.zeros(64, 64, 3, dtype=torch.uint8).numpy()])

@@ -103,6 +103,17 @@ def test_scores_of_training_can_be_taken_along_every_time_anew(reviewed: TestCli
     assert third["new"] == first["new"]
 
 
+def test_an_image_is_scored_once_by_a_model_whatever_is_reviewed_later(reviewed: TestClient, tmp_path: Path) -> None:
+    first = calibrate(reviewed, false_reject_rate=0.2, dry_run=False)
+    stored = [path for path in (tmp_path / "data" / "images").rglob("*") if path.is_file()]
+    assert len(stored) == 15
+    for path in stored:
+        path.write_bytes(b"")  # what would be read again would be missed
+    assert calibrate(reviewed, false_reject_rate=0.2)["new"] == first["new"]
+    review(reviewed, inspect(reviewed, range(112, 114)), "good")
+    assert calibrate(reviewed, false_reject_rate=0.2)["new"]["images"] == 14
+
+
 def test_too_few_images_say_how_many_more(client: TestClient) -> None:
     none = client.post(CALIBRATE, json={})
     assert none.status_code == 409

@@ -164,13 +164,21 @@ class Shelf:
             raise Problem(503, "The models are still being loaded; try again in a moment.", retry_after=2)
         raise Problem(404, f"There is no model '{name}'; GET /v1/models lists those there are.")
 
-    def load(self, file: Path) -> DifferNet:
-        """Read a model file, with its extractor.
+    def read(self, file: Path) -> DifferNet:
+        """Read a model file, without its extractor.
 
         Raises:
             DifferNetError: If it cannot be read.
         """
-        model = DifferNet.load(file, device=self._device, weights=self._weights, trusted=self._trusted)
+        return DifferNet.load(file, device=self._device, weights=self._weights, trusted=self._trusted)
+
+    def load(self, file: Path) -> DifferNet:
+        """Read a model file, with its extractor, and try it.
+
+        Raises:
+            DifferNetError: If it cannot be read.
+        """
+        model = self.read(file)
         side = model.settings.views.size
         shape = (side, side) if model.region is None else model.region.mask.shape
         # The first image takes longer than all others, and shows whether the model works at all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from differnet.files import replacing
 from differnet.model_file.bundle import read_manifest
 from differnet.server.inspecting.model_repository import Served, Shelf
 from differnet.server.problems import Problem
+from differnet.server.reviewing.reviewed_scores import ReviewedScores
 from differnet.server.storage.database import Database, inspections
 from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Records
@@ -36,8 +38,8 @@ _ENOUGH = 20
 class Recalibration:
     """Sets thresholds from reviewed images.
 
-    The images are scored by a copy of the model, so that inspection goes on meanwhile; the scores of the last
-    attempt are kept, so that other rates are answered at once.
+    Inspection goes on meanwhile. Each image is scored once by a model: its score is kept, so that other rates are
+    answered at once, and later only what was reviewed since is scored.
 
     Args:
         database: With past inspections.
@@ -48,10 +50,10 @@ class Recalibration:
     """
 
     def __init__(self, database: Database, records: Records, files: FileStore, shelf: Shelf, kept: Path) -> None:
-        self._database, self._records, self._files, self._shelf, self._kept = database, records, files, shelf, kept
+        self._database, self._records, self._shelf, self._kept = database, records, shelf, kept
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(_MOST_WAITING)
-        self._last: tuple[tuple[object, ...], DifferNet] | None = None
+        self._scores = ReviewedScores(files)
 
     def run(self, name: str, wanted: CalibrateRequest) -> dict[str, Any]:
         """Calibrate a model, or tell what that would change.
@@ -98,7 +100,6 @@ class Recalibration:
                     raise
                 raise Problem(409, str(error)) from None
             if not wanted.dry_run:
-                self._last = None
                 self._shelf.refresh()
         return answer
 
@@ -106,38 +107,29 @@ class Recalibration:
         self, served: Served, hashes: list[str], *, include_training: bool, wanted: CalibrateRequest
     ) -> DifferNet:
         """A copy of the model that has the scores of the images at hand."""
-        file = self._origin(served) if include_training else served.file
-        key = (served.model_id, served.calibration_id, file, include_training, *hashes)
-        if self._last is not None and self._last[0] == key:
-            model = self._last[1]
-            _check_enough(len(model.held_out_scores), wanted)
-            return model
-        trained = len(served.model.held_out_scores) if include_training else 0
+        model = self._with_training(served) if include_training else served.model
         if not hashes:
             raise Problem(409, "No image of this model is reviewed good yet; review some, then calibrate.")
-        _check_enough(len(hashes) + trained, wanted)
-        model = self._shelf.load(file)
-        same = file == served.file and model.manifest == served.model.manifest
-        kept = file != served.file and model.manifest is not None and model.manifest.model_id == served.model_id
-        if not (same or kept):
-            raise Problem(409, "The model file has just changed; try again in a moment.")
-        paths = [self._files.image(sha256) for sha256 in hashes]
+        _check_enough(len(hashes) + (len(model.held_out_scores) if include_training else 0), wanted)
+        changed = copy.copy(model)
         # Any rate will do for the scores: half takes a single image.
-        model.calibrate(paths, false_reject_rate=0.5, keep_scores=include_training)
-        self._last = key, model
-        return model
+        changed.calibrate(self._scores.of(served, hashes), false_reject_rate=0.5, keep_scores=include_training)
+        return changed
 
-    def _origin(self, served: Served) -> Path:
-        """The file with the scores that training left."""
+    def _with_training(self, served: Served) -> DifferNet:
+        """The model with the scores that training left."""
         kept = self._kept / f"{served.model_id}.safetensors"
         if kept.is_file():
-            return kept
+            model = self._shelf.read(kept)
+            if model.manifest is None or model.manifest.model_id != served.model_id:
+                raise Problem(409, "The model file has just changed; try again in a moment.")
+            return model
         record = None if served.model.manifest is None else served.model.manifest.calibration
         if record is not None and record.source == "images":
             raise Problem(
                 409, "The model no longer holds the scores of its training; calibrate without 'include_training'."
             )
-        return served.file
+        return served.model
 
     def _keep(self, served: Served) -> None:
         """Keep the model file as it was before the service changed it for the first time."""
