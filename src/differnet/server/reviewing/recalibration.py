@@ -144,6 +144,8 @@ class Recalibration:
                 # Another model may have been put in place since.
                 if read_manifest(part) != served.model.manifest:
                     raise Problem(409, "The model file has just changed; try again in a moment.")
+        except FileNotFoundError:
+            raise Problem(409, "The model file has just been removed; try again in a moment.") from None
         except OSError as error:
             raise Problem(507, f"The old model file cannot be kept ({error.strerror}); nothing was changed.") from None
 
