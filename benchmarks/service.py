@@ -198,7 +198,7 @@ def _clients(arguments: argparse.Namespace, port: int, *, clients: int, seconds:
 
 
 def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         if process.poll() is not None:
             raise RuntimeError("'differnet serve' ended; see above")
         try:
@@ -209,7 +209,7 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    raise RuntimeError("'differnet serve' is not ready after a minute")
+    raise RuntimeError("'differnet serve' is not ready after three minutes")
 
 
 def _quantile(values: list[float], share: float) -> float:
