@@ -24,7 +24,7 @@ def post(service: Service, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN
 
 
 def wait_for(service: Service, job: str, *states: str) -> Any:  # noqa: ANN401 - JSON
-    end = time.monotonic() + 200
+    end = time.monotonic() + 400
     while time.monotonic() < end:
         found = service.get(f"/v1/jobs/{job}")[1]
         if found["state"] in states:
