@@ -21,6 +21,7 @@ SMALL = {
     "views.size": 128,
     "views.flow_size": 128,
     "views.enlarge": True,
+    "views.tiles": "none",
     "scoring.join": "soft-maximum",
     "scoring.hottest": 0.03,
     "localization.method": "neighbours",

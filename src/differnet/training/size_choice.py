@@ -40,6 +40,8 @@ def choose_size(sources: Sequence[ImageSource], views: ViewSettings, region: Reg
     Returns:
         The settings with a size that is a multiple of 32, at least 224 or what it was, and with tiles that are settled.
     """
+    if views.enlarge and views.tiles == "none":
+        return views
     if region is not None:
         sides = [(region.box[2], region.box[3])]
     else:
