@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from differnet.errors import RecipeError, SettingsError
+from differnet.files.yaml_text import load_yaml
 from differnet.frozen_record import FrozenRecord
 from differnet.settings.presets import preset
 from differnet.settings.settings import Settings
@@ -89,21 +90,13 @@ def read_recipe(path: str | os.PathLike[str], check: Callable[[Settings], None] 
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-        fields, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path of the recipe.") from None
     except UnicodeDecodeError:
         raise RecipeError(
             f"{path}: is not a text file; give a recipe, such as 'differnet recipe new' writes."
         ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise RecipeError(f"{path}{where}: {problem}; look at quotes, colons and indentation there.") from None
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-        # Of tags whose value is of another kind, numbers without end, and nesting without end.
-        raise RecipeError(f"{path}: has a value that cannot be read; write texts, numbers and lists alone.") from None
+    fields, node = load_yaml(text, path, RecipeError), yaml.compose(text, yaml.SafeLoader)
     if not isinstance(fields, dict):
         raise RecipeError(f"{path}: has no keys; 'differnet recipe new PRODUCT' writes one to start from.")
     lines = dict(_lines(node))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from differnet.errors import DatasetError
+from differnet.files.yaml_text import load_yaml
 from differnet.images.collect import Collection
 from differnet.images.layouts.chosen import chosen_good_images, chosen_test_images
 from differnet.images.layouts.layout import LabelledImage, Layout, Recognition, Sureness, by_kind, kept_for_testing
@@ -162,19 +161,12 @@ def _read(file: Path) -> _Arguments:
 
 def _load(file: Path) -> Mapping[Any, Any]:
     try:
-        fields = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read ({error.strerror}); make it readable.") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{file}: is not a UTF-8 text file; save it as such.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise DatasetError(f"{file}{where}: {problem}; look at quotes, colons and indentation there.") from None
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-        # Of tags whose value is of another kind, numbers without end, and nesting without end.
-        raise DatasetError(f"{file}: has a value that cannot be read; write texts, numbers and lists alone.") from None
+    fields = load_yaml(text, file, DatasetError)
     if not isinstance(fields, dict):
         raise DatasetError(f"{file}: has no keys; give the arguments of anomalib's Folder, such as 'normal_dir'.")
     return fields
