@@ -66,7 +66,7 @@ class Runner:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._job: str | None = None
-        self._cancelled = False
+        self._unwanted: str | None = None
         self._progress: dict[str, Any] = {}
         self._begun = 0.0
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -99,9 +99,10 @@ class Runner:
             self._told(identity)
             return
         with self._lock:
-            if self._job == identity:
-                self._cancelled = True
-        self._end_process()
+            self._unwanted = identity  # its process may be about to start
+            started = self._job == identity
+        if started:
+            self._end_process()
 
     def progress(self, identity: str) -> dict[str, Any] | None:
         """How far a job is: ``stage``, ``done``, ``total``, ``share`` ``seconds_left``; None if it does not run."""
@@ -134,9 +135,10 @@ class Runner:
         _log.info("job begun", extra={"job": job["id"], "kind": job["kind"], "starts": job["starts"]})
         try:
             error = None if (folder / RESULT).is_file() else self._work(job, folder)
-            if self._stop.is_set() and not self._cancelled and error is not None:
+            cancelled = self._unwanted == job["id"]
+            if self._stop.is_set() and not cancelled and error is not None:
                 return  # it goes on at the next start
-            if self._cancelled:
+            if cancelled:
                 self._over(job, folder, "cancelled", None)
             elif error is not None:
                 self._over(job, folder, "failed", error)
@@ -200,9 +202,9 @@ class Runner:
             creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
         )
         with self._lock:
-            self._process, self._job, self._cancelled = process, identity, False
+            self._process, self._job, unwanted = process, identity, self._unwanted == identity
             self._progress, self._begun = {}, time.monotonic()
-        if self._stop.is_set():
+        if self._stop.is_set() or unwanted:
             self._end_process()
         try:
             yield process
