@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from differnet.bench.photographs import link_images, make_product
 from differnet.bench.plan import FULL, Plan
 from differnet.bench.processes import run_process
 from differnet.bench.results import IMAGES, Benchmark, CaseResult, Ceilings, Machine, Point, Scaling, StageReport
+from differnet.compute.threads import count_cores
 from differnet.images import load_image, read_good_images, read_test_images
 from differnet.model_file.bundle import read_manifest
 from differnet.settings import Settings
@@ -216,10 +216,9 @@ def _by_images(cases: tuple[CaseResult, ...]) -> Scaling:
 
 
 def _machine() -> Machine:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(
         processor=_processor(),
-        cores=cores,
+        cores=count_cores(),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         differnet=version("differnet"),

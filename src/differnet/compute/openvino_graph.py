@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from differnet.compute.openvino_runtime import import_openvino
+from differnet.compute.threads import count_cores
 
 __all__ = ["CompiledGraph", "interpolate"]
 
@@ -47,7 +47,7 @@ class CompiledGraph:
         self._model = model
         self._shapes = [tuple(output.shape)[1:] for output in model.outputs]
         self._idle: deque[Any] = deque([self._compile()])
-        self._turns = threading.Semaphore(os.cpu_count() or 1)
+        self._turns = threading.Semaphore(count_cores())
         self._helpers: ThreadPoolExecutor | None = None
         self._hiring = threading.Lock()
 

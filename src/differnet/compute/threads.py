@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -14,7 +15,15 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["count_workers", "cpu_quota", "map_ahead", "one_thread", "use_cores", "workers_with_own_cores"]
+__all__ = [
+    "count_cores",
+    "count_workers",
+    "cpu_quota",
+    "map_ahead",
+    "one_thread",
+    "use_cores",
+    "workers_with_own_cores",
+]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -27,6 +36,13 @@ def count_workers() -> int:
     """How many workers share the threads that torch may use here, which knows the process's affinity but no quota."""
     quota = cpu_quota()
     return min(torch.get_num_threads(), _MOST_WORKERS if quota is None else math.ceil(quota), _MOST_WORKERS)
+
+
+def count_cores() -> int:
+    """How many cores this process may use, by its affinity and its container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else min(cores, math.ceil(quota))
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +76,7 @@ def serve(
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
 
     try:
+        from differnet.compute.threads import count_cores  # noqa: PLC0415
         from differnet.model_file.signing import TrustedKeys  # noqa: PLC0415
         from differnet.server.incoming.site import is_loopback  # noqa: PLC0415
         from differnet.server.limits import Limits  # noqa: PLC0415
@@ -123,7 +123,7 @@ def serve(
         keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
         public_names=public_name or (),
         trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
-        training_cores=training_cores or max(1, (os.cpu_count() or 1) // 2),
+        training_cores=training_cores or max(1, count_cores() // 2),
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
 
