@@ -10,11 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from differnet import DifferNet
+from differnet.errors import SettingsError
+from differnet.features import FeatureExtraction
 from differnet.views import Tiling, resize
-from differnet.views.tiling import fitted, tiling_for
+from differnet.views.tiling import fitted as filling
+from differnet.views.tiling import tiling_for
 
 tilings = st.builds(
-    lambda count, wide, size: fitted(Tiling(count, wide, size)),
+    lambda count, wide, size: filling(Tiling(count, wide, size)),
     *(st.integers(2, 8), st.booleans(), st.integers(64, 700)),
 )
 
@@ -73,3 +77,9 @@ def test_a_long_image_is_less_squeezed() -> None:
     assert square.shape == (tiling.size, tiling.size, 3)
     assert square.max() > 200
     assert np.asarray(Image.fromarray(image).resize((256, 256), Image.Resampling.BILINEAR)).max() < 200
+
+
+def test_tiles_that_do_not_fill_their_square_are_refused(fitted: DifferNet) -> None:
+    # As the settings in a model file that was made by hand may say.
+    with pytest.raises(SettingsError, match="Squares of 128 pixels cannot be made of 1x16 tiles"):
+        FeatureExtraction(fitted.extraction.extractor, size=128, tiling=Tiling.of("1x16", 128))

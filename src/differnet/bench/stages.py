@@ -124,7 +124,7 @@ def measure_stages(model: DifferNet, paths: Sequence[Path], ceilings: Ceilings, 
     decoded = clock("decode", lambda: [_decode(model, path) for path in paths], _bytes)
     resized = clock(
         "resize",
-        lambda: [resize(image, extraction.size) for image in decoded],
+        lambda: [resize(image, extraction.size, model.extraction.tiling) for image in decoded],
         # Images of that size already are left as they are.
         lambda made: sum(_bytes(pair) for pair in zip(decoded, made, strict=True) if pair[0] is not pair[1]),
     )

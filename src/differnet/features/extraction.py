@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from differnet.errors import ImageError
+from differnet.errors import ImageError, SettingsError
 from differnet.extractors import Extractor
 from differnet.features.bank import BankBuilder, FeatureBank
 from differnet.features.cache import CachedImage, FeatureCache
@@ -67,7 +67,7 @@ class FeatureExtraction:
         scale: Of the pixels.
 
     Raises:
-        SettingsError: If OpenVINO is asked for, and is not installed or cannot do this.
+        SettingsError: If OpenVINO is asked for, and is not installed or cannot do this; if tiles leave gaps.
     """
 
     def __init__(
@@ -101,6 +101,10 @@ class FeatureExtraction:
             fingerprint=fingerprint,
             engine=engine,
         )
+        if tiling is not None and not (tiling.size == size and tiling.is_whole):
+            raise SettingsError(
+                f"Squares of {size} pixels cannot be made of {tiling.name} tiles; train the model anew."
+            )
         self.region = region
         self.tiling = tiling
         self.scale: ScaleSource = scale

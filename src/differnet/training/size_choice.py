@@ -12,14 +12,12 @@ from PIL import Image
 from differnet.images import DecodedImage, ImageSource, RegionOfInterest
 from differnet.settings import ViewSettings
 from differnet.views import Tiling
-from differnet.views.tiling import fitted, tiling_for
+from differnet.views.tiling import SMALLEST_SIDE, fitted, tiling_for
 
 __all__ = ["choose_size"]
 
 _LOOKED_AT = 32
 _STEP = 32
-# Below this the last stages have too few positions to tell places apart.
-_SMALLEST = 224
 # Squares of tiles that training chooses may be larger: of strips of twelve solar cells the image AUROC is 0.88 at 640
 # pixels and 0.90 at 832.
 _OF_TILES = 4 / 3
@@ -50,7 +48,7 @@ def choose_size(sources: Sequence[ImageSource], views: ViewSettings, region: Reg
     largest = views.size
     if sides and not views.enlarge:
         usual = float(np.median([np.sqrt(width * height) for width, height in sides]))
-        largest = max(_STEP * int(usual // _STEP), _SMALLEST)
+        largest = max(_STEP * int(usual // _STEP), SMALLEST_SIDE)
     size = min(views.size, largest)
     if views.tiles == "auto":
         aspects = [width / height for width, height in sides if width and height]

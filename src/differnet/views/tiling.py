@@ -11,7 +11,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tiling", "fitted", "tiling_for"]
+__all__ = ["SMALLEST_SIDE", "Tiling", "fitted", "tiling_for"]
+
+SMALLEST_SIDE = 224
+"""Of an image that training chooses, in pixels: below, the last stages have too few positions to tell places apart."""
 
 _Level = TypeVar("_Level", bound=np.generic)
 
@@ -22,8 +25,7 @@ _GAP = 32
 # Cells of the finest grid are as large; a tile has a whole number of them.
 _CELL = 16
 _MOST_TILES = 8
-# Sides of squares: below, the last stages have too few positions to tell places apart.
-_SMALLEST, _LARGEST = 224, 8192
+_LARGEST = 8192
 # Of sides that differ less, a square loses less than the seams of tiles cost.
 _LONG = 3.0
 
@@ -61,6 +63,11 @@ class Tiling:
     def name(self) -> str:
         """As the setting has it."""
         return f"1x{self.count}" if self.wide else f"{self.count}x1"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether tiles have whole cells and fill the square, as `fitted` makes them."""
+        return fitted(self) == self
 
     @property
     def thickness(self) -> int:
@@ -143,5 +150,5 @@ def fitted(tiling: Tiling) -> Tiling:
     """The same with the largest side, not above its own if that can be, at which tiles have whole cells."""
     gaps, step = _GAP * (tiling.count - 1), _CELL * tiling.count
     # A square has whole cells of the coarser grid too.
-    sides = [side for side in range(gaps + step, _LARGEST, step) if side % (2 * _CELL) == 0 and side >= _SMALLEST]
+    sides = [side for side in range(gaps + step, _LARGEST, step) if side % (2 * _CELL) == 0 and side >= SMALLEST_SIDE]
     return Tiling(tiling.count, tiling.wide, max([side for side in sides if side <= tiling.size], default=sides[0]))
