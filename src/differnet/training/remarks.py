@@ -11,6 +11,7 @@ from differnet.model_file.manifest import Suspect
 from differnet.settings import Settings
 from differnet.training.fitted import Fitted
 from differnet.views import Tiling
+from differnet.views.tiling import tiling_for
 
 __all__ = ["remarks_of", "remarks_on_shape"]
 
@@ -145,8 +146,10 @@ def remarks_on_shape(
         if cut[0] * _SQUEEZED < usual or cut[1] > usual * _SQUEEZED:
             found += " Some have quite other sides, and are squeezed: train on those by themselves."
         return (found,)
+    # By itself training cuts those that are long enough.
+    tiles = "auto" if tiling_for(aspects, size) is not None else "1x2" if aspects[1] >= 1 / aspects[0] else "2x1"
     return (
         f"Images whose sides differ {longest:.1f} to 1 are resized to squares of {size} x {size} pixels: along the "
         f"longer side, detail shrinks {longest:.1f} times as much. If defects are small, have them cut into tiles "
-        f"(--set views.tiles={'1x2' if aspects[1] >= 1 / aspects[0] else '2x1'}), or give a part of them by --region.",
+        f"(--set views.tiles={tiles}), or give a part of them by --region.",
     )
