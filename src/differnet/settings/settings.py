@@ -72,8 +72,8 @@ class ViewSettings(FrozenRecord):
         if not re.fullmatch(r"auto|none|1x([2-9]|1[0-6])|([2-9]|1[0-6])x1", tiles):
             raise PydanticCustomError(
                 "no_tiling",
-                "'{tiles}' is no tiling: give auto or none, or how many tiles images are cut into along one side, as 1x4 "
-                "for wide images and 4x1 for tall ones, at most 16; to see more of others raise views.size",
+                "'{tiles}' is no tiling: give auto or none, or how many tiles images are cut into along one side, as "
+                "1x4 for wide images and 4x1 for tall ones, at most 16; to see more of others raise views.size",
                 {"tiles": tiles},
             )
         return tiles
