@@ -48,6 +48,7 @@ from differnet.inspection.explaining import explain_stream
 from differnet.inspection.explanation import Explanation
 from differnet.inspection.inspection import Inspection
 from differnet.inspection.measuring import Measured, measure_images
+from differnet.inspection.observations import Observations
 from differnet.inspection.verdict import Verdict
 from differnet.inspection.verdicts import Verdicts
 from differnet.localization.localizer import Localizer
@@ -214,6 +215,10 @@ class DifferNet:
     def drift(self) -> DriftReport:
         """What the images inspected so far, by this model and threshold, have unlike those of the training."""
         return DriftReport(0) if self._monitor is None else self._monitor.report(self.calibration)
+
+    def take_observations(self) -> Observations:
+        """What `drift` is told of, to be put together with that of other processes; it is forgotten here."""
+        return Observations() if self._monitor is None else self._monitor.take()
 
     def fit(
         self,

@@ -10,16 +10,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from differnet.calibration import Calibration
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError
 from differnet.extractors import Weights
+from differnet.features.reference import Reference
 from differnet.fleet.archive import ArchiveImage, is_remote, portions
 from differnet.images import ImageSource
 from differnet.images.failure import Failure
+from differnet.inspection.drift import compare
+from differnet.inspection.observations import Observations
 from differnet.model_file.bundle import read_manifest
 from differnet.sinks.rows import row_of
 
-__all__ = ["ModelContent", "ModelShelf", "by_product", "score_images"]
+__all__ = ["ModelContent", "ModelShelf", "by_product", "drift_of", "score_images"]
 
 ModelContent: TypeAlias = "Path | bytes"
 """A model file, or its content."""
@@ -51,7 +55,8 @@ class ModelShelf:
         self._device = device
         self._held = held
         self._models: OrderedDict[str, DifferNet] = OrderedDict()
-        self._drift: dict[str, str] = {}
+        self._known: dict[str, tuple[Reference | None, Calibration | None]] = {}
+        self._seen: dict[str, Observations] = {}
 
     def get(self, product: str) -> DifferNet | None:
         """The model of a product, None if there is none.
@@ -66,20 +71,26 @@ class ModelShelf:
         if content is None:
             return None
         while len(self._models) >= self._held:
-            self._note_drift(*self._models.popitem(last=False))
-        self._models[product] = self._load(content)
-        return self._models[product]
+            self._take(*self._models.popitem(last=False))
+        model = self._models[product] = self._load(content)
+        self._known[product] = model.fitted.reference, model.calibration
+        return model
+
+    def take_observations(self) -> dict[str, Observations]:
+        """What was seen of each product since the last call."""
+        for product, model in self._models.items():
+            self._take(product, model)
+        seen, self._seen = self._seen, {}
+        return seen
 
     def drift(self) -> dict[str, str]:
         """What images have unlike the training images, in words, for the products where that should be told."""
-        for product, model in self._models.items():
-            self._note_drift(product, model)
-        return dict(sorted(self._drift.items()))
+        return drift_of(self.take_observations(), lambda product: self._known[product])
 
-    def _note_drift(self, product: str, model: DifferNet) -> None:
-        sentence = model.drift.sentence
-        if sentence:
-            self._drift[product] = sentence
+    def _take(self, product: str, model: DifferNet) -> None:
+        seen = model.take_observations()
+        if seen.images:
+            self._seen.setdefault(product, Observations()).merge(seen)
 
     def _load(self, content: ModelContent) -> DifferNet:
         if isinstance(content, Path):
@@ -89,6 +100,19 @@ class ModelShelf:
             file = Path(folder) / "model.safetensors"
             file.write_bytes(content)
             return self._load(file)
+
+
+def drift_of(
+    seen: Mapping[str, Observations], known: Callable[[str], tuple[Reference | None, Calibration | None]]
+) -> dict[str, str]:
+    """What images have unlike the training images, in words, for the products where that should be told.
+
+    Args:
+        seen: What was inspected of each product.
+        known: Gives what a product's training images looked like, and its threshold.
+    """
+    sentences = {product: compare(seen[product], *known(product)).sentence for product in sorted(seen)}
+    return {product: sentence for product, sentence in sentences.items() if sentence}
 
 
 def by_product(images: Iterable[ArchiveImage], size: int) -> Iterator[ArchiveImage]:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from differnet.calibration import Calibration
 from differnet.errors import DatasetError, WeightsError
 from differnet.extractors import Weights, check_own, find_weights
+from differnet.features.reference import Reference
 from differnet.model_file.bundle import read_manifest
+from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import Manifest
 
 __all__ = ["FleetModels", "find_models"]
@@ -41,6 +44,15 @@ class FleetModels:
     def model_ids(self) -> dict[str, str]:
         """Ids of the models by product."""
         return {name: manifest.model_id for name, manifest in self.manifests.items()}
+
+    def known(self, product: str) -> tuple[Reference | None, Calibration | None]:
+        """What the training images of a product looked like, None of earlier models; and its threshold.
+
+        Raises:
+            ModelFileError: If its file was damaged meanwhile.
+        """
+        model = FittedModel.load(self.files[product])
+        return model.reference, model.calibration
 
     def weights(self, path: str | None = None) -> dict[str, Weights]:
         """The pretrained weights that the models need, by the name of the extractor.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from differnet.compute.memory import keep_freed_memory
@@ -19,10 +19,11 @@ from differnet.fleet.archive import (
     read_row_groups,
     table_of,
 )
-from differnet.fleet.image_scoring import ModelShelf, by_product, score_images
+from differnet.fleet.image_scoring import ModelShelf, by_product, drift_of, score_images
 from differnet.fleet.models import FleetModels
 from differnet.fleet.ray_cluster import Resources, check_resources, streaming, use_threads
 from differnet.fleet.results import RESULT_COLUMNS, Done, Results
+from differnet.inspection.observations import Observations
 from differnet.sinks.tables import arrow_table
 from differnet.training.progress import Progress
 
@@ -37,7 +38,9 @@ _RETRIES = 5
 _ACTORS_PER_READER = 8
 # How many rows of a portion were done before is told in a row of its own, so that every image is accounted for.
 _ALREADY_DONE = "already_done"
-_ROW_COLUMNS = {"product": str, **RESULT_COLUMNS, _ALREADY_DONE: int}
+# Likewise what the images of a product looked like: it comes with their rows or not at all, whichever actors die.
+_SEEN = "seen"
+_ROW_COLUMNS = {"product": str, **RESULT_COLUMNS, _ALREADY_DONE: int, _SEEN: bytes}
 
 
 @dataclass
@@ -49,14 +52,14 @@ class ScoringSummary:
         errors: Images that got an error.
         already_done: Images that had a row before.
         decisions: Number of verdicts by decision.
-        drift: What images have unlike the training images, in words, by product; not known of work on a cluster.
+        drift: What images have unlike the training images, in words, by product.
     """
 
     scored: int = 0
     errors: int = 0
     already_done: int = 0
     decisions: dict[str, int] | None = None
-    drift: dict[str, str] | None = None
+    drift: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -171,6 +174,7 @@ def score_archive_on_ray(
     summary = ScoringSummary()
     if workers is None:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1) // resources.cpus))
+    seen: dict[str, Observations] = {}
     with streaming():
         dataset, blocks = _dataset(archive, done, models.only, workers, summary)
         if dataset is None:
@@ -198,11 +202,21 @@ def score_archive_on_ray(
         with results:
             for block in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
                 results.add_table(summary.count_table(block))
+                _take_observations(block, seen)
                 progress.images("scores", summary.rows, archive.total)
     if summary.rows != archive.total:
         remedy = "run the same command again" if summary.rows < archive.total else "remove the results and score again"
         raise ClusterError(f"Ray gave back {summary.rows} rows for {archive.total} images; {remedy}.")
+    summary.drift = drift_of(seen, models.known)
     return summary
+
+
+def _take_observations(table: Any, seen: dict[str, Observations]) -> None:  # noqa: ANN401 - pyarrow's table
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    told = table.filter(pc.is_valid(table[_SEEN])).select(["product", _SEEN])
+    for row in told.to_pylist():
+        seen.setdefault(row["product"], Observations()).merge(Observations.from_bytes(row[_SEEN]))
 
 
 def _remaining(archive: Archive, done: Done, only: str | None, summary: ScoringSummary) -> Iterator[ArchiveImage]:
@@ -299,4 +313,6 @@ class _Scorer:
         scored = list(score_images(self._shelf, grouped, self._only, all_views=self._all_views))
         if len(images) < len(rows):
             scored.append({_ALREADY_DONE: len(rows) - len(images)})
+        seen = self._shelf.take_observations()
+        scored += [{"product": product, _SEEN: each.to_bytes()} for product, each in seen.items()]
         return arrow_table(_ROW_COLUMNS, scored)

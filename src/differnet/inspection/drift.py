@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from differnet.calibration import Calibration, chance_of_refusals
 from differnet.features import Sample
 from differnet.features.reference import APPEARANCE, Reference, appearance
+from differnet.inspection.observations import Observations
 from differnet.inspection.verdict import Verdict
 
-__all__ = ["DriftMonitor", "DriftReport"]
+__all__ = ["DriftMonitor", "DriftReport", "compare"]
 
-_MOST_IMAGES = 1000
 _LEAST_IMAGES, _LEAST_REFUSALS = 10, 5
 # Chances of a false alarm, a hundredth together: of the refusals, of each measure of the looks, of the features.
 _REFUSALS, _LOOKS, _FEATURES = 0.001, 0.001, 0.002
@@ -94,6 +93,43 @@ class DriftReport:
 class DriftMonitor:
     """Takes inspected images, and compares them with those of the training. May be used from several threads.
 
+    Args:
+        reference: What the training images looked like; None where that is not known.
+    """
+
+    def __init__(self, reference: Reference | None) -> None:
+        self._reference = reference
+        self._lock = threading.Lock()
+        self._seen = Observations()
+
+    def add(self, sample: Sample, verdict: Verdict) -> None:
+        """Take an image and its verdict."""
+        look = features = None
+        if self._reference is not None:
+            look = appearance(sample.pixels)[None]
+            features = sample.features[0].float().cpu().numpy().astype(np.float64)
+        with self._lock:
+            self._seen.count(verdict.decision)
+            if look is not None and features is not None:
+                self._seen.look(look, features)
+
+    def take(self) -> Observations:
+        """What was seen since the last call, which is forgotten here."""
+        with self._lock:
+            seen, self._seen = self._seen, Observations()
+        return seen
+
+    def report(self, calibration: Calibration | None) -> DriftReport:
+        """Compare what was taken so far, see `compare`."""
+        seen = Observations()
+        with self._lock:
+            seen.merge(self._seen)
+        return compare(seen, self._reference, calibration)
+
+
+def compare(seen: Observations, reference: Reference | None, calibration: Calibration | None) -> DriftReport:
+    """Compare inspected images with those of the training; of more than 1000 images, the looks of about the last 1000.
+
     Three questions are asked, of 100 clean images together wrongly answered at most once:
 
     - Are more refused than stated? By the beta-binomial distribution that the conformal rule gives.
@@ -104,54 +140,26 @@ class DriftMonitor:
       deviations in the root mean square.
 
     Args:
+        seen: The inspected images.
         reference: What the training images looked like; None where that is not known.
+        calibration: The threshold that they were judged by.
     """
-
-    def __init__(self, reference: Reference | None) -> None:
-        self._reference = reference
-        self._lock = threading.Lock()
-        self._images = self._refused = self._judged = 0
-        self._looks: deque[NDArray[np.float32]] = deque(maxlen=_MOST_IMAGES)
-        self._features: deque[NDArray[np.float32]] = deque(maxlen=_MOST_IMAGES)
-
-    def add(self, sample: Sample, verdict: Verdict) -> None:
-        """Take an image and its verdict."""
-        look = features = None
-        if self._reference is not None:
-            look, features = appearance(sample.pixels), sample.features[0].float().cpu().numpy().copy()
-        with self._lock:
-            self._images += 1
-            self._judged += verdict.decision is not None
-            self._refused += verdict.decision == "reject"
-            if look is not None and features is not None:
-                self._looks.append(look)
-                self._features.append(features)
-
-    def report(self, calibration: Calibration | None) -> DriftReport:
-        """Compare what was taken so far; of more than 1000 images, the looks of the last 1000.
-
-        Args:
-            calibration: The threshold that they were judged by.
-        """
-        with self._lock:
-            images, refused, judged = self._images, self._refused, self._judged
-            looks, features = [*self._looks], [*self._features]
-        by_hand = calibration is not None and calibration.by_hand is not None
-        # Without scores nobody knows what a threshold by hand refuses.
-        known = calibration is not None and (not by_hand or len(calibration.scores) > 0)
-        counted = known and judged == images
-        differences: tuple[str, ...] = ()
-        if self._reference is not None and len(looks) >= _LEAST_IMAGES:
-            differences = _differences(self._reference, np.stack(looks), np.stack(features))
-        return DriftReport(
-            images,
-            refused if counted else None,
-            calibration.false_reject_rate if calibration is not None and counted else None,
-            calibration is not None and counted and _is_more(calibration, refused, images),
-            differences,
-            self._reference is not None and len(looks) >= _LEAST_IMAGES,
-            by_hand,
-        )
+    by_hand = calibration is not None and calibration.by_hand is not None
+    # Without scores nobody knows what a threshold by hand refuses.
+    known = calibration is not None and (not by_hand or len(calibration.scores) > 0)
+    counted = known and seen.judged == seen.images
+    differences: tuple[str, ...] = ()
+    if reference is not None and seen.looked >= _LEAST_IMAGES:
+        differences = _differences(reference, seen)
+    return DriftReport(
+        seen.images,
+        seen.refused if counted else None,
+        calibration.false_reject_rate if calibration is not None and counted else None,
+        calibration is not None and counted and _is_more(calibration, seen.refused, seen.images),
+        differences,
+        reference is not None and seen.looked >= _LEAST_IMAGES,
+        by_hand,
+    )
 
 
 def _is_more(calibration: Calibration, refused: int, images: int) -> bool:
@@ -159,14 +167,14 @@ def _is_more(calibration: Calibration, refused: int, images: int) -> bool:
     return not few and chance_of_refusals(calibration, refused, images) < _REFUSALS
 
 
-def _differences(reference: Reference, looks: NDArray[np.float32], features: NDArray[np.float32]) -> tuple[str, ...]:
-    then = reference.appearance.numpy()
+def _differences(reference: Reference, seen: Observations) -> tuple[str, ...]:
+    looks, then = seen.looks, reference.appearance.numpy()
     found = []
     for place, name in enumerate(APPEARANCE):
         higher, chance = _rank_sum(looks[:, place], then[:, place])
         if chance < _LOOKS and not 1 - _HIGHER <= higher <= _HIGHER:
             found.append(_WORDS[name][higher > 0.5])
-    if _features_moved(reference, features):
+    if _features_moved(reference, seen.mean_features, seen.looked):
         found.append("in what the network sees, as by compression, focus, noise or other parts")
     return tuple(found)
 
@@ -181,13 +189,13 @@ def _rank_sum(now: NDArray[np.float32], then: NDArray[np.float32]) -> tuple[floa
     return float(found.statistic) / (len(now) * len(then)), float(found.pvalue)
 
 
-def _features_moved(reference: Reference, features: NDArray[np.float32]) -> bool:
+def _features_moved(reference: Reference, now: NDArray[np.float64], images: int) -> bool:
     from scipy.special import gammaincc  # noqa: PLC0415 - inspecting must not need scipy
 
     mean, deviation = reference.features.double().numpy()
     varies = deviation > _EPS
-    shift = (features[:, varies].astype(np.float64).mean(axis=0) - mean[varies]) / deviation[varies]
+    shift = (now[varies] - mean[varies]) / deviation[varies]
     moved = float(np.square(shift).mean()) if varies.any() else 0.0
-    expected = 1 / len(features) + 1 / reference.images
+    expected = 1 / images + 1 / reference.images
     half = reference.dimension / 2
     return moved > _SHIFT and float(gammaincc(half, half * moved / expected)) < _FEATURES

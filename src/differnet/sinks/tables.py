@@ -95,7 +95,7 @@ def arrow_table(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> Any:  # 
     """Rows as a pyarrow table; what is absent is null."""
     import pyarrow as pa  # noqa: PLC0415
 
-    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bytes: pa.binary()}
     schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     return pa.table({name: [_text(row.get(name)) for row in rows] for name in columns}, schema)
 

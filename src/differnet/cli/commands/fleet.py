@@ -171,7 +171,7 @@ def score(
     decided = "".join(f", {count} {decision}" for decision, count in sorted((summary.decisions or {}).items()))
     before = f", {summary.already_done} were done before" if summary.already_done else ""
     say(f"{out}: {summary.scored} images scored{decided}{before}.")
-    for product, sentence in (summary.drift or {}).items():
+    for product, sentence in summary.drift.items():
         warn(f"{product}: {sentence}")
     if summary.errors:
         warn(f"{summary.errors} image(s) have an error instead of a score; see the column 'error'.")
