@@ -119,7 +119,7 @@ def score_rate(model: Path, folder: Path) -> float:
 
 
 @contextmanager
-def service(model: Path, folder: Path) -> Iterator[int]:
+def service(model: Path, folder: Path, *options: str) -> Iterator[int]:
     """A running service with the model alone, whose data go to a new folder; gives its port."""
     models = folder / "models"
     models.mkdir(parents=True)
@@ -127,7 +127,7 @@ def service(model: Path, folder: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "differnet", "serve", str(models), "--port", str(port)]
-    command += ["--data", str(folder / "data"), "--log-level", "warning"]
+    command += ["--data", str(folder / "data"), "--log-level", "warning", *options]
     process = subprocess.Popen(command)  # noqa: S603 - this very package
     try:
         _wait_until_ready(port, process)

@@ -40,3 +40,23 @@ def test_blocks_are_cleared_once_unless_the_environment_says_otherwise() -> None
     kept = page_faults()
     assert kept > 0
     assert page_faults(MALLOC_MMAP_THRESHOLD_="131072") > BLOCKS / 5 * kept
+
+
+GIVE_BACK = """
+import sys, psutil
+from differnet.compute.memory import give_back_freed_memory, keep_freed_memory
+
+keep_freed_memory()
+memory = lambda: psutil.Process().memory_info().rss / 1e6
+blocks = [bytearray(100_000) for _ in range(1000)]
+del blocks[:-1]  # the last keeps all before it
+kept = memory()
+give_back_freed_memory()
+print(kept - memory())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc alone")
+def test_what_was_freed_goes_back_when_told() -> None:
+    done = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 80

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -136,6 +137,20 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(DatasetError, match=message):
             open_archive(str(source), with_products=False)
+
+
+def test_damaged_pages_of_parquet_are_told(tmp_path: Path) -> None:
+    whole = parquet(tmp_path / "whole.parquet", path=[f"{i}.png" for i in range(50)], bytes=[b"content"] * 50)
+    told, random = 0, np.random.default_rng(0)
+    for _ in range(100):
+        content = bytearray(whole.read_bytes())
+        content[random.integers(4, len(content) - 8)] ^= 1 << random.integers(8)
+        (tmp_path / "damaged.parquet").write_bytes(content)
+        try:
+            list(open_archive(str(tmp_path / "damaged.parquet"), with_products=False).images())
+        except DatasetError as error:
+            told += "Parquet" in str(error)
+    assert told > 10
 
 
 def test_a_remote_folder_and_remote_parquet_are_read_by_fsspec(tmp_path: Path) -> None:

@@ -144,7 +144,15 @@ def test_every_field_of_the_manifest_is_checked(tmp_path: Path, change: dict[str
         read_manifest(file)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format_version": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "{}", "null", '{"format_version": 1}', '{"format_version": 1e999}', '{"format_version": NaN}'),
+        pytest.param("[" * 100_000 + "]" * 100_000, id="deep lists"),
+        pytest.param('{"a":' * 10_000 + "1" + "}" * 10_000, id="deep tables"),
+        pytest.param('{"format_version": ' + "9" * 5000 + "}", id="huge number"),
+    ],
+)
 def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "m.safetensors"
     write_raw(file, {"format": "differnet", "manifest": text})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from PIL import Image
 
 import differnet_runtime
 from differnet import DifferNet, Verdict
+from differnet.errors import ModelFileError as DifferNetModelFileError
 from differnet.export.seal import sealed
+from differnet.export.targets import open_engine
 from differnet_runtime import Failure, ImageError, Inspector, ModelFileError, NoMapError
 from differnet_runtime.images import ImageSource
 from tests.export.files import Exported, inspected, tall
@@ -117,3 +120,40 @@ def test_files_that_are_none_are_refused(plain: Exported, tmp_path: Path) -> Non
     ):
         with pytest.raises(ModelFileError, match=reason):
             Inspector(tmp_path / f"{name}.onnx")
+
+
+def small_graph(**metadata: str) -> onnx.ModelProto:
+    """A graph that ONNX Runtime takes, with metadata."""
+    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1])
+    score = onnx.helper.make_tensor_value_info("score", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Neg", ["image"], ["score"])
+    graph = onnx.helper.make_model(onnx.helper.make_graph([node], "graph", [image], [score]), ir_version=8)
+    onnx.helper.set_model_props(graph, metadata)
+    return graph
+
+
+@pytest.mark.parametrize("load", [Inspector, open_engine])
+def test_of_damage_nothing_is_printed(
+    load: Callable[[Path], object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The runtime would print of a second try where what it has to say is no text, and stdout is the command's own."""
+    (tmp_path / "a.onnx").write_bytes(small_graph().SerializeToString().replace(b"Neg", b"\xffeg"))
+    with pytest.raises((ModelFileError, DifferNetModelFileError), match=r"damaged|cannot be opened"):
+        load(tmp_path / "a.onnx")
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("load", [Inspector, open_engine])
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "[]", "null", '"x"', "NaN", "{}", '{"export_version": 1e999}', '{"export_version": {}}'),
+        pytest.param("[" * 100_000 + "]" * 100_000, id="deep lists"),
+        pytest.param('{"export_version": ' + "9" * 5000 + "}", id="huge number"),
+    ],
+)
+def test_what_a_file_says_of_itself_may_be_anything(load: Callable[[Path], object], said: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.onnx"
+    file.write_bytes(small_graph(format="differnet-export", export=said, manifest="{}").SerializeToString())
+    with pytest.raises((ModelFileError, DifferNetModelFileError), match="what it says of itself is damaged"):
+        load(file)

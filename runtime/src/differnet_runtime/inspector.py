@@ -82,7 +82,10 @@ class Inspector:
         if sound is False:
             raise _changed(file)
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            # It would print of a second try, on stdout.
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
         except Exception:  # the runtime's exceptions have no common base
             raise ModelFileError(
                 f"{file}: is damaged or not an ONNX file; copy it again, or export the model again."

@@ -78,7 +78,12 @@ class _OnnxRuntime:
             sound = is_sound(content)
             if sound is False:
                 raise changed_file(file)
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it would print of a second try, on stdout
+            )
         except ModelFileError:
             raise
         except Exception as error:
