@@ -27,7 +27,7 @@ from benchmarks.service import service
 
 SIDE = 7071
 MOST_MEGABYTES, MOST_BESIDE_REST = 1500.0, 100.0
-_SENT = 200 << 20
+_SENT, _AGAIN = 200 << 20, 60
 _HEAD = b"%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -75,7 +75,8 @@ def _measure(port: int, name: str, secret: str, clients: int) -> bool:
         _tell(f"without a key, {what} of {_SENT >> 20} MiB", told, f"{peak[0] - rest:.0f} MB beside {rest:.0f}", fits)
     for kind in ("PNG", "TIFF"):
         buffer = io.BytesIO()
-        Image.linear_gradient("L").resize((SIDE, SIDE)).convert("RGB").save(buffer, kind)
+        packed = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}  # as large as it is, it is refused
+        Image.linear_gradient("L").resize((SIDE, SIDE)).convert("RGB").save(buffer, kind, **packed)
         content = buffer.getvalue()
         identity = json.loads(ask("POST", inspect, content)[1])["inspections"][0]["id"]
         base = f"/v1/inspections/{identity}"
@@ -86,6 +87,11 @@ def _measure(port: int, name: str, secret: str, clients: int) -> bool:
         for method, path, body in asked:
             with _peak() as peak:
                 told = _at_once(clients, lambda each=(method, path, body): ask(*each)[0])  # type: ignore[misc]
+                for _ in range(_AGAIN):  # who is told to come again comes again, so that the work is done
+                    if "200" in told:
+                        break
+                    time.sleep(5.0)
+                    told[ask(method, path, body)[0]] += 1
             fits = peak[0] <= MOST_MEGABYTES and set(told) <= {"200", "503"}
             met &= fits
             _tell(f"{kind} {path.rsplit('/', 1)[-1]}", told, f"{peak[0]:.0f} MB", fits)

@@ -30,7 +30,7 @@ from differnet.images import collect_images
 
 # What may be added from the second quarter to the last, by the median of each.
 MOST_MEGABYTES, MOST_DESCRIPTORS, MOST_THREADS = 100.0, 10, 4
-SAMPLE_SECONDS = 5.0
+SAMPLE_SECONDS, READY_SECONDS = 5.0, 180.0
 # Of the time, at the beginning.
 _FULL_LOAD = 0.1
 # What differs from request to request in an address.
@@ -176,7 +176,10 @@ def soak(model: Path, images: list[bytes], minutes: float, pace: float = 1.0) ->
         ):
             try:
                 load = Load(port, model.stem, images)
-                while load.ask("GET", "/readyz")[0] != 200 and service.poll() is None:
+                since = time.monotonic()
+                while load.ask("GET", "/readyz")[0] != 200:
+                    if service.poll() is not None or time.monotonic() > since + READY_SECONDS:
+                        raise SystemExit(f"The service is not ready:\n{Path(log.name).read_text(encoding='utf-8')}")
                     time.sleep(0.2)
                 load.answers.clear()
                 load.start()
