@@ -43,23 +43,28 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", choices=[*KINDS, HTTP, []], help="which kinds; all unless named")
     parser.add_argument("--count", type=int, default=10_000, help="mutations of each kind, and requests")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="end a kind of file after so long; --seed goes on")
     parser.add_argument("--out", type=Path, help="folder for files that did what they must not")
     arguments = parser.parse_args()
     out = arguments.out or Path(tempfile.mkdtemp(prefix="differnet-fuzzing-"))
     bad = 0
     for name in arguments.kinds or (*KINDS, HTTP):
-        bad += try_kind(name, arguments.count, arguments.seed, out)
+        bad += try_kind(name, arguments.count, arguments.seed, out, arguments.minutes)
     if bad:
         sys.stdout.write(f"{bad} did what they must not; the files are in {out}\n")
     sys.exit(1 if bad else 0)
 
 
-def try_kind(name: str, count: int, seed: int, out: Path) -> int:
-    """Try a kind; the number of mutations that did what they must not."""
+def try_kind(name: str, count: int, seed: int, out: Path, minutes: float | None = None) -> int:
+    """Try a kind, for so long; the number of mutations that did what they must not."""
     started = time.monotonic()
     told: Counter[str] = Counter()
     bad: Counter[str] = Counter()
-    tried = try_requests(count, seed, MOST_SECONDS, MOST_BYTES) if name == HTTP else _mutations(name, count, seed)
+    until = None if minutes is None else started + 60 * minutes
+    if name == HTTP:
+        tried = try_requests(count, seed, MOST_SECONDS, MOST_BYTES)
+    else:
+        tried = _mutations(name, count, seed, until)
     suffix = ".txt" if name == HTTP else KINDS[name].suffix
     for outcome, reason, content in tried:
         told[outcome] += 1
@@ -76,9 +81,11 @@ def try_kind(name: str, count: int, seed: int, out: Path) -> int:
     return sum(bad.values())
 
 
-def _mutations(name: str, count: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
+def _mutations(name: str, count: int, seed: int, until: float | None) -> Iterator[tuple[str, str, bytes]]:
     KINDS[name].mutate(random.Random(seed))  # noqa: S311 - makes what is mutated, once for all processes
     for start in range(0, count, BATCH):
+        if until is not None and start and time.monotonic() > until:
+            return
         yield from _batch(KINDS[name], f"{seed} {name} {start}", min(BATCH, count - start))
 
 

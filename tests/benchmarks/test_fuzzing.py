@@ -23,6 +23,11 @@ def test_a_short_round_is_clean(kind: str, tmp_path: Path, capsys: pytest.Captur
     assert len({KINDS[kind].mutate(random.Random(i)) for i in range(20)}) > 3
 
 
+def test_a_round_may_end_early(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.try_kind("list", 1000, 0, tmp_path, minutes=0.0) == 0
+    assert f"{command.BATCH} tried" in capsys.readouterr().out
+
+
 def test_what_must_not_be_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(path: Path) -> None:
         content = path.read_bytes()
