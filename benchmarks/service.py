@@ -69,7 +69,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         after = score_rate(arguments.model, scored)
     rate = (before + after) / 2
     lone_seconds = statistics.median(lone["latencies"])
-    p50, p99 = _quantile(many["latencies"], 0.5), _quantile(many["latencies"], 0.99)
+    p50, p99 = quantile(many["latencies"], 0.5), quantile(many["latencies"], 0.99)
     throughput = len(many["latencies"]) / many["seconds"]
     errors = lone["errors"] + many["errors"]
     return {
@@ -212,7 +212,8 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("'differnet serve' is not ready after three minutes")
 
 
-def _quantile(values: list[float], share: float) -> float:
+def quantile(values: list[float], share: float) -> float:
+    """The value that such a share of all lies below."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
