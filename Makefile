@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-install test-container test-anomalib test-examples test-mlflow docs notebook lint bench fuzz release constraints clean
+.PHONY: install install-dev demo test test-browser test-firefox test-install test-container test-anomalib test-examples test-mlflow docs pictures notebook lint bench fuzz release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -42,6 +42,15 @@ test-browser: install-dev
 	test -x "$${DIFFERNET_CHROMIUM:-/usr/bin/chromium}" || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 	$(PIP_INSTALL) --editable '.[browser]'
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
+
+# The same in Debian's Firefox, by WebDriver BiDi: the last Playwright that asks no more of it than it has, beside the other.
+FIREFOX_PLAYWRIGHT := build/firefox-playwright
+
+test-firefox: install-dev
+	test -x /usr/bin/firefox-esr || { apt-get update && apt-get install -y --no-install-recommends firefox-esr; }
+	$(PIP_INSTALL) --editable '.[browser]'
+	test -d $(FIREFOX_PLAYWRIGHT) || $(PIP_INSTALL) --no-deps --target $(FIREFOX_PLAYWRIGHT) playwright==1.57.0 greenlet pyee
+	DIFFERNET_FIREFOX=/usr/bin/firefox-esr PYTHONPATH=$(FIREFOX_PLAYWRIGHT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FIREFOX) tests/browser
 
 # The wheels, as an index would serve them, in clean environments; the image, built and run. Minutes each.
 test-install: install-dev
@@ -87,6 +96,11 @@ docs: install-dev
 	$(PIP_INSTALL) --editable '.[docs]' '$(TORCH)'
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
 	$(BIN)/python -m pytest tests/docs
+
+# Takes docs/images/station-*.png anew, in Debian's Chromium.
+pictures: install-dev
+	$(PIP_INSTALL) --editable '.[browser]'
+	PYTHONPATH=. $(BIN)/python -m website.page_pictures
 
 # Writes docs/notebook.ipynb anew.
 notebook: install-dev

@@ -1,6 +1,6 @@
 """A browser, a running service with a small model, and pages that are watched.
 
-These tests are run by ``make test-browser`` alone, which installs Chromium and Playwright.
+These tests are run by ``make test-browser``, which installs Chromium and Playwright, and by ``make test-firefox``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tests.browser.station import Station
 from tests.conftest import plate
 
 CHROMIUM = os.environ.get("DIFFERNET_CHROMIUM", "/usr/bin/chromium")
+# Firefox instead; its file. It is driven by WebDriver BiDi.
+FIREFOX = os.environ.get("DIFFERNET_FIREFOX")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,10 +41,13 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        pytest.fail(f"{CHROMIUM} is missing; run: make test-browser")
+    if not Path(FIREFOX or CHROMIUM).exists():
+        pytest.fail(f"{FIREFOX or CHROMIUM} is missing; run: make test-browser, or make test-firefox")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        if FIREFOX:
+            browser = playwright.firefox.launch(executable_path=FIREFOX, channel="moz-firefox")
+        else:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 
