@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.prepared import PreparedProcess, run_prepared
 
@@ -26,10 +27,11 @@ class Station:
     Args:
         models: Folder of model files.
         data: Folder for what it keeps.
+        options: Further options of the command.
     """
 
-    def __init__(self, models: Path, data: Path) -> None:
-        self.models, self.data = models, data
+    def __init__(self, models: Path, data: Path, *options: str) -> None:
+        self.models, self.data, self._options = models, data, options
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key: str | None = None
@@ -38,7 +40,7 @@ class Station:
 
     def start(self, answers: str = "/readyz") -> Station:
         """Start it and wait until it answers: when it is ready, unless another address is given."""
-        words = ["serve", str(self.models), "--port", str(self.port), "--data", str(self.data)]
+        words = ["serve", str(self.models), "--port", str(self.port), "--data", str(self.data), *self._options]
         self.data.mkdir(parents=True, exist_ok=True)
         log = self.data.parent / f"{self.data.name}.log"
         self._process = PreparedProcess(words, {**os.environ, "OMP_NUM_THREADS": "1"}, log, log)
@@ -69,7 +71,7 @@ class Station:
     def inspect(self, model: str, image: Path, name: str | None = None) -> dict[str, Any]:
         """Have an image inspected, as a camera's computer would."""
         request = urllib.request.Request(
-            f"{self.url}/v1/models/{model}/inspect?filename={name or image.name}",
+            f"{self.url}/v1/models/{quote(model)}/inspect?filename={name or image.name}",
             data=image.read_bytes(),
             headers={"Content-Type": "image/png"},
         )

@@ -118,6 +118,35 @@ def test_texts_and_numbers_are_those_of_the_browsers_language(
     assert len(set(scale.locator(".zone-hatch").evaluate_all("nodes => nodes.map(n => n.getAttribute('fill'))"))) == 2
 
 
+def test_what_the_service_says_is_in_the_browsers_language(station: Station, open_page: OpenPage, plates: Path) -> None:
+    page = show(station, open_page, "products", plates, locale="de-DE", noise=("status of 409",))
+    page.get_by_role("textbox", name="Neues Produkt").fill("plates")
+    page.get_by_role("button", name="Produkt anlegen").click()
+    expect(page.get_by_role("alert")).to_have_text(
+        "Es gibt schon ein Produkt „plates“; öffnen Sie es, oder wählen Sie einen anderen Namen."
+    )
+    spoken = """async (sentences) => {
+        const { said, spoken } = await import("/js/locale.js");
+        return sentences.map((each) => [said(each), spoken(each).lang ?? "de"]);
+    }"""
+    copies = "4 of 20 good images are near-copies of others, in 1 group(s): a.png, b. C.png."
+    far_off = (
+        "2 good image(s) score far above the others by models that did not see them: a.png (7.1 deviations), c.png."
+    )
+    assert page.evaluate(
+        spoken, [f"{far_off} Look at them.", copies, "Nobody knows this.", "a.png: no such thing"]
+    ) == [
+        [
+            "Gute Bilder mit Werten weit über den anderen, nach Modellen, die sie nicht gesehen haben (2): "
+            "a.png (7,1 Abweichungen), c.png. Sehen Sie sie an.",
+            "de",
+        ],
+        ["Von 20 guten Bildern sind 4 beinahe gleich mit anderen, Gruppen: 1 (a.png, b. C.png).", "de"],
+        ["Nobody knows this.", "en"],
+        ["a.png: no such thing", "en"],
+    ]
+
+
 def test_on_a_phone_the_verdict_comes_first(station: Station, open_page: OpenPage, plates: Path) -> None:
     page = show(station, open_page, "inspect", plates, size=PHONE)
     tops = [page.locator(place).bounding_box() for place in (".verdict-place", ".picture-panel", ".drop")]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from differnet import DifferNet
+from differnet.images import load_image
 from differnet.images.solar_cells import CellSplit, choose_cells, find_dataset
+from differnet_runtime import Inspector
 from tests.browser.conftest import OpenPage
 from tests.browser.station import Station
+from tests.cameras.recordings import make_video
 
 # Of the training; the machine may be busy with other tests.
 TRAINING = 240_000
@@ -38,6 +44,12 @@ def choose_files(page: Page, files: list[Path]) -> None:
     chooser.value.set_files(files)
 
 
+def check_accessibility(page: Page) -> None:
+    """By axe-core's rules."""
+    found = [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in Axe().run(page).response["violations"]]
+    assert not found
+
+
 def make_product(page: Page, name: str) -> None:
     page.get_by_role("link", name="Train a model").click()
     page.get_by_role("textbox", name="New product").fill(name)
@@ -46,7 +58,7 @@ def make_product(page: Page, name: str) -> None:
 
 
 def test_from_an_empty_station_to_a_rejected_part(
-    empty_station: Station, open_page: OpenPage, cells: CellSplit
+    empty_station: Station, open_page: OpenPage, cells: CellSplit, tmp_path: Path
 ) -> None:
     page = open_page(empty_station)
     make_product(page, "Cells & 'line 3'")
@@ -90,6 +102,84 @@ def test_from_an_empty_station_to_a_rejected_part(
     expect(page.locator(".verdict-word")).to_have_text("Reject")
     page.get_by_role("link", name="Products").click()
     expect(page.get_by_role("article", name="line 3")).to_contain_text("version 2")
+
+    [rejected] = empty_station.get("/v1/inspections")["inspections"]
+    empty_station.review(empty_station.inspect(rejected["model"], cells.test_defective[2]), "defective")
+    page.get_by_role("link", name="Cells & 'line 3'", exact=True).click()
+    compare_versions(page)
+    check_files(page, tmp_path, broken, rejected["score"])
+    remove_first_version(page)
+
+
+def compare_versions(page: Page) -> None:
+    """The second with the first, on a part that neither learnt."""
+    page.get_by_role("region", name="Compare versions").get_by_role("button", name="Compare").click()
+    page.get_by_role("link", name="Version 2 against 1").click(timeout=TRAINING)
+    expect(page.get_by_role("table")).to_contain_text("Escapes")
+    check_accessibility(page)
+    page.get_by_role("link", name="Back to the product").click()
+
+
+def check_files(page: Page, folder: Path, image: Path, score: float) -> None:
+    """The files of the version in service judge as it does."""
+    version = page.get_by_role("article", name="Version 2")
+    version.get_by_text("Files of this version").click()
+    version.get_by_role("button", name="Export").click()
+    saved = {}
+    for word in ("Save the model file", "Save Cells & 'line 3'.onnx"):
+        with page.expect_download() as download:
+            version.get_by_role("button", name=word).click(timeout=TRAINING)
+        saved[word] = folder / download.value.suggested_filename
+        download.value.save_as(saved[word])
+    model, exported = saved.values()
+    expected = pytest.approx(score, rel=1e-3)
+    assert DifferNet.load(model, device="cpu").inspect(image).score == expected
+    verdict = Inspector(exported, threads=1).inspect(image)
+    assert verdict.score == expected
+    assert verdict.decision == "reject"
+
+
+def remove_first_version(page: Page) -> None:
+    first = page.get_by_role("article", name="Version 1")
+    first.get_by_text("Files of this version").click()
+    first.get_by_role("button", name="Remove this version …").click()
+    first.get_by_role("button", name="Remove version 1").click()
+    expect(first).to_have_count(0)
+    expect(page.get_by_role("region", name="Versions")).to_contain_text("Version 1 was removed.")
+
+
+def test_pictures_come_from_a_camera_and_a_folder(tmp_path: Path, open_page: OpenPage, cells: CellSplit) -> None:
+    for name in ("models", "good"):
+        (tmp_path / name).mkdir()
+    for file in cells.train[6:9]:
+        shutil.copy(file, tmp_path / "good")
+    video = make_video(tmp_path / "line.mkv", [load_image(file) for file in cells.train[:6]], rate=2.0)
+    options = ("--camera", f"line 1={video}", "--folder", f"good parts={tmp_path / 'good'}")
+    station = Station(tmp_path / "models", tmp_path / "data", *options).start("/healthz")
+    page = open_page(station)
+    make_product(page, "cells")
+    source = page.get_by_label("From a camera or a folder").get_by_role("combobox")
+    source.select_option("Camera line 1")
+    seen = page.get_by_role("img", name="What camera line 1 sees")
+    expect(seen).to_be_visible()
+    first = seen.get_attribute("src")
+    page.get_by_role("button", name="Take a picture").click()
+    expect(page.locator(".wall-tile")).to_have_count(1)
+    expect(seen).not_to_have_attribute("src", str(first))  # it is a moving one
+    check_accessibility(page)
+    page.get_by_label("Seconds between two pictures").fill("0,5")
+    page.get_by_role("button", name="Take one every so often").click()
+    expect(page.get_by_text("Pictures were taken from line 1: 5 pictures added, 1 already there")).to_be_visible()
+    expect(page.locator(".wall-tile")).to_have_count(6)
+
+    source.select_option("Folder good parts")
+    expect(seen).to_have_count(0)
+    page.get_by_label("Wait for new ones").fill("50")
+    page.get_by_role("button", name="Take the folder's pictures").click()
+    expect(page.locator(".wall-tile")).to_have_count(9)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped: good parts: 3 pictures added")).to_be_visible()
+    station.stop()
 
 
 def test_a_region_is_drawn_by_mouse_and_typed(empty_station: Station, open_page: OpenPage, cells: CellSplit) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import differnet.server
+from tests.server.sentences import places, sentences, split
 
 WEB = Path(differnet.server.__file__).parent / "web"
 LANGUAGES = sorted(path.stem for path in (WEB / "js" / "texts").glob("*.js"))
@@ -30,8 +31,8 @@ def page() -> str:
     return (WEB / "index.html").read_text(encoding="utf-8")
 
 
-def translations(language: str) -> dict[str, str]:
-    lines = (WEB / "js" / "texts" / f"{language}.js").read_text(encoding="utf-8").splitlines()
+def translations(language: str, folder: str = "texts") -> dict[str, str]:
+    lines = (WEB / "js" / folder / f"{language}.js").read_text(encoding="utf-8").splitlines()
     pairs = [re.fullmatch(rf"  {TEXT}: {TEXT},", line) for line in lines if line.startswith('  "')]
     assert all(pairs)
     return {json.loads(f'"{pair[1]}"'): json.loads(f'"{pair[2]}"') for pair in pairs if pair}
@@ -48,3 +49,15 @@ def test_each_text_is_translated_with_the_same_values(language: str) -> None:
     assert found.keys() == used()
     places = {text: set(re.findall(r"\{\w+\}", text)) for text in found}
     assert {text: set(re.findall(r"\{\w+\}", other)) for text, other in found.items()} == places
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_sentence_of_the_service_is_translated_with_all_its_values(language: str) -> None:
+    found, said = translations(language, "sentences"), sentences()
+    assert all(split(text) == [text] for text in found)
+    missing = said - {places(text) for text in found}
+    assert not missing
+    values = {text: set(re.findall(r"\{\w+\}", text)) for text in found}
+    assert {text: set(re.findall(r"\{\w+\}", other)) for text, other in found.items()} == values
+    # Words that are put into a sentence, and sentences that end with another one, begin or end otherwise.
+    assert not {text for text in found if places(text) not in said and text.endswith(".") and text[0].isupper()}

@@ -21,6 +21,7 @@ from starlette.types import Scope
 from differnet.server.incoming.middleware import Middleware
 from differnet.server.problems import Problem
 from differnet.server.routes import (
+    collecting,
     events,
     inference,
     inspect,
@@ -75,7 +76,20 @@ def build_app(station: Station) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_error)
-    for routes in (inspect, inference, models, inspections, products, pictures, versions, jobs, events, operations):
+    every = (
+        inspect,
+        inference,
+        models,
+        inspections,
+        products,
+        pictures,
+        collecting,
+        versions,
+        jobs,
+        events,
+        operations,
+    )
+    for routes in every:
         app.include_router(routes.build_router(station))
     if _WEB.is_dir():
         app.router.routes.append(_Page([*app.router.routes], StaticFiles(directory=_WEB, html=True)))

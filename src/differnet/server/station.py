@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from differnet.model_file.signing import TrustedKeys
+from differnet.server.collecting.sources import Sources
 from differnet.server.events import Events
 from differnet.server.incoming.access import Access
 from differnet.server.incoming.site import Site
@@ -54,6 +55,7 @@ class Station:
         trusted: See `Shelf`.
         training_cores: That a training may use.
         training_changes: To the settings of all trainings, under dotted names.
+        sources: Cameras and folders that good pictures may be taken from; None for none.
 
     Raises:
         DifferNetError: If a folder is missing or cannot be written.
@@ -76,6 +78,7 @@ class Station:
         trusted: TrustedKeys | None = None,
         training_cores: int = 1,
         training_changes: Mapping[str, Any] | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.database = database
@@ -115,6 +118,7 @@ class Station:
             device=device,
             weights=weights,
             changes=training_changes,
+            sources=sources or Sources(),
         )
         self._disk_tried = -float("inf")
         self._disk_said: str | None = None

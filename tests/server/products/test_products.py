@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fastapi.testclient import TestClient
 
 from tests.server.conftest import MakeClient, photo, station_of
 from tests.server.products.conftest import CHOICES, QUICK, add, ended, make_product
@@ -58,15 +59,38 @@ def test_train_release_compare_and_roll_back(make_client: MakeClient) -> None:
     for inspection in told["mapped"]:
         assert client.get(f"/v1/jobs/{compared['id']}/maps/1/{inspection}/heatmap.png").status_code == 200
 
+    check_report(client, address)
+
     back = client.post(f"{address}/rollback", json={"seen": released.json()["in_service"]["token"]})
     assert back.json()["in_service"] == before
     assert client.post(f"{address}/rollback", json={"seen": before["token"]}).status_code == 409
     said = [entry["action"] for entry in client.get(f"{address}/history").json()["history"]]
-    assert said[:2] == ["roll back", "release"]
+    assert said[:3] == ["roll back", "remove version", "release"]
     assert said[-2:] == ["choose", "create"]
-    assert client.get(f"{address}/versions/2/model").content[:8] != b""
     assert client.delete(address).status_code == 200
     assert not station_of(client).workshop.pictures.folder(address.rpartition("/")[2]).exists()
+
+
+def check_report(client: TestClient, address: str) -> None:
+    """Of version 1, on two reviewed parts; then it is removed."""
+    made = ended(client, client.post(f"{address}/versions/1/report", json={}).json())
+    assert (made["state"], made["result"]) == ("done", {"file": "report.html", "images": 2}), made
+    page = client.get(f"/v1/jobs/{made['id']}/report")
+    assert "plates, version 1" in page.text
+    assert "sandbox" in page.headers["Content-Security-Policy"]
+    check_removal(client, address)
+
+
+def check_removal(client: TestClient, address: str) -> None:
+    """Of version 1; version 2 is in service."""
+    refused = client.delete(f"{address}/versions/2")
+    assert (refused.status_code, "is in service" in refused.json()["detail"]) == (409, True)
+    folder = station_of(client).workshop.pictures.folder(address.rpartition("/")[2])
+    assert len(list((folder / "versions").iterdir())) == 2
+    assert client.delete(f"{address}/versions/1").status_code == 200
+    assert client.get(f"{address}/versions/1/model").status_code == 404
+    assert len(list((folder / "versions").iterdir())) == 1
+    assert [each["number"] for each in client.get(address).json()["versions_list"]] == [2]
 
 
 def test_too_few_pictures_are_told_with_what_to_do(make_client: MakeClient) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from differnet.errors import SettingsError
@@ -52,9 +54,18 @@ def records(database: Database) -> Records:
 def test_the_migrations_make_the_tables_that_the_code_uses(database: Database, database_url: str) -> None:
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0004"
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0005"
     Records(database).add([entry(0)])
+    with database.writing() as connection:  # as it was before there were products
+        config = Config()
+        config.set_main_option("script_location", "differnet.server:migrations")
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        assert "products" not in sa.inspect(connection).get_table_names()
     again = Database(database_url)
+    with again.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     assert Records(again).page(Filter(), limit=9).total == 1
     again.close()
 

@@ -67,6 +67,16 @@ def serve(
             min=1, help="Cores that a training on the page may use, at low priority; by default half of them."
         ),
     ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=SOURCE: a camera that the page may take good pictures from, as for 'watch'; may be given again."
+        ),
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: a folder that the page may take good pictures from; may be given again."),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
@@ -76,8 +86,10 @@ def serve(
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
 
     try:
+        from differnet.cli.commands.watch_source import with_password  # noqa: PLC0415
         from differnet.compute.threads import count_cores  # noqa: PLC0415
         from differnet.model_file.signing import TrustedKeys  # noqa: PLC0415
+        from differnet.server.collecting.sources import Sources  # noqa: PLC0415
         from differnet.server.incoming.site import is_loopback  # noqa: PLC0415
         from differnet.server.limits import Limits  # noqa: PLC0415
         from differnet.server.logs import set_up_logs, stderr_as_json  # noqa: PLC0415
@@ -93,6 +105,7 @@ def serve(
         raise typer.BadParameter(f"'{log_level}' is none of debug, info, warning, error.", param_hint="--log-level")
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("--tls-cert and --tls-key belong together; give both.", param_hint="--tls-cert")
+    sources = Sources.named(camera or (), folder or (), with_password)
     certificate = None if tls_cert is None or tls_key is None else (tls_cert, tls_key)
     set_up_logs(log_level)
     database = Database(database_url) if database_url else Database.in_folder(data)
@@ -124,6 +137,7 @@ def serve(
         public_names=public_name or (),
         trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
         training_cores=training_cores or max(1, count_cores() // 2),
+        sources=sources,
     )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
 

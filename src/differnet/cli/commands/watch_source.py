@@ -16,7 +16,7 @@ from differnet.errors import DatasetError
 if TYPE_CHECKING:
     from differnet.watching import CameraWatch, CurrentModel, FolderWatch, Journal, Recorder
 
-__all__ = ["CameraSource", "FolderSource", "chosen_source"]
+__all__ = ["CameraSource", "FolderSource", "chosen_source", "with_password"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CameraSource:
         from differnet.cameras import make_camera  # noqa: PLC0415
         from differnet.watching import make_trigger  # noqa: PLC0415
 
-        self._camera = make_camera(_with_password(camera, os.environ.get("DIFFERNET_CAMERA_PASSWORD", "")))
+        self._camera = make_camera(with_password(camera))
         self._trigger = make_trigger(every, trigger, os.environ.get("DIFFERNET_MQTT_PASSWORD"), warn)
         self._keep = keep
 
@@ -105,8 +105,9 @@ def chosen_source(
     return folder
 
 
-def _with_password(source: str, password: str) -> str:
-    """Put the password into an address that names a user without one."""
+def with_password(source: str) -> str:
+    """Put the password of the environment into an address that names a user without one."""
+    password = os.environ.get("DIFFERNET_CAMERA_PASSWORD", "")
     scheme, separator, rest = source.partition("://")
     user, at, host = rest.partition("@")
     if not separator or not at or not password or any(each in user for each in ":/?"):

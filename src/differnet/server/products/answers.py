@@ -6,15 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from differnet.calibration import images_needed
+from differnet.server.collecting.collecting import Collection
 from differnet.server.inspecting.model_repository import Place
 from differnet.server.problems import Problem
 from differnet.server.products.catalogue import ACTIVE, Row
 from differnet.server.products.workshop import Workshop
 from differnet.server.wire.answers import calibration_card
 
-__all__ = ["added_json", "details_json", "history_json", "job_json", "picture_json", "product_json", "version_json"]
+__all__ = [
+    "added_json",
+    "collection_json",
+    "details_json",
+    "history_json",
+    "job_json",
+    "picture_json",
+    "product_json",
+    "version_json",
+]
 
 _MOST_REVIEWED = 2000
+_OF_COLLECTIONS = ("kind", "source", "every", "until", "state", "added", "known", "refused", "said")
 _OF_VERSIONS = (
     "images",
     "seconds",
@@ -48,10 +59,12 @@ def product_json(
 def details_json(shop: Workshop, row: Row, reviewed: int) -> dict[str, Any]:
     """A product with its choices, versions and jobs."""
     versions, jobs = shop.catalogue.versions(row["id"]), shop.queue.of(row["id"])
+    collection = shop.collecting.of(row["id"])
     active = [job for job in reversed(jobs) if job["state"] in ACTIVE]
     return {
         **product_json(shop, row, versions, active, len(shop.catalogue.pictures(row["id"]))),
         "choices": row["choices"],
+        "collection": None if collection is None else collection_json(collection),
         "versions_list": [version_json(version) for version in versions],
         "jobs": [job_json(shop, job) for job in jobs],
         "can_roll_back": shop.releasing.can_roll_back(row["id"]),
@@ -99,6 +112,11 @@ def added_json(kept: Row | Problem, filename: str | None) -> dict[str, Any]:
     if isinstance(kept, Problem):
         return {"filename": filename, "sha256": None, "known": False, "error": kept.detail}
     return {"filename": filename, "sha256": kept["sha256"], "known": kept["known"], "error": None}
+
+
+def collection_json(found: Collection) -> dict[str, Any]:
+    """How far the taking of pictures is."""
+    return {name: getattr(found, name) for name in _OF_COLLECTIONS}
 
 
 def history_json(row: Row) -> dict[str, Any]:

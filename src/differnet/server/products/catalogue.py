@@ -100,7 +100,9 @@ class Catalogue:
             _note(connection, row, "remove", key)
         return row
 
-    def add_pictures(self, product: str, rows: Sequence[Row], key: str | None, most: int) -> None:
+    def add_pictures(
+        self, product: str, rows: Sequence[Row], key: str | None, most: int, *, noted: bool = True
+    ) -> None:
         """Write down pictures whose files are on disk; those that are known already stay as they are.
 
         Raises:
@@ -118,7 +120,7 @@ class Catalogue:
             added = (connection.scalar(count) or 0) - before
             if before + added > most:
                 raise Problem(409, f"A product takes {most} pictures; remove some, or make another product.")
-            if added:
+            if added and noted:
                 _note(connection, row, "add pictures", key, {"pictures": added})
 
     def pictures(self, product: str) -> list[Row]:
@@ -168,7 +170,8 @@ class Catalogue:
 
     def versions(self, product: str) -> list[Row]:
         """All versions of a product, the newest first."""
-        query = sa.select(versions).where(versions.c.product == product).order_by(versions.c.number.desc())
+        there = versions.c.product == product, versions.c.removed.is_(None)
+        query = sa.select(versions).where(*there).order_by(versions.c.number.desc())
         with self._database.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -178,12 +181,35 @@ class Catalogue:
         Raises:
             Problem: 404 if there is none.
         """
-        query = sa.select(versions).where(versions.c.product == product, versions.c.number == number)
+        there = versions.c.product == product, versions.c.number == number, versions.c.removed.is_(None)
+        query = sa.select(versions).where(*there)
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             raise Problem(404, f"The product has no version {number}.")
         return dict(row)
+
+    def remove_version(self, product: str, number: int, key: str | None) -> None:
+        """Write down that a version is no longer there.
+
+        Raises:
+            Problem: 409 while a job uses it.
+        """
+        active = sa.select(jobs.c.wanted).where(jobs.c.product == product, jobs.c.state.in_(ACTIVE))
+        with self._database.writing() as connection:
+            row = _get(connection, product)
+            for wanted in connection.scalars(active):
+                if number in (wanted.get("version"), *wanted.get("versions", ())):
+                    raise Problem(409, f"Work on version {number} is under way; wait for its end, or cancel it.")
+            chosen = versions.c.product == product, versions.c.number == number
+            connection.execute(sa.update(versions).where(*chosen).values(removed=now()))
+            _note(connection, row, "remove version", key, {"version": number})
+
+    def removed_versions(self) -> list[Row]:
+        """All versions that are no longer there."""
+        with self._database.reading() as connection:
+            query = sa.select(versions).where(versions.c.removed.is_not(None))
+            return [dict(row) for row in connection.execute(query).mappings()]
 
     def latest_release(self, product: str) -> Row | None:
         """The last release that was not taken back, None if there is none."""

@@ -22,16 +22,16 @@ from differnet.server.products.catalogue import Catalogue, Row
 from differnet.server.storage.files import PART_SUFFIX, store_file
 from differnet.server.wire.pictures import png, reduced, small_jpeg
 
-__all__ = ["PictureStore"]
+__all__ = ["MEDIA_TYPES", "SUFFIXES", "PictureStore"]
 
-_SUFFIXES = {
+SUFFIXES = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/bmp": ".bmp",
     "image/tiff": ".tif",
     "image/webp": ".webp",
 }
-MEDIA_TYPES = {suffix: kind for kind, suffix in _SUFFIXES.items()}
+MEDIA_TYPES = {suffix: kind for kind, suffix in SUFFIXES.items()}
 # All are compared with each other, and shown on one page.
 _MOST_PICTURES = 5000
 # For comparing them with each other, without loss: what copies agree in is fine grain.
@@ -66,8 +66,16 @@ class PictureStore:
         """The original of a picture."""
         return self.folder(row["product"]) / "pictures" / f"{row['sha256']}{row['suffix']}"
 
-    def add(self, product: str, uploads: Sequence[Upload], key: str | None) -> list[Row | Problem]:
+    def add(
+        self, product: str, uploads: Sequence[Upload], key: str | None, *, noted: bool = True
+    ) -> list[Row | Problem]:
         """Keep pictures; one that is there already is no second one.
+
+        Args:
+            product: Id.
+            uploads: The files.
+            key: Who brings them.
+            noted: Whether it is written down who did; work that brings many notes its own end.
 
         Returns:
             In their order, each as it is kept, or why it is not.
@@ -80,7 +88,7 @@ class PictureStore:
         rows = [row for row in kept if not isinstance(row, Problem)]
         fresh = {row["sha256"]: row for row in rows if row["sha256"] not in known}
         try:
-            self._catalogue.add_pictures(product, list(fresh.values()), key, _MOST_PICTURES)
+            self._catalogue.add_pictures(product, list(fresh.values()), key, _MOST_PICTURES, noted=noted)
         except Problem:
             for row in fresh.values():
                 self._remove({**row, "product": product})
@@ -161,7 +169,7 @@ class PictureStore:
             return problem
         row: dict[str, Any] = {
             "sha256": hashlib.sha256(content).hexdigest(),
-            "suffix": _SUFFIXES[kind],
+            "suffix": SUFFIXES[kind],
             "filename": upload.filename,
             "width": pixels.shape[1],
             "height": pixels.shape[0],

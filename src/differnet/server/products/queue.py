@@ -160,4 +160,4 @@ class JobQueue:
         return number
 
 
-_WORDS = {"train": "training", "compare": "comparison", "export": "export"}
+_WORDS = {"train": "training", "compare": "comparison", "export": "export", "report": "report"}

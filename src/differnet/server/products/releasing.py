@@ -1,4 +1,4 @@
-"""Putting a version into service, and taking it back."""
+"""Putting a version into service, taking it back, and removing one that is not in service."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ class Releasing:
             self._put(row, file, seen)
             self._catalogue.rolled_back(last, key)
         self._shelf.refresh()
+
+    def remove(self, product: str, number: int, key: str | None) -> Row:
+        """Write down that a version is removed, unless it is in service.
+
+        Raises:
+            Problem: 404 if there is no such version, 409 if it is in service, or work on it is under way.
+        """
+        with self._lock:  # nobody may put it into service meanwhile
+            version = self._catalogue.version(product, number)
+            place = self._shelf.places().get(self._catalogue.get(product)["name"])
+            if place is not None and place.served is not None and place.served.model_id == version["model_id"]:
+                raise Problem(409, f"Version {number} is in service; put another one into service first.")
+            self._catalogue.remove_version(product, number, key)
+        return version
 
     def can_roll_back(self, product: str) -> bool:
         """Whether the last release replaced something."""

@@ -19,13 +19,11 @@ from typing import Any
 from differnet.server.problems import Problem
 from differnet.server.products.catalogue import Row
 from differnet.server.products.queue import JobQueue
+from differnet.server.products.worker import RESULT
 
-__all__ = ["RESULT", "Runner"]
+__all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
-
-RESULT = "result.json"
-"""What a job found, written last, so that a job with one is whole."""
 
 _LOOK_SECONDS = 0.5
 _END_SECONDS = 10.0

@@ -1,10 +1,8 @@
-"""What jobs do, within their own process: train, compare versions, export."""
+"""What jobs do by themselves, within their own process: train, and compare versions."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,12 @@ import torch
 
 from differnet.detector import DifferNet
 from differnet.errors import DifferNetError, ResumeError
-from differnet.files import replacing, replacing_for_good
+from differnet.files import replacing_for_good
 from differnet.images import read_region
 from differnet.images.failure import Failure
 from differnet.inspection.verdict import Verdict
 from differnet.model_file.manifest import Suspect
-from differnet.server.products.runner import RESULT
-from differnet.server.products.worker import Teller, run_command
+from differnet.server.products.worker import Teller, write_result
 from differnet.server.wire.answers import calibration_card
 from differnet.server.wire.pictures import explanation_pair
 from differnet.settings import preset
@@ -69,7 +66,7 @@ def train(task: Mapping[str, Any]) -> None:
     unseeing = _without(task, list(names), record.suspects) or model
     _draw(unseeing, there, lambda place: folder / "maps" / str(suspects[place]["sha256"]), teller, _SUSPICIOUS)
     views = manifest.settings.views
-    _write_result(
+    write_result(
         folder,
         {
             "model_id": manifest.model_id,
@@ -122,7 +119,7 @@ def compare(task: Mapping[str, Any]) -> None:
         _draw(model, [row["path"] for row in shown], file, teller, "maps", part=place, parts=len(models))
     for row in rows:
         del row["path"]
-    _write_result(
+    write_result(
         folder,
         {
             "versions": [
@@ -143,31 +140,7 @@ def compare(task: Mapping[str, Any]) -> None:
     )
 
 
-def export(task: Mapping[str, Any]) -> None:
-    """Export a model: ``model``, ``name``, ``to``, ``map``."""
-    folder, name, to = Path(task["folder"]), task["name"], task["to"]
-    teller = Teller({"exporting": (0.1, 0.9)})
-    teller.images("exporting", 1, 4)
-    suffix = {"onnx": ".onnx", "openvino": ".xml"}[to]
-    work = folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    arguments = ["export", task["model"], "--output", str(work / f"{name}{suffix}"), "--to", to]
-    run_command([*arguments, *(["--map"] if task["map"] else []), *_weights(task["weights"])])
-    made = sorted(work.iterdir())
-    if len(made) == 1:
-        file = folder / made[0].name
-        made[0].replace(file)
-    else:
-        file = folder / f"{name}.zip"
-        with replacing(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for each in made:
-                archive.write(each, each.name)
-    shutil.rmtree(work, ignore_errors=True)
-    _write_result(folder, {"file": file.name, "bytes": file.stat().st_size})
-
-
-TASKS: Mapping[str, Callable[[dict[str, Any]], None]] = {"train": train, "compare": compare, "export": export}
+TASKS: Mapping[str, Callable[[dict[str, Any]], None]] = {"train": train, "compare": compare}
 """By the kinds of jobs."""
 
 
@@ -258,12 +231,3 @@ def _for_the_page(remarks: Sequence[str], names: Mapping[str, str | None]) -> li
         if told:
             said.append(told if told.endswith(".") else f"{told}.")
     return said
-
-
-def _weights(weights: str | None) -> list[str]:
-    return [] if weights is None else ["--weights", weights]
-
-
-def _write_result(folder: Path, result: Mapping[str, Any]) -> None:
-    with replacing_for_good(folder / RESULT) as part:
-        part.write_text(json.dumps(result), encoding="utf-8")

@@ -14,11 +14,16 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from differnet.errors import DifferNetError
+from differnet.files import replacing_for_good
 
-__all__ = ["main"]
+__all__ = ["RESULT", "Teller", "main", "run_command", "write_result"]
+
+RESULT = "result.json"
+"""What a job found, written last, so that a job with one is whole."""
 
 _NICENESS = 15
 _TELL_SECONDS = 0.3
@@ -58,6 +63,12 @@ def tell(message: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def write_result(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write what a job found, after everything else that it makes."""
+    with replacing_for_good(folder / RESULT) as part:
+        part.write_text(json.dumps(result), encoding="utf-8")
+
+
 def run_command(arguments: list[str]) -> None:
     """Run a command of differnet to its end.
 
@@ -82,9 +93,13 @@ def main() -> int:
     _give_way(task["cores"])
     os.umask(0o077)  # none but the service may read what it keeps
     warnings.filterwarnings("ignore")
-    from differnet.server.products.tasks import TASKS  # noqa: PLC0415
+    from differnet.server.products.commands import COMMANDS  # noqa: PLC0415
 
-    work: Callable[[dict[str, Any]], None] = TASKS[task["kind"]]
+    work: Callable[[dict[str, Any]], None] | None = COMMANDS.get(task["kind"])
+    if work is None:
+        from differnet.server.products.tasks import TASKS  # noqa: PLC0415 - with torch
+
+        work = TASKS[task["kind"]]
     try:
         work(task)
     except DifferNetError as error:
@@ -120,4 +135,7 @@ def _give_way(cores: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # By its own name: commands are begun by that module, and it must know them to end them.
+    from differnet.server.products.worker import main as work
+
+    sys.exit(work())

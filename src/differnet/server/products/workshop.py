@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from differnet.calibration import images_needed
+from differnet.images import IMAGE_SUFFIXES
+from differnet.server.collecting.collecting import Collecting
+from differnet.server.collecting.sources import Sources
 from differnet.server.inspecting.decoding import Decoding
 from differnet.server.inspecting.model_repository import Place, Shelf
 from differnet.server.limits import Limits
 from differnet.server.problems import Problem
 from differnet.server.products.catalogue import Catalogue, Row
 from differnet.server.products.findings import Findings
-from differnet.server.products.pictures import PictureStore
+from differnet.server.products.pictures import SUFFIXES, PictureStore
 from differnet.server.products.queue import JobQueue
 from differnet.server.products.releasing import Releasing
-from differnet.server.products.runner import RESULT, Runner
+from differnet.server.products.runner import Runner
 from differnet.server.products.tasks import MODEL
+from differnet.server.products.worker import RESULT
 from differnet.server.storage.database import Database
 from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Records
@@ -52,6 +56,7 @@ class Workshop:
         limits: Of pictures.
         decoding: Memory for decoded images.
         told: Called with a job after every change of it.
+        sources: Cameras and folders that good pictures may be taken from.
         cores: That a job may use.
         device: ``auto``, ``cpu``, ``cuda``, for jobs.
         weights: See `DifferNet`.
@@ -69,6 +74,7 @@ class Workshop:
         limits: Limits,
         decoding: Decoding,
         told: Callable[[Row], None],
+        sources: Sources,
         cores: int = 1,
         device: str = "auto",
         weights: str | None = None,
@@ -79,6 +85,7 @@ class Workshop:
         self._changes = dict(changes or {})
         self.catalogue = Catalogue(database)
         self.pictures = PictureStore(data / "products", self.catalogue, limits, decoding)
+        self.collecting = Collecting(sources, self.pictures, self.catalogue, limits)
         self.findings = Findings(self.pictures)
         self.queue = JobQueue(database)
         self.releasing = Releasing(self.catalogue, shelf, self.pictures.folder, self.version_file)
@@ -87,10 +94,14 @@ class Workshop:
     def start(self) -> None:
         """Go on with what was under way."""
         self.pictures.sweep({row["id"] for row in self.catalogue.all()})
+        for version in self.catalogue.removed_versions():  # whose files a killed process left
+            shutil.rmtree(self.version_folder(version), ignore_errors=True)
         self.runner.start()
+        self.collecting.start()
 
     def stop(self) -> None:
         """End; what is under way goes on at the next start."""
+        self.collecting.stop()
         self.runner.stop()
 
     def job_folder(self, job: Row) -> Path:
@@ -130,6 +141,8 @@ class Workshop:
         Raises:
             Problem: 404 if there is none, 409 while work on it is not over.
         """
+        if self.collecting.is_running(product):
+            raise Problem(409, "Pictures of this product are being taken; stop that first.")
         self.catalogue.remove(product, key)
         self.pictures.remove_all(product)
 
@@ -188,6 +201,29 @@ class Workshop:
         self.catalogue.note(row, "export", key, {"version": number, "to": to})
         return job
 
+    def report(self, product: str, number: int, key: str | None) -> Row:
+        """Queue a report on a version, by what was reviewed.
+
+        Raises:
+            Problem: 404 if there is no such version, 409 if no good or no defective parts were reviewed.
+        """
+        row = self.catalogue.get(product)
+        version = self.catalogue.version(product, number)
+        self.version_file(version)
+        if {image["review"] for image in self._reviewed(row, [version])[0]} != {"good", "defective"}:
+            raise Problem(
+                409, "A report compares good parts with defective ones: inspect some, and judge both kinds in Review."
+            )
+        return self._add(row, "report", {"version": number}, key)
+
+    def remove_version(self, product: str, number: int, key: str | None) -> None:
+        """Remove a version that is not in service, with its files.
+
+        Raises:
+            Problem: 404 if there is none, 409 if it is in service, or work on it is under way.
+        """
+        shutil.rmtree(self.version_folder(self.releasing.remove(product, number, key)), ignore_errors=True)
+
     def cancel(self, job: str, key: str | None) -> None:
         """End a job.
 
@@ -222,12 +258,30 @@ class Workshop:
         wanted = job["wanted"]
         if job["kind"] == "train":
             return {**self._training(product, wanted), **self._compute}
-        if job["kind"] == "export":
+        if job["kind"] in ("export", "report"):
             version = self.catalogue.version(product["id"], wanted["version"])
             model = str(self.current_file(product, version))
-            about = {"name": product["name"], "to": wanted["to"], "map": wanted["map"]}
-            return {"model": model, **about, **self._compute}
+            about = {"name": product["name"], "model": model, **self._compute}
+            if job["kind"] == "report":
+                return {
+                    **about,
+                    "version": wanted["version"],
+                    "images": [_named(image) for image in self._reviewed(product, [version])[0]],
+                }
+            return {**about, "to": wanted["to"], "map": wanted["map"]}
         versions = [self.catalogue.version(product["id"], number) for number in wanted["versions"]]
+        images, learnt = self._reviewed(product, versions)
+        models = [
+            {"number": version["number"], "file": str(self.current_file(product, version))} for version in versions
+        ]
+        return {"models": models, "images": images, "learnt": learnt, **self._compute}
+
+    def _reviewed(self, product: Row, versions: Sequence[Row]) -> tuple[list[dict[str, Any]], int]:
+        """Reviewed parts that none of some versions learnt, and how many they did.
+
+        Raises:
+            Problem: 409 if there is none of the first.
+        """
         learnt = {sha256 for version in versions for sha256 in version["about"]["pictures"]}
         rows = self._records.reviewed(product["name"], _MOST_COMPARED)
         images = [
@@ -236,16 +290,14 @@ class Workshop:
                 "filename": row["filename"],
                 "review": row["review"],
                 "path": str(self._files.image(row["sha256"])),
+                "media_type": row["media_type"],
             }
             for row in rows
             if row["sha256"] not in learnt
         ]
         if not images:
             raise Problem(409, "All reviewed parts are among the pictures that a version learnt; review others.")
-        models = [
-            {"number": version["number"], "file": str(self.current_file(product, version))} for version in versions
-        ]
-        return {"models": models, "images": images, "learnt": len(rows) - len(images), **self._compute}
+        return images, len(rows) - len(images)
 
     def _training(self, product: Row, wanted: Mapping[str, Any]) -> dict[str, Any]:
         choices, chosen = wanted["choices"], set(wanted["pictures"])
@@ -267,7 +319,7 @@ class Workshop:
         if job["kind"] == "train":
             self.queue.end_with_version(job, result)
         else:
-            self.queue.end(job["id"], "done", result=result if job["kind"] == "export" else None)
+            self.queue.end(job["id"], "done", result=None if job["kind"] == "compare" else result)
             self._forget_old(job["product"])
 
     def _forget_old(self, product: str) -> None:
@@ -285,3 +337,11 @@ class Workshop:
 def _within(region: list[int], picture: Row) -> bool:
     x, y, width, height = region
     return bool(x + width <= picture["width"] and y + height <= picture["height"])
+
+
+def _named(image: Mapping[str, Any]) -> dict[str, Any]:
+    """With a name for its file, which those of images are told by."""
+    name = PurePath(image["filename"] or image["id"]).name
+    if PurePath(name).suffix.lower() not in IMAGE_SUFFIXES:
+        name += SUFFIXES[image["media_type"]]
+    return {**image, "name": name}

@@ -11,6 +11,7 @@ from fastapi import Path as InPath
 from starlette.responses import FileResponse
 
 from differnet.server.incoming.access import key_of
+from differnet.server.incoming.middleware import REPORT_POLICY
 from differnet.server.problems import Problem
 from differnet.server.products.answers import job_json
 from differnet.server.station import Station
@@ -81,6 +82,17 @@ def build_router(station: Station) -> APIRouter:
         if not file.is_file():
             raise Problem(410, "The file is no longer there; export again.")
         return FileResponse(file, media_type="application/octet-stream", filename=file.name)
+
+    @router.get("/v1/jobs/{job}/report", responses=unmade, dependencies=reading, response_class=FileResponse)  # type: ignore[arg-type]
+    def get_report(job: str) -> FileResponse:
+        """The report on a version, a page of its own."""
+        row = shop.queue.get(job)
+        if row["kind"] != "report":
+            raise Problem(404, "The job is no report.")
+        file = shop.job_folder(row) / str(shop.result(row)["file"])
+        if not file.is_file():
+            raise Problem(410, "The report is no longer there; make it again.")
+        return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
     def _compared(job: str, number: int, inspection: str) -> Path:
         row = shop.queue.get(job)

@@ -21,6 +21,7 @@ from differnet.server.wire.product_schemas import (
     Job,
     ProductDetails,
     ReleaseRequest,
+    ReportRequest,
     TrainRequest,
 )
 from differnet.server.wire.schemas import Explanation, Fault
@@ -117,6 +118,28 @@ def build_router(station: Station) -> APIRouter:
     ) -> dict[str, Any]:
         """Export a version for other runtimes, in the background."""
         return job_json(shop, shop.export(product, number, body.to, with_map=body.map, key=key_of(request)))
+
+    @router.post(
+        "/v1/products/{product}/versions/{number}/report",
+        response_model=Job,
+        responses=unmade,  # type: ignore[arg-type]
+        dependencies=deciding,
+        openapi_extra=json_request(ReportRequest),
+    )
+    def report(
+        product: str,
+        request: Request,
+        number: int = _Number,
+        _body: ReportRequest = Depends(json_body(ReportRequest)),  # noqa: B008 - how FastAPI has it
+    ) -> dict[str, Any]:
+        """Write a report on a version by the parts that were reviewed, in the background."""
+        return job_json(shop, shop.report(product, number, key_of(request)))
+
+    @router.delete("/v1/products/{product}/versions/{number}", responses=conflict, dependencies=deciding)  # type: ignore[arg-type]
+    def remove_version(product: str, request: Request, number: int = _Number) -> dict[str, bool]:
+        """Remove a version that is not in service, for good; its number is not given again."""
+        shop.remove_version(product, number, key_of(request))
+        return {"removed": True}
 
     @router.get("/v1/products/{product}/versions/{number}/model", responses=gone, dependencies=deciding, **_FILE)  # type: ignore[arg-type]
     def get_model(product: str, number: int = _Number) -> FileResponse:

@@ -50,6 +50,8 @@ versions = sa.Table(
     sa.Column("job", sa.String(32), nullable=False, unique=True),
     sa.Column("model_id", sa.String(12), nullable=False),
     sa.Column("about", sa.JSON, nullable=False),
+    # Its number is not given again.
+    sa.Column("removed", UtcDateTime),
     sa.Index("ix_versions_product_number", "product", "number", unique=True),
 )
 

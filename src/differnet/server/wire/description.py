@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from differnet.server.wire.collection_schemas import CollectionRequest, TakeRequest
 from differnet.server.wire.product_schemas import (
     ChoicesRequest,
     CompareRequest,
@@ -13,6 +14,7 @@ from differnet.server.wire.product_schemas import (
     LeaveOutRequest,
     NewProduct,
     ReleaseRequest,
+    ReportRequest,
     TrainRequest,
 )
 from differnet.server.wire.schemas import CalibrateRequest, Fault, ReviewRequest
@@ -29,14 +31,18 @@ _BODIES: tuple[type[BaseModel], ...] = (
     LeaveOutRequest,
     TrainRequest,
     ReleaseRequest,
+    ReportRequest,
     CompareRequest,
     ExportRequest,
+    TakeRequest,
+    CollectionRequest,
     Fault,
 )
 _BINARY = {"type": "string", "format": "binary"}
 # What routes answer that is not JSON, by the end of their path.
 _KINDS = {
     "/thumbnail": ("image/jpeg",),
+    "/frame.jpg": ("image/jpeg",),
     "/heatmap.png": ("image/png",),
     "/image": ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff"),
     "/report": ("text/html",),

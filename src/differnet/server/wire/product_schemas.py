@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from differnet.server.wire.collection_schemas import CollectionStatus
 from differnet.server.wire.schemas import CalibrationCard, ReviewWord
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ProductDetails",
     "Products",
     "ReleaseRequest",
+    "ReportRequest",
     "TrainRequest",
 ]
 
@@ -80,6 +82,12 @@ class ReleaseRequest(BaseModel):
     )
 
 
+class ReportRequest(BaseModel):
+    """Nothing: a report is made of the parts that were reviewed."""
+
+    model_config = _STRICT
+
+
 class CompareRequest(BaseModel):
     """Two versions to compare on the parts that were reviewed."""
 
@@ -112,14 +120,14 @@ class Job(BaseModel):
 
     id: str
     product: str
-    kind: Literal["train", "compare", "export"]
+    kind: Literal["train", "compare", "export", "report"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     created: datetime
     started: datetime | None
     ended: datetime | None
     wanted: dict[str, Any] = Field(description="What it was asked for; of trainings the number of pictures.")
     progress: Progress | None
-    result: dict[str, Any] | None = Field(description="Of a training the version, of an export the file.")
+    result: dict[str, Any] | None = Field(description="Of a training the version, of an export or a report the file.")
     error: str | None
 
 
@@ -199,6 +207,7 @@ class ProductDetails(Product):
     jobs: list[Job] = Field(description="The last ones, the newest first.")
     can_roll_back: bool
     pictures_needed: int = Field(description="That the false-reject rate takes.")
+    collection: CollectionStatus | None = Field(description="Pictures that are taken from a camera or a folder.")
     reviewed: int = Field(description="Reviewed parts that versions can be compared on, 2000 at most.")
 
 

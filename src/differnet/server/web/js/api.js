@@ -1,5 +1,5 @@
 /** The service's HTTP interface. Every failure is an ApiError whose message is a sentence for the user. */
-import { t } from "./locale.js";
+import { said, t } from "./locale.js";
 
 const KEY = "differnet-api-key";
 let onKeyNeeded = () => {};
@@ -49,7 +49,8 @@ async function failureOf(response) {
   } catch {
     // Not JSON: a proxy in between, for instance. The status says enough.
   }
-  if (typeof detail !== "string" || !detail) detail = t("The service answered with status {status} ({reason}).", { status: response.status, reason: response.statusText || t("no reason given") });
+  if (typeof detail === "string" && detail) detail = said(detail);
+  else detail = t("The service answered with status {status} ({reason}).", { status: response.status, reason: response.statusText || t("no reason given") });
   const wait = Number.parseFloat(response.headers.get("Retry-After"));
   return new ApiError(detail, response.status, Number.isFinite(wait) ? wait : null);
 }
@@ -73,7 +74,6 @@ export const api = {
   session: (keyToTry) => getJson("/v1/session", { keyToTry, quiet: true }),
   models: (signal) => getJson("/v1/models", { signal }).then((answer) => answer.models),
   model: (name, signal) => getJson(named(name), { signal }),
-  report: (name) => request(`${named(name)}/report`).then((response) => response.blob()),
   statistics: (name, hours, signal) => getJson(`${named(name)}/statistics${query({ hours })}`, { signal }),
   inspections: (filter, signal) => getJson(`/v1/inspections${query(filter)}`, { signal }),
   inspection: (id, signal) => getJson(inspected(id), { signal }),
@@ -99,12 +99,26 @@ export const api = {
     for (let i = 0; i < pictures.length; i += 500) answer = await post(`${made(id)}/leave-out`, { pictures: pictures.slice(i, i + 500), left_out: leftOut });
     return answer.pictures;
   },
+  sources: (signal) => getJson("/v1/sources", { signal }),
+  frame: (camera, signal) => request(`/v1/cameras/${encodeURIComponent(camera)}/frame.jpg`, { signal }).then((response) => response.blob()),
+  collect: (id, wish) => post(`${made(id)}/collection`, wish),
+  stopCollecting: (id) => getJson(`${made(id)}/collection`, { method: "DELETE" }),
+
+  /** Add the next frame of a camera. */
+  async take(id, camera) {
+    const [taken] = (await post(`${made(id)}/take`, { camera })).pictures;
+    if (taken.error) throw new ApiError(said(taken.error), 422);
+    return taken;
+  },
   removePicture: (id, picture) => getJson(`${made(id)}/pictures/${encodeURIComponent(picture)}`, { method: "DELETE" }),
   train: (id) => post(`${made(id)}/train`, {}),
   compare: (id, versions) => post(`${made(id)}/compare`, { versions }),
   release: (id, number, seen) => post(`${made(id)}/versions/${number}/release`, { seen }),
   rollBack: (id, seen) => post(`${made(id)}/rollback`, { seen }),
   exportVersion: (id, number, to, map) => post(`${made(id)}/versions/${number}/export`, { to, map }),
+  makeReport: (id, number) => post(`${made(id)}/versions/${number}/report`, {}),
+  reportOf: (job) => `${working(job)}/report`,
+  removeVersion: (id, number) => getJson(`${made(id)}/versions/${number}`, { method: "DELETE" }),
   modelFile: (id, number) => request(`${made(id)}/versions/${number}/model`).then((response) => response.blob()),
   suspect: (id, number, picture) => `${made(id)}/versions/${number}/suspects/${encodeURIComponent(picture)}`,
   job: (id, signal) => getJson(working(id), { signal }),
@@ -121,7 +135,7 @@ export const api = {
     const answer = await getJson(`${made(id)}/pictures`, { method: "POST", body, signal });
     const [result] = answer.pictures;
     if (!result) throw new ApiError(t("The service gave no answer for this image."), 502);
-    if (result.error) throw new ApiError(result.error, 422);
+    if (result.error) throw new ApiError(said(result.error), 422);
     return result;
   },
 
@@ -132,7 +146,7 @@ export const api = {
     const answer = await getJson(`${named(name)}/inspect`, { method: "POST", body, signal });
     const [result] = answer.inspections;
     if (!result) throw new ApiError(t("The service gave no answer for this image."), 502);
-    if (result.error) throw new ApiError(result.error, 422);
+    if (result.error) throw new ApiError(said(result.error), 422);
     return result;
   },
 };

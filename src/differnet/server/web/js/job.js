@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { t } from "./locale.js";
 import { plural } from "./words.js";
 
-const KINDS = { train: t("Training"), compare: t("Comparison"), export: t("Export") };
+const KINDS = { train: t("Training"), compare: t("Comparison"), export: t("Export"), report: t("Report") };
 const STAGES = {
   starting: t("beginning"),
   features: t("looking at the pictures"),

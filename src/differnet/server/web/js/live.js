@@ -3,7 +3,7 @@ import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { controlChart, estimateChart } from "./line_charts.js";
-import { t } from "./locale.js";
+import { said, spoken, t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { thumbnail } from "./picture.js";
 import { badge, reviewBadge } from "./verdict.js";
@@ -217,7 +217,7 @@ class Live {
     );
     fill(this.escapes, escapesInWords(all.length === 1 ? all[0].escape_estimate : null));
     const drifts = all.map((one) => one.drift).filter(Boolean);
-    fill(this.drift, drifts.map((sentence) => notice("warning", sentence)));
+    fill(this.drift, drifts.map((sentence) => notice("warning", h("span", spoken(sentence), said(sentence)))));
     this.redraw("estimate", all.map((one) => one.false_reject_estimate), () => estimateChart(all[0].false_reject_estimate, this.stated()));
     this.redraw("control", all.map((one) => one.control_chart), () => (Number.isFinite(all[0].control_chart?.centre) ? controlChart(all[0].control_chart) : h("p", { class: "muted small" }, t("The model has no calibration to compare with."))));
   }

@@ -1,9 +1,9 @@
 /** Models: what is loaded, what is broken and why, each with its card and report. */
-import { api, key } from "./api.js";
+import { api } from "./api.js";
 import { fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
-import { t } from "./locale.js";
-import { saveFile } from "./save.js";
+import { said, spoken, t } from "./locale.js";
+import { reportLink } from "./report.js";
 import { scoreScale } from "./score_scale.js";
 import { count, day, moment, number, percent, plural } from "./words.js";
 
@@ -43,12 +43,12 @@ function card(model, signal) {
   return h(
     "article", { class: "panel stack model", "aria-label": model.name },
     h("div", { class: "panel-head" }, h("h2", { class: "break" }, model.name), h("span", { class: `badge badge-${state[0]}` }, icon(state[0]), state[1])),
-    (broken || model.error) && notice(broken ? "error" : "warning", h("p", {}, model.error ?? t("The file cannot be read.")), !broken && h("p", { class: "small" }, t("The version loaded before is still served."))),
+    (broken || model.error) && notice(broken ? "error" : "warning", h("p", model.error ? spoken(model.error) : {}, model.error ? said(model.error) : t("The file cannot be read.")), !broken && h("p", { class: "small" }, t("The version loaded before is still served."))),
     model.calibration && scale,
     model.model_id && facts(model),
     model.model_id && !model.calibration && notice("warning", t("This model has no threshold: it gives scores, but no decisions. "), h("a", { href: `#/recalibrate?model=${encodeURIComponent(model.name)}` }, t("Calibrate it")), "."),
     h(
-      "div", { class: "row" }, model.report_url && report(model),
+      "div", { class: "row" }, model.report_url && reportLink(model.report_url, `${model.name}.report.html`),
       model.model_id && h("a", { class: "button", href: `#/recalibrate?model=${encodeURIComponent(model.name)}` }, t("Recalibrate …")),
     ),
   );
@@ -61,7 +61,7 @@ function facts(model) {
     calibration && [t("False rejects"), t("{rate} stated", { rate: percent(calibration.false_reject_rate) }) + (calibration.rate_interval ? t("; 95 % interval {low} to {high}", { low: percent(calibration.rate_interval[0]), high: percent(calibration.rate_interval[1]) }) : "")],
     calibration && [t("Calibrated on"), `${plural(calibration.images, "image")}: ${SOURCES[calibration.source] ?? calibration.source}${calibration.tail === "generalized-pareto" ? t("; tail extrapolated") : ""}`],
     [t("Trained on"), `${plural(model.training_images, "good image")}, ${day(model.created)}`],
-    ...(model.drift ? [[t("Since it was loaded"), model.drift]] : []),
+    ...(model.drift ? [[t("Since it was loaded"), h("span", spoken(model.drift), said(model.drift))]] : []),
     [t("Extractor"), `${model.extractor}, ${imageSize(model.image_size)}, ${plural(model.views, "view")}`],
     [t("Model id"), model.model_id],
     [t("File"), model.file],
@@ -73,20 +73,4 @@ function facts(model) {
 
 function imageSize(size) {
   return Array.isArray(size) ? `${size.join(" × ")} px` : `${count(size)} px`;
-}
-
-/** A link; where a key is needed, which links cannot carry, the report is fetched and saved as a file. */
-function report(model) {
-  if (!key.get()) return h("a", { class: "button", href: model.report_url, target: "_blank", rel: "noopener" }, t("Open the report"));
-  const button = h("button", { class: "button", type: "button", onclick: async () => {
-    button.disabled = true;
-    try {
-      saveFile(`${model.name}.report.html`, "text/html", await api.report(model.name));
-    } catch (error) {
-      button.after(notice("error", error.message));
-    } finally {
-      button.disabled = false;
-    }
-  } }, t("Save the report"));
-  return button;
 }

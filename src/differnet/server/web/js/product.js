@@ -1,9 +1,10 @@
 /** One product: its pictures, what matters, training, versions, who did what. */
 import { api } from "./api.js";
+import { Collect } from "./collect.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { duration, jobProgress, kindOfJob } from "./job.js";
-import { localized, t } from "./locale.js";
+import { localized, said, spoken, t } from "./locale.js";
 import { Region } from "./region.js";
 import { may, refusal } from "./session.js";
 import { Versions } from "./versions.js";
@@ -12,16 +13,20 @@ import { moment, plural } from "./words.js";
 
 const BUSY_EVERY = 1000;
 const IDLE_EVERY = 5000;
+const WALL_EVERY = 5000;
 const ACTIONS = {
   create: t("made the product"),
   choose: t("changed what matters"),
   "add pictures": t("added pictures"),
+  collect: t("began to take pictures"),
+  collected: t("took pictures"),
   "leave out": t("left pictures out"),
   "take in": t("took pictures in again"),
   "remove picture": t("removed a picture"),
   train: t("began a training"),
   cancel: t("cancelled"),
   export: t("exported a version"),
+  "remove version": t("removed a version"),
   release: t("put a version into service"),
   "roll back": t("took a version back"),
 };
@@ -40,7 +45,8 @@ class Product {
     this.state = h("p", {});
     this.trainPlace = h("div", { class: "stack" });
     this.history = h("ol", { class: "history small" });
-    this.wall = new Wall(id, signal, (pictures) => this.onPictures(pictures));
+    this.collect = may("admin") ? new Collect(id, signal, async () => { await this.refresh(); await this.wall.load(); }) : null;
+    this.wall = new Wall(id, signal, (pictures) => this.onPictures(pictures), this.collect?.root);
     this.versions = new Versions(id, signal, { refresh: () => this.refresh(), reloadPictures: () => this.wall.load() });
   }
 
@@ -55,12 +61,12 @@ class Product {
       h("details", { class: "panel product-more", ontoggle: () => void this.loadHistory() }, h("summary", {}, t("Who did what")), this.history, h("div", { class: "row" }, this.removal())),
     );
     this.draw();
-    await this.wall.load();
+    await Promise.all([this.wall.load(), this.collect?.load()]);
     this.later();
   }
 
   later() {
-    const wait = this.product.active ? BUSY_EVERY : IDLE_EVERY;
+    const wait = this.product.active || this.product.collection?.state === "running" ? BUSY_EVERY : IDLE_EVERY;
     const timer = setTimeout(async () => {
       if (!document.hidden) await this.refresh();
       if (!this.signal.aborted) this.later();
@@ -74,6 +80,12 @@ class Product {
       this.product = await api.product(this.id, this.signal);
       fill(this.problem);
       this.draw();
+      // All pictures are compared with each other for it: while many come, now and then will do.
+      const coming = this.product.collection?.state === "running";
+      if (this.product.pictures !== this.shown && (!coming || Date.now() - this.shownAt > WALL_EVERY)) {
+        Object.assign(this, { shown: this.product.pictures, shownAt: Date.now() });
+        await this.wall.load();
+      }
       if (before.versions !== this.product.versions) {
         announce(t("Version {number} is trained.", { number: this.product.versions_list[0]?.number ?? "" }));
         await this.wall.load();
@@ -93,12 +105,13 @@ class Product {
     fill(this.title, product.name);
     const served = product.in_service;
     fill(this.state, !served ? t("Nothing of it is in service yet.") : served.version === null ? t("In service is a model that was not trained here.") : t("In service: version {number}{more}.", { number: served.version, more: served.recalibrated ? t(", calibrated anew since") : "" }));
+    this.collect?.draw(product.collection);
     this.drawTraining();
     this.versions.draw(product);
   }
 
   onPictures(pictures) {
-    this.pictures = pictures;
+    Object.assign(this, { pictures, shown: pictures.length, shownAt: Date.now() });
     const sizes = new Map();
     for (const each of pictures) sizes.set(`${each.width} ${each.height}`, (sizes.get(`${each.width} ${each.height}`) ?? 0) + 1);
     const most = [...sizes].sort((a, b) => b[1] - a[1])[0]?.[0];
@@ -159,7 +172,7 @@ class Product {
       !busy && (missing > 0 ? notice("info", t("{pictures} to learn from; {missing} more are needed, or a higher share of rejected good parts.", { pictures: plural(usable, "picture"), missing })) : h("p", {}, t("{pictures} to learn from.", { pictures: plural(usable, "picture") }))),
       h("div", { class: "row" }, button),
       h("p", { class: "small muted" }, t("It goes on while you do other things, also when this page is closed, and takes up again after a restart. Inspections go first.")),
-      !jobs.length && last?.state === "failed" && notice("error", h("p", {}, t("{kind} failed:", { kind: kindOfJob(last) }), " ", last.error)),
+      !jobs.length && last?.state === "failed" && notice("error", h("p", {}, t("{kind} failed:", { kind: kindOfJob(last) }), " ", h("span", spoken(last.error ?? ""), said(last.error)))),
       !jobs.length && last?.state === "cancelled" && notice("info", t("{kind} was cancelled; nothing was changed.", { kind: kindOfJob(last) })),
       !jobs.length && last?.state === "done" && last.kind === "train" && last.result && h("p", { class: "small" }, t("Version {number} was trained in {time}.", { number: last.result.version, time: duration((new Date(last.ended) - new Date(last.started)) / 1000) })),
     );

@@ -2,7 +2,7 @@
 import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
-import { t } from "./locale.js";
+import { said, spoken, t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { forgetPictures } from "./picture.js";
 import { scoreScale } from "./score_scale.js";
@@ -139,7 +139,7 @@ function result(answer, card, withTraining) {
     "section", { class: "panel stack", "aria-label": answer.dry_run ? t("Preview") : t("Result") },
     h("h2", {}, answer.dry_run ? t("Preview") : t("What has changed")),
     h("p", {}, t("From {images} reviewed as good{more}. {comparison}", { images: plural(answer.images, "image"), more: withTraining ? t(", and the scores so far") : "", comparison: comparison(old, fresh) })),
-    answer.warning && notice("warning", answer.warning),
+    answer.warning && notice("warning", h("span", spoken(answer.warning), said(answer.warning))),
     scoreScale({ held: card?.held_out_scores ?? [], calibration: fresh, marks }),
     card && h("p", { class: "small muted" }, t("Bars: scores that the present threshold comes from.")),
     h("p", { class: "small muted" }, certainty(fresh)),

@@ -3,8 +3,9 @@ import { api } from "./api.js";
 import { announce, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { duration } from "./job.js";
-import { localized, t } from "./locale.js";
+import { localized, said, spoken, t } from "./locale.js";
 import { forgetPictures, pictureWithMaps, thumbnail } from "./picture.js";
+import { reportLink } from "./report.js";
 import { saveFile } from "./save.js";
 import { scoreScale } from "./score_scale.js";
 import { may } from "./session.js";
@@ -19,6 +20,7 @@ export class Versions {
   constructor(product, signal, after) {
     Object.assign(this, { id: product, signal, after });
     this.key = "";
+    this.opened = new Set();
     this.message = h("div");
     this.compare = h("div");
     this.list = h("div", { class: "versions" });
@@ -30,10 +32,11 @@ export class Versions {
     this.root.hidden = !product.versions_list.length;
     const done = product.jobs.filter((job) => job.state === "done" && job.kind !== "train");
     const key = JSON.stringify([product.versions_list.map((each) => each.number), product.in_service, product.can_roll_back, product.reviewed, done.map((job) => job.id)]);
-    if (key === this.key) return;
+    // A question that waits for its answer stays.
+    if (key === this.key || this.list.querySelector("[data-question]")) return;
     this.key = key;
     this.drawCompare(done.filter((job) => job.kind === "compare"));
-    fill(this.list, product.versions_list.map((version) => this.card(version, done.filter((job) => job.kind === "export" && job.wanted.version === version.number))));
+    fill(this.list, product.versions_list.map((version) => this.card(version, done.filter((job) => job.wanted.version === version.number))));
   }
 
   drawCompare(done) {
@@ -62,7 +65,13 @@ export class Versions {
     ));
   }
 
-  card(version, exports) {
+  card(version, jobs) {
+    const exports = jobs.filter((job) => job.kind === "export");
+    const report = jobs.find((job) => job.kind === "report");
+    const makeReport = (word) => h("button", { class: "button", type: "button", disabled: !may("admin") || !this.product.reviewed, onclick: () => void this.doing(async () => {
+      await api.makeReport(this.id, version.number);
+      announce(t("The report is being made."));
+    }) }, word);
     const served = this.product.in_service;
     const mine = served?.version === version.number;
     const { calibration } = version;
@@ -75,20 +84,23 @@ export class Versions {
       h("p", {}, promise(calibration)),
       calibration && scoreScale({ held: version.held_out_scores, calibration }),
       h("p", { class: "small muted" }, about(version)),
-      version.remarks.length > 0 && notice("warning", ...version.remarks.map((remark) => h("p", { class: "break", lang: "en" }, remark))),
-      version.failures.length > 0 && notice("warning", t("{pictures} could not be used:", { pictures: plural(version.failures.length, "picture") }), h("ul", {}, version.failures.slice(0, 5).map((each) => h("li", { class: "break" }, `${each.filename ?? ""}: ${each.reason}`)))),
+      version.remarks.length > 0 && notice("warning", ...version.remarks.map((remark) => h("p", { class: "break", ...spoken(remark) }, said(remark)))),
+      version.failures.length > 0 && notice("warning", t("{pictures} could not be used:", { pictures: plural(version.failures.length, "picture") }), h("ul", {}, version.failures.slice(0, 5).map((each) => h("li", { class: "break" }, `${each.filename ?? ""}: `, h("span", spoken(each.reason), said(each.reason)))))),
       this.suspects(version, look), look,
       h(
         "div", { class: "row" },
         !mine && h("button", { class: "button button-primary", type: "button", disabled: !may("admin"), onclick: () => this.ask(sure, version) }, t("Put into service …")),
         mine && h("a", { class: "button button-primary", href: "#/inspect", onclick: () => sessionStorage.setItem("differnet-model", this.product.name) }, t("Inspect with it")),
+        report ? reportLink(api.reportOf(report.id), `${this.product.name} ${version.number}.html`) : makeReport(t("Make a report")),
         mine && this.product.can_roll_back && h("button", { class: "button", type: "button", disabled: !may("admin"), onclick: () => this.askBack(sure) }, t("Roll back …")),
       ),
       sure,
-      h("details", {}, h("summary", {}, t("Files of this version")), h(
+      h("details", { open: this.opened.has(version.number), ontoggle: (event) => this.opened[event.currentTarget.open ? "add" : "delete"](version.number) }, h("summary", {}, t("Files of this version")), h(
         "div", { class: "stack files-panel" },
         h("div", { class: "row" }, h("button", { class: "button", type: "button", disabled: !may("admin"), onclick: () => void this.doing(async () => saveFile(`${this.product.name}.safetensors`, "", await api.modelFile(this.id, version.number))) }, t("Save the model file"))),
         h("div", { class: "row compare-row" }, format, h("button", { class: "button", type: "button", disabled: !may("admin"), onclick: () => void this.doing(() => api.exportVersion(this.id, version.number, format.value, false)) }, t("Export"))),
+        report && h("div", { class: "row" }, makeReport(t("Make the report anew")), h("span", { class: "muted small" }, t("The one that there is: {time}, on {parts}.", { time: moment(report.ended), parts: plural(report.result.images, "part") }))),
+        !mine && h("div", { class: "row" }, h("button", { class: "button", type: "button", disabled: !may("admin"), onclick: () => this.askRemoval(sure, version) }, t("Remove this version …"))),
         h("ul", { class: "files" }, exports.map((job) => h("li", {}, h("button", { class: "button button-plain", type: "button", onclick: () => void this.doing(async () => saveFile(job.result.file, "", await api.exported(job.id))) }, t("Save {file}", { file: job.result.file })), h("span", { class: "muted small" }, ` ${FORMATS[job.wanted.to]}, ${moment(job.ended)}`)))),
       )),
     );
@@ -146,18 +158,28 @@ export class Versions {
     this.confirm(place, t("What was in service before this version judges parts again."), t("Roll back"), () => api.rollBack(this.id, this.product.in_service?.token ?? null));
   }
 
-  confirm(place, said, word, what) {
+  askRemoval(place, version) {
+    this.confirm(place, t("Version {number} and its files are removed for good.", { number: version.number }), t("Remove version {number}", { number: version.number }), () => api.removeVersion(this.id, version.number), t("Version {number} was removed.", { number: version.number }));
+  }
+
+  confirm(place, told, word, what, done = t("Done: it is in service.")) {
     const yes = h("button", { class: "button button-primary", type: "button", onclick: async () => {
       yes.disabled = true;
+      delete question.dataset.question;
       if (await this.doing(what)) {
         forgetModels();
         forgetPictures();
-        fill(this.message, notice("good", t("Done: it is in service.")));
-        announce(t("Done: it is in service."));
+        fill(this.message, notice("good", done));
+        announce(done);
       }
       fill(place);
     } }, word);
-    fill(place, notice("info", h("p", {}, said), h("div", { class: "row" }, yes, h("button", { class: "button", type: "button", onclick: () => fill(place) }, t("Discard")))));
+    const discard = h("button", { class: "button", type: "button", onclick: () => {
+      fill(place);
+      this.draw(this.product);
+    } }, t("Discard"));
+    const question = h("div", { "data-question": true }, notice("info", h("p", {}, told), h("div", { class: "row" }, yes, discard)));
+    fill(place, question);
     yes.focus();
   }
 

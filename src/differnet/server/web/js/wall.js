@@ -20,8 +20,11 @@ const FILTERS = {
 };
 
 export class Wall {
-  /** @param onchange called with all pictures after every change of them */
-  constructor(product, signal, onchange) {
+  /**
+   * @param onchange called with all pictures after every change of them
+   * @param more what else brings pictures
+   */
+  constructor(product, signal, onchange, more = null) {
     Object.assign(this, { product, signal, onchange });
     this.pictures = [];
     this.filter = "all";
@@ -41,7 +44,7 @@ export class Wall {
     this.root = h(
       "section", { class: "panel stack", "aria-label": t("Pictures of good parts") },
       h("div", { class: "panel-head" }, h("h2", {}, t("Pictures of good parts"))),
-      may("review") ? dropZone((files) => this.add(files), signal) : notice("info", refusal("review")),
+      may("review") ? dropZone((files) => this.add(files), signal) : notice("info", refusal("review")), more,
       this.tally, this.progress, this.problem, this.filters, this.tools, this.list, this.more,
     );
   }
