@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import safetensors
 import safetensors.torch
 
@@ -21,15 +22,23 @@ def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
     assert settings.views.flow_size is None
     assert settings.views.tiles == "none"
     assert (settings.scoring.join, settings.scoring.flow_weight) == ("soft-maximum", 1.0)
-    assert not settings.localization.reduced_cells
+    assert settings.scoring.reduced_weight == 1.0
+    assert settings.localization.reduced == "none"
     assert settings.localization.fine_stages == "all"
     assert settings.localization.turn_cells == "never"
+
+
+@pytest.mark.parametrize(("said", "meant"), [(True, "cells"), (False, "none")])
+def test_the_reduced_image_was_described_by_cells_or_not(said: bool, meant: str) -> None:
+    found = completed({"localization": {"reduced_cells": said, "rank": 16}})
+    assert Settings.model_validate(found).localization.reduced == meant
+    assert found["localization"]["rank"] == 16
 
 
 def test_what_it_says_stays() -> None:
     said = {
         "views": {"flow_size": 256, "enlarge": False, "tiles": "auto"},
-        "scoring": {"join": "sum-of-logarithms", "flow_weight": 0.3},
+        "scoring": {"join": "sum-of-logarithms", "flow_weight": 0.3, "reduced_weight": 0.4},
         "seed": 3,
     }
     assert completed(said) == said

@@ -179,16 +179,17 @@ class InspectionGraph(nn.Module):
 def _joined(flow: Tensor, local: Tensor, scale: CommonScale) -> Tensor:
     """What `CommonScale.join` does, written so that no runtime overflows."""
     (mean, deviation), *planes = scale.usual.tolist()
+    of_flow, *weights = scale.weights
     joined = (flow.double() - mean) / deviation
     if scale.rule != "soft-maximum":
-        joined = scale.flow_weight * _evidence(joined)
+        joined = of_flow * _evidence(joined)
     for place, (local_mean, local_deviation) in enumerate(planes):
         standardised = (local[place].double() - local_mean) / local_deviation
         if scale.rule == "soft-maximum":
             beyond = torch.log(1.0 + torch.exp(-(joined - standardised).abs()))
             joined = torch.maximum(joined, standardised) + beyond
         else:
-            joined = joined + _evidence(standardised)
+            joined = joined + weights[place] * _evidence(standardised)
     return joined.float()
 
 

@@ -35,7 +35,7 @@ class LocalModel(ABC):
 
         Returns:
             (g, g) float32, one value a cell, higher is more anomalous, unbounded; or p such planes, (p, g, g), each of
-            which is scored for itself, see `differnet.scoring.local_scores`, and which are shown together, see `shown`.
+            which is scored for itself, see `differnet.scoring.local_scores`; the first two are shown, see `shown`.
         """
 
     @abstractmethod
@@ -65,8 +65,8 @@ class LocalModel(ABC):
 
 
 def shown(anomaly: Tensor) -> Tensor:
-    """What maps are made of, (g, g): of an anomaly, the first plane, to which others add a little."""
-    return anomaly if anomaly.dim() == 2 else anomaly[0] + anomaly[1:].clamp(max=_LIMIT).sum(0)
+    """What maps are made of, (g, g): of an anomaly, the first plane, to which the second adds a little."""
+    return anomaly if anomaly.dim() == 2 else anomaly[0] + anomaly[1].clamp(max=_LIMIT)
 
 
 class CellCollector(Protocol):

@@ -185,4 +185,4 @@ def _read_scale(
     if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
     scoring = manifest.settings.scoring
-    return CommonScale(usual, scoring.join, scoring.flow_weight)
+    return CommonScale(usual, scoring.join, scoring.flow_weight, scoring.reduced_weight)

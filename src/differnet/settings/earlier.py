@@ -9,8 +9,8 @@ __all__ = ["completed"]
 
 _BEFORE: Mapping[str, Mapping[str, Any]] = {
     "views": {"enlarge": True, "flow_size": None, "tiles": "none"},
-    "scoring": {"join": "soft-maximum", "flow_weight": 1.0},
-    "localization": {"turn_cells": "never", "reduced_cells": False, "fine_stages": "all"},
+    "scoring": {"join": "soft-maximum", "flow_weight": 1.0, "reduced_weight": 1.0},
+    "localization": {"turn_cells": "never", "reduced": "none", "fine_stages": "all"},
 }
 
 
@@ -24,6 +24,14 @@ def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
         The same with what its differnet did without being told.
     """
     return {
-        section: {**_BEFORE.get(section, {}), **values} if isinstance(values, Mapping) else values
+        section: {**_BEFORE.get(section, {}), **_renamed(values)} if isinstance(values, Mapping) else values
         for section, values in settings.items()
     }
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    named = dict(values)
+    # It could be switched on or off before there were windows.
+    if isinstance(named.get("reduced_cells"), bool):
+        named["reduced"] = "cells" if named.pop("reduced_cells") else "none"
+    return named

@@ -203,7 +203,8 @@ class ScoringSettings(FrozenRecord):
         aggregation: ``mean`` over the views' scores, as the paper; ``median``, which outlier views do not pull; or
             ``features``: the mean of the views' features is scored, which no longer depends on the image's angle.
         join: How the local score joins the flow's, see `differnet.scoring.common_scale`.
-        flow_weight: How much the flow's evidence counts beside the cells' in a sum of logarithms.
+        flow_weight: How much the flow's evidence counts beside that of the cells, in a sum of logarithms.
+        reduced_weight: Likewise the evidence of the reduced image's cells, and of its windows.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
         hottest: How many of an image's cells its local score is the mean of: a share of them up to 1, a number above.
             A small defect takes a few cells, however many the image has.
@@ -213,7 +214,8 @@ class ScoringSettings(FrozenRecord):
 
     aggregation: Literal["mean", "median", "features"] = "median"
     join: Literal["sum-of-logarithms", "soft-maximum"] = "sum-of-logarithms"
-    flow_weight: float = Field(1.0, gt=0.0, le=10.0)
+    flow_weight: float = Field(0.5, gt=0.0, le=10.0)
+    reduced_weight: float = Field(0.5, gt=0.0, le=10.0)
     local: bool = True
     hottest: float = Field(5.0, gt=0.0, le=10_000.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
@@ -239,8 +241,9 @@ class LocalizationSettings(FrozenRecord):
         shrinkage: Of ``mixture``: how strongly a Gaussian is drawn towards the covariance that all have in common, in
             cells.
         mixture_dimensions: Of ``mixture``: of the space in which cells are compared.
-        reduced_cells: Of ``mixture``: whether cells are described in the image of ``views.flow_size`` as well, where
-            each sees more of the part.
+        reduced: Of ``mixture``: what is described in the image of ``views.flow_size`` as well, where more of the part
+            is seen at once: ``cells``, compared with good ones wherever they lie; ``all``, which are windows of a
+            quarter of its side, too, each compared with those at its place; or ``none``.
         fine_stages: Of ``mixture``: the stages that cells of the fine grid are described by: those whose maps are not
             coarser (``resolved``), which keeps heat maps sharp, or ``all`` that the coarse grid is described by.
         turn_cells: Whether cells of good images are learnt at all four right angles: ``auto``, where views are averaged
@@ -254,7 +257,7 @@ class LocalizationSettings(FrozenRecord):
     rank: int = Field(12, ge=1, le=256)
     shrinkage: float = Field(100.0, gt=0.0)
     mixture_dimensions: int = Field(160, ge=4, le=4096)
-    reduced_cells: bool = True
+    reduced: Literal["all", "cells", "none"] = "all"
     fine_stages: Literal["resolved", "all"] = "resolved"
     turn_cells: Literal["auto", "never"] = "auto"
 

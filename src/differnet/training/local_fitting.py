@@ -121,5 +121,6 @@ def join_scores(
     if not settings.scoring.local or not len(scores):
         return None, scores, peaks
     local = torch.tensor([each.scores for each in measured])
-    scale = CommonScale.fit(scores, local, settings.scoring.join, settings.scoring.flow_weight)
+    chosen = settings.scoring
+    scale = CommonScale.fit(scores, local, chosen.join, chosen.flow_weight, chosen.reduced_weight)
     return scale, scale.join(scores, local), peaks

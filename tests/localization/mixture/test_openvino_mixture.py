@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from differnet.localization.mixture.cells import ScaledCells, StageCells
+from differnet.localization.mixture.cells import ScaledCells, StageCells, WindowedCells
 from differnet.localization.mixture.good_cells import MixtureCollector
 from differnet.localization.mixture.openvino_mixture import CompiledMixture
 
@@ -26,10 +28,15 @@ def scaled(cells: StageCells) -> ScaledCells:
     return ScaledCells(cells.fine, cells.coarse, cells.coarse[:side, :side].contiguous())
 
 
-@pytest.mark.parametrize("reduced", [False, True])
+def windowed(cells: StageCells) -> WindowedCells:
+    """With windows too, the same cells."""
+    return WindowedCells(cells.fine, cells.coarse, scaled(cells).reduced, cells.coarse)
+
+
+@pytest.mark.parametrize("reduced", [None, scaled, windowed])
 @pytest.mark.parametrize("side", [14, 9, 2])
-def test_the_anomaly_is_that_of_torch(side: int, reduced: bool) -> None:
-    cells = [scaled(each) if reduced else each for each in cells_of(12, side)]
+def test_the_anomaly_is_that_of_torch(side: int, reduced: Callable[[StageCells], StageCells] | None) -> None:
+    cells = [each if reduced is None else reduced(each) for each in cells_of(12, side)]
     collector = MixtureCollector(8, channels=CHANNELS, components=6, rank=3, strength=20.0, dimensions=10, seed=0)
     for place, of_image in enumerate(cells[:8]):
         collector.add(place, of_image)
@@ -37,7 +44,7 @@ def test_the_anomaly_is_that_of_torch(side: int, reduced: bool) -> None:
     compiled = CompiledMixture(local, cells[0])
     for of_image in cells[8:]:
         found = compiled.anomaly(of_image)
-        assert found.shape == ((2, side, side) if reduced else (side, side))
+        assert found.shape == ((local.planes, side, side) if reduced else (side, side))
         assert torch.allclose(found, local.anomaly(of_image), rtol=1e-3, atol=1e-3)
 
 

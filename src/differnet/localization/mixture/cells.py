@@ -8,16 +8,31 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from differnet.extractors import Extractor
 from differnet.features.describer import Cells, Describer
 from differnet.localization.grids import build_resized, grid_side, resized
 
-__all__ = ["ReducedDescriber", "ScaledCells", "ScaledDescriber", "StageCells", "StageDescriber", "described_channels"]
+__all__ = [
+    "ReducedDescriber",
+    "ReducedWindows",
+    "ScaledCells",
+    "ScaledDescriber",
+    "StageCells",
+    "StageDescriber",
+    "WindowDescriber",
+    "WindowedCells",
+    "WindowedDescriber",
+    "described_channels",
+]
 
 # The first stages tell edges rather than parts, and have the largest maps.
 _STAGES = 4
+# Of windows, which are wide, the last stages say enough, which see as much of the image.
+_WINDOW_STAGES = 2
+_WINDOWS = 4
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,28 @@ class ReducedCells(Cells):
 @dataclass(frozen=True)
 class ScaledCells(ReducedCells, StageCells):
     """The cells of one image in both sizes."""
+
+
+@dataclass(frozen=True)
+class WindowedCells(ReducedCells, StageCells):
+    """The cells of one image in both sizes, and the windows of it reduced.
+
+    Attributes:
+        windows: (4, 4, W) float32, means of what the last stages say in windows of a quarter of the image's side.
+    """
+
+    windows: Tensor
+
+
+@dataclass(frozen=True)
+class ReducedWindows(ReducedCells):
+    """What `WindowedCells` has of the reduced image.
+
+    Attributes:
+        windows: As there.
+    """
+
+    windows: Tensor
 
 
 class StageDescriber(Describer):
@@ -120,6 +157,38 @@ class ReducedDescriber(Describer):
         return [_build_on_grid(ops, chosen, side)]
 
 
+class WindowDescriber(ReducedDescriber):
+    """Describes the windows of the reduced image beside its cells."""
+
+    cells: ClassVar[type[ReducedCells]] = ReducedWindows
+
+    @property
+    def key(self) -> str:
+        """Two of as many stages are the same."""
+        return f"{super().key} windows"
+
+    @torch.no_grad()
+    def describe(self, stages: Sequence[Tensor], size: int) -> list[ReducedWindows]:  # type: ignore[override]
+        """Describe the cells and windows of images, see `Describer.describe`."""
+        parts = []
+        for maps in stages[-_WINDOW_STAGES:]:
+            means = torch.from_numpy(_window_means(maps.shape[-1])).to(maps.device)
+            parts.append(means @ maps.float() @ means.T)
+        windows = torch.cat(parts, 1).permute(0, 2, 3, 1).contiguous()
+        described = zip(super().describe(stages, size), windows, strict=True)
+        return [ReducedWindows(cells.reduced, of_image) for cells, of_image in described]
+
+    def build(self, ops: Any, stages: Sequence[Any], size: int) -> list[Any]:  # noqa: ANN401 - untyped
+        """The same as a part of an OpenVINO graph, see `Describer.build`."""
+        parts = []
+        for maps in stages[-_WINDOW_STAGES:]:
+            means = _window_means(int(maps.shape[-1]))
+            rows = ops.matmul(ops.constant(means), maps, False, False)
+            parts.append(ops.matmul(rows, ops.constant(np.ascontiguousarray(means.T)), False, False))
+        windows = ops.transpose(ops.concat(parts, 1), np.array([0, 2, 3, 1]))
+        return [*super().build(ops, stages, size), windows]
+
+
 class ScaledDescriber(StageDescriber):
     """Describes an image twice, as DifferNet's features come from several scales: by `StageDescriber`, and reduced.
 
@@ -130,7 +199,7 @@ class ScaledDescriber(StageDescriber):
         resolved: See `StageDescriber`.
     """
 
-    joined: ClassVar[type[ScaledCells]] = ScaledCells
+    joined: ClassVar[type[StageCells]] = ScaledCells
 
     def __init__(self, stages: int, *, resolved: bool = True) -> None:
         super().__init__(stages, resolved=resolved)
@@ -142,6 +211,26 @@ class ScaledDescriber(StageDescriber):
         return f"scaled {super().key}"
 
 
+class WindowedDescriber(ScaledDescriber):
+    """The same, and describes the windows of the reduced image.
+
+    Args:
+        stages: See `StageDescriber`.
+        resolved: See `StageDescriber`.
+    """
+
+    joined: ClassVar[type[StageCells]] = WindowedCells
+
+    def __init__(self, stages: int, *, resolved: bool = True) -> None:
+        super().__init__(stages, resolved=resolved)
+        self.reduced = WindowDescriber(stages)
+
+    @property
+    def key(self) -> str:
+        """Two of as many stages are the same."""
+        return f"windowed {super().key}"
+
+
 def described_channels(extractor: Extractor) -> tuple[int, ...]:
     """The channels of each stage that cells are described by: of the last four before the features' own."""
     return tuple(extractor.stage_channels[-_STAGES:])
@@ -150,6 +239,13 @@ def described_channels(extractor: Extractor) -> tuple[int, ...]:
 def _grid_sides(sides: Sequence[int], size: int) -> tuple[int, int]:
     side = grid_side(sides, size)
     return side, max(side // 2, 1)
+
+
+def _window_means(side: int) -> NDArray[np.float32]:
+    """(4, side): what averages a row of so many cells over windows; a cell on a border belongs to both in part."""
+    borders = np.arange(_WINDOWS + 1)[:, None] * side / _WINDOWS
+    before = np.clip(borders - np.arange(side), 0.0, 1.0)
+    return (np.diff(before, axis=0) * _WINDOWS / side).astype(np.float32)
 
 
 @torch.no_grad()

@@ -20,7 +20,8 @@ from differnet.localization.mixture.cell_mixture import (
     within_covariance,
 )
 from differnet.localization.mixture.cell_space import CellSpace
-from differnet.localization.mixture.cells import StageCells
+from differnet.localization.mixture.cells import StageCells, WindowedCells
+from differnet.localization.mixture.windows import WindowCollector, WindowDensity
 
 __all__ = ["CellDensity", "MixtureCollector", "MixtureModel"]
 
@@ -109,13 +110,15 @@ class CellDensity:
 class MixtureModel(LocalModel):
     """Adds what the cells of both grids say: the fine one finds small defects, the coarse one wider ones.
 
-    Energies are counted in standard deviations of those of good cells, the coarse ones cut off. What the cells of the
-    reduced image say is scored for itself: of some parts the details vary so much that they would hide what is large.
+    Energies are counted in standard deviations of those of good cells, the coarse ones cut off. What the windows or the
+    cells of the reduced image say is scored for itself: of some parts the details vary so much that they would hide
+    what is large.
 
     Args:
         fine: Of the fine grid.
         coarse: Of the coarse grid.
         reduced: Of the grid of the reduced image; None where that is not described.
+        windows: Of the windows of the reduced image; None where they are not described.
         limit: What the coarse grid adds at most.
     """
 
@@ -125,9 +128,10 @@ class MixtureModel(LocalModel):
         coarse: CellDensity,
         reduced: CellDensity | None = None,
         *,
+        windows: WindowDensity | None = None,
         limit: float = _LIMIT,
     ) -> None:
-        self.fine, self.coarse, self.reduced, self.limit = fine, coarse, reduced, limit
+        self.fine, self.coarse, self.reduced, self.windows, self.limit = fine, coarse, reduced, windows, limit
 
     @property
     def levels(self) -> list[tuple[str, CellDensity]]:
@@ -137,19 +141,21 @@ class MixtureModel(LocalModel):
 
     @property
     def planes(self) -> int:
-        """Two where the reduced image is described, or one."""
-        return len(self.levels) - 1
+        """Up to three: of both grids, of the reduced image's cells, and of its windows."""
+        return len(self.levels) - 1 + (self.windows is not None)
 
     def anomaly(self, cells: StageCells) -> Tensor:
         """Compute the local anomaly of an image, about 0 for good cells; see `LocalModel.anomaly`.
 
-        The first plane is of both grids; the second, where there is one, of the reduced image, interpolated.
+        The first plane is of both grids; further ones, where there are such, of the reduced image, interpolated.
         """
-        side = cells.fine.shape[0]
+        side, grids = cells.fine.shape[0], cells.tensors()
         fine, *wide = (
-            level.standardised_energy(grid.flatten(0, 1)).view(1, 1, *grid.shape[:2])
-            for (_, level), grid in zip(self.levels, cells.tensors().values(), strict=True)
+            level.standardised_energy(grids[name].flatten(0, 1)).view(1, 1, *grids[name].shape[:2])
+            for name, level in self.levels
         )
+        if self.windows is not None:
+            wide.append(self.windows.standardised_energy(grids["windows"])[None, None])
         coarse, *reduced = (
             functional.interpolate(energy, size=(side, side), mode="bilinear", align_corners=False) for energy in wide
         )
@@ -159,6 +165,8 @@ class MixtureModel(LocalModel):
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""
         named = {f"{name}.{part}": tensor for name, level in self.levels for part, tensor in level.state().items()}
+        if self.windows is not None:
+            named |= {f"windows.{part}": tensor for part, tensor in self.windows.state().items()}
         return {**named, "limit": torch.tensor([self.limit], dtype=torch.float64)}
 
     @classmethod
@@ -169,25 +177,28 @@ class MixtureModel(LocalModel):
             KeyError: If a tensor is missing; its argument is the name.
             ValueError: If a tensor is not as expected; likewise.
         """
-        levels = []
-        for name in ("fine", "coarse", *(["reduced"] if any(key.startswith("reduced.") for key in state) else [])):
+        levels: list[CellDensity] = []
+        windows = None
+        there = {name.partition(".")[0] for name in state}
+        for name in ("fine", "coarse", *(name for name in ("reduced", "windows") if name in there)):
             prefix = f"{name}."
+            own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
             try:
-                levels.append(
-                    CellDensity.from_state(
-                        {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
-                    )
-                )
+                if name == "windows":
+                    windows = WindowDensity.from_state(own)
+                else:
+                    levels.append(CellDensity.from_state(own))
             except (KeyError, ValueError) as error:
                 raise type(error)(f"{prefix}{error.args[0]}") from None
         limit = state.get("limit", torch.tensor([_EARLIER_LIMIT], dtype=torch.float64))
         if limit.dtype != torch.float64 or limit.shape != (1,) or not limit.isfinite().all():
             raise ValueError("limit")
-        return cls(*levels, limit=limit.item())
+        return cls(*levels, windows=windows, limit=limit.item())
 
     def to(self, device: torch.device) -> MixtureModel:
         """The model on a device."""
-        return MixtureModel(*(level.to(device) for _, level in self.levels), limit=self.limit)
+        windows = None if self.windows is None else self.windows.to(device)
+        return MixtureModel(*(level.to(device) for _, level in self.levels), windows=windows, limit=self.limit)
 
     def compile(self, cells: StageCells) -> Callable[[StageCells], Tensor]:
         """What OpenVINO computes `anomaly` by, see `LocalModel.compile`."""
@@ -249,11 +260,22 @@ class MixtureCollector:
         self._kept: list[list[Tensor]] = []
         self._places: list[int] = []
         self._levels: list[_Level] = []
+        self._windows: WindowCollector | None = None
+        self._images = images
 
     def add(self, place: int, cells: StageCells) -> None:
-        """Take cells of an image, given its place among the images; of an image turned, likewise."""
-        random = np.random.default_rng([self._seed, 2, place, self._places.count(place)])
+        """Take cells of an image, given its place among the images; of an image turned, likewise.
+
+        Windows are taken of images as they are alone: turned ones show other things at these places.
+        """
+        turned = self._places.count(place)
+        random = np.random.default_rng([self._seed, 2, place, turned])
         grids = [*cells.tensors().values()]
+        if isinstance(cells, WindowedCells):
+            self._windows = self._windows or WindowCollector(self._images)
+            if not turned:
+                self._windows.add(place, cells.windows)
+            grids.pop()
         self._kept = self._kept or [[] for _ in grids]
         for kept, grid in zip(self._kept, grids, strict=True):
             flat = grid.flatten(0, 1)
@@ -270,7 +292,9 @@ class MixtureCollector:
             without: Places of images whose cells are left out; not all.
         """
         self._levels = self._levels or [self._learn(grid) for grid in range(len(self._kept))]
-        return MixtureModel(*(self._density(grid, level, without) for grid, level in enumerate(self._levels)))
+        windows = None if self._windows is None else self._windows.fit(without)
+        densities = (self._density(grid, level, without) for grid, level in enumerate(self._levels))
+        return MixtureModel(*densities, windows=windows)
 
     def _density(self, grid: int, level: _Level, without: Collection[int]) -> CellDensity:
         if not without:

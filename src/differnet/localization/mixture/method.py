@@ -8,10 +8,17 @@ from torch import Tensor
 
 from differnet.extractors import Extractor
 from differnet.localization.cell_method import CellMethod
-from differnet.localization.mixture.cells import ScaledDescriber, StageDescriber, described_channels
+from differnet.localization.mixture.cells import (
+    ScaledDescriber,
+    StageDescriber,
+    WindowedDescriber,
+    described_channels,
+)
 from differnet.localization.mixture.good_cells import MixtureCollector, MixtureModel
 
 __all__ = ["Mixture"]
+
+_DESCRIBERS = {"all": WindowedDescriber, "cells": ScaledDescriber, "none": StageDescriber}
 
 
 class Mixture(CellMethod):
@@ -24,7 +31,7 @@ class Mixture(CellMethod):
 
     def describer(self, extractor: Extractor) -> StageDescriber:
         """See `LocalizationMethod.describer`."""
-        describer = ScaledDescriber if self.settings.reduced_cells else StageDescriber
+        describer = _DESCRIBERS[self.settings.reduced]
         return describer(len(described_channels(extractor)), resolved=self.settings.fine_stages == "resolved")
 
     def collector(self, extractor: Extractor, images: int, seed: int) -> MixtureCollector:
@@ -42,6 +49,8 @@ class Mixture(CellMethod):
     def restore(self, state: Mapping[str, Tensor]) -> MixtureModel:
         """See `LocalizationMethod.restore`."""
         restored = MixtureModel.from_state(state)
-        if (restored.reduced is not None) != self.settings.reduced_cells:
+        if (restored.reduced is not None) != (self.settings.reduced != "none"):
             raise ValueError("reduced.means")
+        if (restored.windows is not None) != (self.settings.reduced == "all"):
+            raise ValueError("windows.means")
         return restored

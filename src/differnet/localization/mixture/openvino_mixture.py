@@ -12,6 +12,7 @@ from differnet.compute.openvino_graph import CompiledGraph, interpolate
 from differnet.compute.openvino_runtime import import_openvino
 from differnet.localization.mixture.cells import StageCells
 from differnet.localization.mixture.good_cells import CellDensity, MixtureModel
+from differnet.localization.mixture.windows import WindowDensity
 
 __all__ = ["CompiledMixture"]
 
@@ -33,10 +34,17 @@ class CompiledMixture:
     def __init__(self, model: MixtureModel, cells: StageCells) -> None:
         openvino = import_openvino()
         ops = openvino.opset13
+        densities: dict[str, CellDensity | WindowDensity] = dict(model.levels)
+        if model.windows is not None:
+            densities["windows"] = model.windows
         grids, maps = [], []
-        for (_, density), grid in zip(model.levels, cells.tensors().values(), strict=True):
+        for name, grid in cells.tensors().items():
             grids.append(ops.parameter([1, *grid.shape], np.float32))
-            energy = _standardised_energy(ops, grids[-1], density)
+            density = densities[name]
+            if isinstance(density, WindowDensity):
+                energy = _of_windows(ops, grids[-1], density)
+            else:
+                energy = _standardised_energy(ops, grids[-1], density)
             maps.append(ops.reshape(energy, [1, 1, len(grid), len(grid)], False))
         fine, *wide = maps
         coarse, *reduced = (interpolate(ops, anomaly, len(cells.fine)) for anomaly in wide)
@@ -74,3 +82,14 @@ def _standardised_energy(ops: Any, cells: Any, density: CellDensity) -> Any:  # 
     deviations = ops.gather(ops.constant(density.deviations.numpy()), least.output(1), np.int32(0))
     offset = ops.divide(ops.subtract(least.output(0), np.float32(density.mean)), deviations)
     return ops.subtract(offset, np.float32(density.shift))
+
+
+def _of_windows(ops: Any, windows: Any, density: WindowDensity) -> Any:  # noqa: ANN401 - untyped
+    count, size = density.means.shape
+    flat = ops.subtract(ops.reshape(windows, [count, size], False), ops.constant(density.means.numpy()))
+    white = ops.matmul(
+        ops.reshape(flat, [count, 1, size], False), ops.constant(density.whitening.numpy()), False, False
+    )
+    energy = ops.reduce_mean(ops.multiply(white, white), np.array([1, 2]))
+    mean, deviation = (part.numpy() for part in density.usual.unbind(1))
+    return ops.divide(ops.subtract(energy, ops.constant(mean)), ops.constant(deviation))
