@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from differnet.compute.transfer import to_device
 from differnet.extractors import Extractor
 from differnet.features.describer import Cells, Describer
 from differnet.localization.grids import build_resized, grid_side, resized
@@ -172,7 +173,7 @@ class WindowDescriber(ReducedDescriber):
         """Describe the cells and windows of images, see `Describer.describe`."""
         parts = []
         for maps in stages[-_WINDOW_STAGES:]:
-            means = torch.from_numpy(_window_means(maps.shape[-1])).to(maps.device)
+            means = to_device(torch.from_numpy(_window_means(maps.shape[-1])), maps.device)
             parts.append(means @ maps.float() @ means.T)
         windows = torch.cat(parts, 1).permute(0, 2, 3, 1).contiguous()
         described = zip(super().describe(stages, size), windows, strict=True)
