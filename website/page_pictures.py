@@ -21,7 +21,7 @@ from differnet.images.solar_cells import choose_cells, find_dataset
 TARGET = Path(__file__).parents[1] / "docs" / "images"
 SIZE = (1360, 860)
 NAME = "solar-cells"
-LEARNT, SEEN = 60, 12
+LEARNT, SEEN = 20, 12
 PATIENCE = 900_000
 
 
@@ -54,7 +54,7 @@ def main() -> None:
             page.get_by_role("link", name="Version 2 against 1").click()
             page.locator(".differ-row").first.click()
             page.locator(".compare-pictures [data-heat=shown]").nth(1).wait_for()
-            _take(page, "station-comparison", page.locator(".view-head"))
+            _take(page, "station-comparison", page.locator(".view-head"), 1240)
         finally:
             browser.close()
             station.stop()
@@ -70,7 +70,7 @@ def _train(page: Page, strange: Path) -> None:
     version = page.get_by_role("article", name="Version 1")
     version.get_by_role("button", name=f"Look at {strange.name}").click()
     version.locator(".suspect [data-heat=shown]").wait_for()
-    _take(page, "station-version", version)
+    _take(page, "station-version", version, 1240)
     version.get_by_role("button", name="Leave out of the next training").click()
     train.click()
     version = page.get_by_role("article", name="Version 2")
@@ -100,13 +100,14 @@ def _choose(page: Page, files: Sequence[Path]) -> None:
     page.set_input_files("#files", list(files))
 
 
-def _take(page: Page, name: str, beginning: Locator | None = None) -> None:
-    """What is seen from an element on, or from the page's top."""
+def _take(page: Page, name: str, beginning: Locator | None = None, height: int = SIZE[1]) -> None:
+    """What is seen from an element on, below the page's head, or from the page's top."""
+    page.set_viewport_size({"width": SIZE[0], "height": height})
     if beginning is None:
         page.evaluate("window.scrollTo(0, 0)")
     else:
         page.evaluate(
-            "node => window.scrollTo(0, node.getBoundingClientRect().top + window.scrollY - 16)",
+            "node => window.scrollTo(0, node.getBoundingClientRect().top + window.scrollY - 80)",
             beginning.element_handle(),
         )
     page.wait_for_timeout(500)  # pictures fade in

@@ -26,7 +26,7 @@ export async function openComparison(place, { id, parameters, signal }) {
     h(
       "section", { class: "panel stack", "aria-label": t("Result") },
       h("table", { class: "table" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("On these parts")), heading(left), heading(right))), h("tbody", {}, rows.map(([word, value]) => h("tr", {}, h("th", { scope: "row" }, word), [left, right].map((version) => h("td", { class: "right number" }, value(version))))))),
-      found.learnt > 0 && h("p", { class: "small muted" }, t("{parts} were left out, since a version learnt from them.", { parts: plural(found.learnt, "part") })),
+      found.learnt > 0 && h("p", { class: "small muted" }, t("Left out, since a version learnt from them: {parts}.", { parts: plural(found.learnt, "part") })),
       found.unusable > 0 && h("p", { class: "small muted" }, t("{parts} could not be used.", { parts: plural(found.unusable, "part") })),
       h("p", { class: "small muted" }, t("Reviewed parts are mostly those that a version found strange: the counts compare the two, and are no rates of all parts.")),
     ),

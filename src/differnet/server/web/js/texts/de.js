@@ -430,7 +430,7 @@ export default {
   "{number} left out": "{number} weggelassen",
   "{parts} could not be used.": "Nicht verwendbar: {parts}.",
   "{parts} of this product were reviewed as good or defective.": "Von diesem Produkt sind als gut oder fehlerhaft beurteilt: {parts}.",
-  "{parts} were left out, since a version learnt from them.": "Weggelassen, weil eine Fassung daraus gelernt hat: {parts}.",
+  "Left out, since a version learnt from them: {parts}.": "Weggelassen, weil eine Fassung daraus gelernt hat: {parts}.",
   "{pictures} added.": "{pictures} hinzugefügt.",
   "Strange among the good ones: {pictures}. Look at them, and leave out what is defective": "Fremd unter den guten: {pictures}. Sehen Sie nach und lassen Sie Fehlerhaftes weg",
   "{pictures} could not be used:": "Nicht verwendbar, {pictures}:",
