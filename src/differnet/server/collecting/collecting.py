@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -165,9 +165,8 @@ class Collecting:
             self._camera(wanted.source)
         elif wanted.source not in self._folders:
             raise Problem(404, f"There is no folder '{wanted.source}'; GET /v1/sources lists those there are.")
-        self._run(wanted)
         about = {name: getattr(wanted, name) for name in ("source", "every", "until")}
-        self._catalogue.note(row, "collect", wanted.key, about)
+        self._run(wanted, lambda: self._catalogue.note(row, "collect", wanted.key, about))
 
     def end(self, product: str) -> None:
         """Take no more.
@@ -199,7 +198,7 @@ class Collecting:
     def _file(self, product: str) -> Path:
         return self._store.folder(product) / _KEPT
 
-    def _run(self, collection: Collection) -> None:
+    def _run(self, collection: Collection, noting: Callable[[], object] = lambda: None) -> None:
         product = collection.product
         with self._lock:
             if product in self._threads or self._closing:
@@ -207,8 +206,11 @@ class Collecting:
             end = threading.Event()
             thread = threading.Thread(target=self._collect, args=(collection, end), name="collecting", daemon=True)
             self._collections[product], self._threads[product], self._ends[product] = collection, thread, end
-        self._keep(collection)
-        thread.start()
+        try:
+            self._keep(collection)
+            noting()
+        finally:
+            thread.start()
 
     def _keep(self, collection: Collection) -> None:
         """So that it is gone on with after a restart."""
@@ -221,31 +223,34 @@ class Collecting:
 
     def _collect(self, collection: Collection, end: threading.Event) -> None:
         _give_way()
+        state = "failed"
         try:
             (self._from_camera if collection.kind == "camera" else self._from_folder)(collection, end)
-            if collection.state == "running" and not end.is_set():
-                collection.state = "done"
+            # Ended without a word: the service ends, and the collection goes on at the next start.
+            state = "done" if collection.state == "running" and not end.is_set() else collection.state
         except DifferNetError as error:
-            collection.state, collection.said = "failed", str(error)
+            collection.said = str(error)
         except Exception:
             _log.exception("collecting failed")
-            collection.state, collection.said = "failed", "It failed; see the service's log."
+            collection.said = "It failed; see the service's log."
         finally:
-            self._over(collection)
+            self._over(collection, state)
 
-    def _over(self, collection: Collection) -> None:
+    def _over(self, collection: Collection, state: str) -> None:
+        if state == "running":
+            self._keep(collection)
+        else:
+            with contextlib.suppress(OSError):
+                self._file(collection.product).unlink(missing_ok=True)
+            if collection.added:
+                about = {"pictures": collection.added, "source": collection.source}
+                with contextlib.suppress(Problem):
+                    self._catalogue.note(self._catalogue.get(collection.product), "collected", collection.key, about)
+        # Last, so that whoever sees the end finds all that belongs to it.
         with self._lock:
             self._threads.pop(collection.product, None)
             self._ends.pop(collection.product, None)
-        if collection.state == "running":  # the service ends
-            self._keep(collection)
-            return
-        with contextlib.suppress(OSError):
-            self._file(collection.product).unlink(missing_ok=True)
-        if collection.added:
-            about = {"pictures": collection.added, "source": collection.source}
-            with contextlib.suppress(Problem):
-                self._catalogue.note(self._catalogue.get(collection.product), "collected", collection.key, about)
+            collection.state = state
 
     def _from_camera(self, collection: Collection, end: threading.Event) -> None:
         live, every = self._cameras[collection.source], collection.every or 1.0
