@@ -179,6 +179,7 @@ def test_pictures_come_from_a_camera_and_a_folder(tmp_path: Path, open_page: Ope
     expect(page.locator(".wall-tile")).to_have_count(9)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped: good parts: 3 pictures added")).to_be_visible()
+    page.close()  # it asks for what is new
     station.stop()
 
 
