@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from differnet.extractors import Extractor
+
 __all__ = ["CellCollector", "LocalModel", "shown"]
 
 # What a further plane adds to a map at most, in standard deviations: it is wide, and would hide a fine signal.
@@ -50,6 +52,10 @@ class LocalModel(ABC):
     def planes(self) -> int:
         """Number p of planes that its anomaly has."""
         return 1
+
+    def fits(self, extractor: Extractor) -> bool:
+        """Whether cells that are described by an extractor are as wide as those that it was fitted to."""
+        return True
 
     def compile(self, cells: Any) -> Callable[[Any], Tensor] | None:  # noqa: ANN401 - as above
         """What OpenVINO computes `anomaly` by; None for a model that it has no graph of.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from differnet.calibration import conformal_threshold
-from differnet.errors import CalibrationError, NotFittedError
+from differnet.errors import CalibrationError, ModelFileError, NotFittedError
 from differnet.features import FeatureExtraction
 from differnet.features.describer import Cells
 from differnet.flow import DensityModel
@@ -50,6 +50,9 @@ class Localizer:
     Attributes:
         own: The model's own method.
         describer: Describes the cells of an image for it; None for a method without cells.
+
+    Raises:
+        ModelFileError: If the local model was fitted to cells of another extractor.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Localizer:
         region: RegionOfInterest | None = None,
         compile_at_once: bool = False,
     ) -> None:
+        if local is not None and not local.fits(extraction.extractor):
+            raise ModelFileError("The model's cells are not those of its extractor; train again.")
         self._extraction = extraction
         self._sources = MapSources(extraction, views, flow)
         self._settings = settings

@@ -28,7 +28,7 @@ def windows_of(images: int, seed: int = 0) -> Tensor:
     return means + (noise @ mixing).squeeze(3)
 
 
-def fitted(images: int) -> WindowDensity:
+def density_of(images: int) -> WindowDensity:
     collector = WindowCollector(images)
     for place, windows in enumerate(windows_of(images)):
         collector.add(place, windows)
@@ -49,13 +49,14 @@ def test_the_energy_is_the_distance_by_ledoit_and_wolfs_covariance() -> None:
 
 
 def test_unseen_good_images_lie_about_0() -> None:
-    found = torch.stack([fitted(60).standardised_energy(windows) for windows in windows_of(80, 5)])
+    density = density_of(60)
+    found = torch.stack([density.standardised_energy(windows) for windows in windows_of(80, 5)])
     assert abs(found.mean().item()) < 0.3
     assert 0.6 < found.std().item() < 1.5
 
 
 def test_what_is_good_at_another_place_is_strange_at_this_one() -> None:
-    density, windows = fitted(60), windows_of(1, 6)[0]
+    density, windows = density_of(60), windows_of(1, 6)[0]
     before = density.standardised_energy(windows)
     moved = windows.clone()
     moved[0, 0] = windows[2, 1]

@@ -17,6 +17,7 @@ from differnet.features.describer import Cells, Describer
 from differnet.localization.grids import build_resized, grid_side, resized
 
 __all__ = [
+    "WINDOWS",
     "ReducedDescriber",
     "ReducedWindows",
     "ScaledCells",
@@ -27,13 +28,15 @@ __all__ = [
     "WindowedCells",
     "WindowedDescriber",
     "described_channels",
+    "window_channels",
 ]
 
 # The first stages tell edges rather than parts, and have the largest maps.
 _STAGES = 4
 # Of windows, which are wide, the last stages say enough, which see as much of the image.
 _WINDOW_STAGES = 2
-_WINDOWS = 4
+WINDOWS = 4
+"""Windows of the reduced image in a row, and rows of them."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,11 @@ def described_channels(extractor: Extractor) -> tuple[int, ...]:
     return tuple(extractor.stage_channels[-_STAGES:])
 
 
+def window_channels(channels: Sequence[int]) -> int:
+    """Of windows, W, given the channels of each stage that cells are described by."""
+    return sum(channels[-_WINDOW_STAGES:])
+
+
 def _grid_sides(sides: Sequence[int], size: int) -> tuple[int, int]:
     side = grid_side(sides, size)
     return side, max(side // 2, 1)
@@ -244,9 +252,9 @@ def _grid_sides(sides: Sequence[int], size: int) -> tuple[int, int]:
 
 def _window_means(side: int) -> NDArray[np.float32]:
     """(4, side): what averages a row of so many cells over windows; a cell on a border belongs to both in part."""
-    borders = np.arange(_WINDOWS + 1)[:, None] * side / _WINDOWS
+    borders = np.arange(WINDOWS + 1)[:, None] * side / WINDOWS
     before = np.clip(borders - np.arange(side), 0.0, 1.0)
-    return (np.diff(before, axis=0) * _WINDOWS / side).astype(np.float32)
+    return (np.diff(before, axis=0) * WINDOWS / side).astype(np.float32)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from differnet.extractors import Extractor
 from differnet.localization.local_model import LocalModel
 from differnet.localization.mixture.cell_mixture import (
     CellMixture,
@@ -20,7 +21,13 @@ from differnet.localization.mixture.cell_mixture import (
     within_covariance,
 )
 from differnet.localization.mixture.cell_space import CellSpace
-from differnet.localization.mixture.cells import StageCells, WindowedCells
+from differnet.localization.mixture.cells import (
+    WINDOWS,
+    StageCells,
+    WindowedCells,
+    described_channels,
+    window_channels,
+)
 from differnet.localization.mixture.windows import WindowCollector, WindowDensity
 
 __all__ = ["CellDensity", "MixtureCollector", "MixtureModel"]
@@ -161,6 +168,17 @@ class MixtureModel(LocalModel):
         )
         planes = torch.cat([fine + coarse.clamp(max=self.limit), *reduced], dim=1)[0]
         return planes if reduced else planes[0]
+
+    def fits(self, extractor: Extractor) -> bool:
+        """See `LocalModel.fits`; the fine grid may be described by the first stages alone."""
+        channels = described_channels(extractor)
+        fine, *others = (tuple(level.space.channels.tolist()) for _, level in self.levels)
+        windows = WINDOWS**2, window_channels(channels)
+        return (
+            fine == channels[: len(fine)]
+            and all(other == channels for other in others)
+            and (self.windows is None or self.windows.means.shape == windows)
+        )
 
     def state(self) -> dict[str, Tensor]:
         """The model as tensors."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +58,8 @@ class WindowDensity:
         Its covariance is shrunk as Ledoit and Wolf do ("A well-conditioned estimator for large-dimensional covariance
         matrices", Journal of Multivariate Analysis 2004), that of the flow's whitening likewise.
         """
+        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 - 1.7 s of imports that scoring must not need
+
         values = windows.float().transpose(0, 1)
         means = values.mean(1)
         values = values - means.unsqueeze(1)
@@ -64,15 +67,11 @@ class WindowDensity:
         common = _COMMON * variances.mean(0) + _COMMON**2 * variances.mean()
         deviations = (variances + common).sqrt().clamp_min(_LEAST)
         values = values / deviations.unsqueeze(1)
-        count, size = values.shape[1:]
-        covariance = torch.bmm(values.transpose(1, 2), values).double() / count
-        level = covariance.diagonal(dim1=1, dim2=2).mean(1)
-        squares = covariance.square().sum((1, 2))
-        spread = squares / size - level.square()
-        noise = (values.double().square().sum(2).square().mean(1) - squares) / (count * size)
-        share = torch.where(spread > 0, noise / spread.clamp_min(_SMALLEST), 1.0).clamp(0.0, 1.0)
-        covariance *= (1.0 - share).view(-1, 1, 1)
-        covariance.diagonal(dim1=1, dim2=2).add_((share * level + _LEAST).unsqueeze(1))
+        size = values.shape[2]
+        # Of one image alone there is nothing to estimate, which scikit-learn would warn of.
+        shrunk = [ledoit_wolf(each, assume_centered=True)[0] for each in values.double().numpy() if len(each) > 1]
+        covariance = torch.from_numpy(np.stack(shrunk)) if shrunk else torch.zeros(len(means), size, size).double()
+        covariance.diagonal(dim1=1, dim2=2).add_(_LEAST)
         lower = torch.linalg.cholesky(covariance)
         unit = torch.eye(size, dtype=lower.dtype).expand_as(lower)
         inverse = torch.linalg.solve_triangular(lower, unit, upper=False)
