@@ -46,6 +46,15 @@ def test_heat_map_lies_over_the_image_and_can_be_faded(station: Station, open_pa
     expect(boxes).to_be_hidden()
 
 
+def test_a_heat_map_that_takes_long_is_waited_for(station: Station, open_page: OpenPage, plates: Path) -> None:
+    page = open_page(station, noise=("status of 503",))
+    busy = {"status": 503, "headers": {"Retry-After": "0"}, "json": {"detail": "The service is busy; try again."}}
+    for address in ("**/heatmap.png*", "**/explanation"):
+        page.route(address, lambda route: route.fulfill(**busy), times=1)
+    page.set_input_files("#files", plates / "scratch_3.png")
+    page.wait_for_selector("[data-heat=shown]")
+
+
 def test_regions_lie_where_the_service_says(station: Station, open_page: OpenPage, plates: Path) -> None:
     page = open_page(station)
     page.set_input_files("#files", plates / "scratch_2.png")
@@ -82,7 +91,7 @@ def test_file_names_are_text_and_nothing_else(station: Station, open_page: OpenP
     page.set_input_files("#files", [payload(plates / "good_07.png", name)])
     page.wait_for_selector("[data-heat=shown]")
     expect(page.locator(".picture-panel h2")).to_have_text(name)
-    page.goto(f"{station.url}/#/live")
+    page.get_by_role("link", name="Live").click()
     expect(page.locator(".feed-name").first).to_have_text(name)
     assert page.evaluate("window.broken") is None
     assert page.locator("main b, main img").count() == 0

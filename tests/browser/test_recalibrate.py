@@ -13,7 +13,7 @@ from tests.browser.station import Station
 
 
 def test_inspect_review_recalibrate(own_station: Station, open_page: OpenPage, plates: Path) -> None:
-    page = open_page(own_station)
+    page = open_page(own_station, noise=("status of 503",))
     page.set_input_files("#files", sorted(plates.glob("good_*.png")))
     expect(page.locator(".tally")).to_contain_text("40 images")
     expect(page.locator(".progress")).to_be_hidden()
@@ -36,7 +36,12 @@ def test_inspect_review_recalibrate(own_station: Station, open_page: OpenPage, p
     page.get_by_role("link", name="Recalibrate").click()
     page.get_by_label("False rejects").fill("8")
     page.get_by_label("Review", exact=True).fill("")
+    # A service that is busy is asked again.
+    told = "8 of 12 reviewed images are scored so far; ask again."
+    busy = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"detail": told}}
+    page.route("**/calibrate", lambda route: route.fulfill(**busy), times=1)
     page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text(told)).to_be_visible()
     preview = page.get_by_role("region", name="Preview")
     expect(preview).to_contain_text(f"From {waiting} images reviewed as good")
     expect(preview.get_by_role("note")).to_contain_text("no random sample of good parts")

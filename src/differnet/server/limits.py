@@ -22,7 +22,8 @@ class Limits:
         waiting: Images that wait or are being inspected; beyond that, requests are refused with 503.
         decoded_bytes: Of all images together that are decoded at one time, for whatever; one is always let in.
         batch: Images that go through a model in one go.
-        seconds: That a request may take from its last byte to its verdicts.
+        seconds: That a request may take from its last byte to its verdicts, wait for a heat map, or score images for a
+            recalibration.
         receive_seconds: That a request may take to arrive.
     """
 

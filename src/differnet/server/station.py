@@ -101,9 +101,19 @@ class Station:
         self.recorder = Recorder(self.records, self.files, self._recorded)
         self.decoding = Decoding(self.limits.decoded_bytes)
         self.batcher = Batcher(self.shelf, self.recorder, self.limits, self.metrics, self.decoding)
-        self.explainer = Explainer(database, self.files, self.shelf, self.batcher, self.metrics, decoding=self.decoding)
+        self.explainer = Explainer(
+            database,
+            self.files,
+            self.shelf,
+            self.batcher,
+            self.metrics,
+            decoding=self.decoding,
+            seconds=self.limits.seconds,
+        )
         self.statistics = Statistics(database)
-        self.recalibration = Recalibration(database, self.records, self.files, self.shelf, data / "trained")
+        self.recalibration = Recalibration(
+            database, self.records, self.files, self.shelf, data / "trained", seconds=self.limits.seconds
+        )
         self.retention = Retention(database, self.files, self.metrics, days=keep_days, most_bytes=keep_bytes)
         self.workshop = Workshop(
             data,

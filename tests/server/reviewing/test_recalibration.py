@@ -114,6 +114,16 @@ def test_an_image_is_scored_once_by_a_model_whatever_is_reviewed_later(reviewed:
     assert calibrate(reviewed, false_reject_rate=0.2)["new"]["images"] == 14
 
 
+def test_whoever_asks_is_answered_in_time_and_goes_on_by_asking_again(
+    reviewed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(station_of(reviewed).recalibration, "_seconds", 0.0)
+    answer = reviewed.post(CALIBRATE, json={"false_reject_rate": 0.2})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["detail"] == "8 of 12 reviewed images are scored so far; ask again."
+    assert calibrate(reviewed, false_reject_rate=0.2)["new"]["images"] == 12
+
+
 def test_too_few_images_say_how_many_more(client: TestClient) -> None:
     none = client.post(CALIBRATE, json={})
     assert none.status_code == 409

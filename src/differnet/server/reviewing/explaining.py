@@ -36,11 +36,10 @@ __all__ = ["Explainer"]
 _log = logging.getLogger(__name__)
 
 _THUMBNAIL = "thumbnail.jpg"
-_SECONDS = 60.0
 # Each request that waits for a picture takes a thread, of which there are 40 for all requests.
 _MOST_WAITING = 16
-# For room to decode an image.
-_ROOM_SECONDS = 20.0
+# For room to decode an image: while somebody waits, and for a heat map, which is made all the same.
+_ROOM_SECONDS, _HEAT_ROOM_SECONDS = 20.0, 60.0
 # What is made of an image takes at its most, for each pixel, beside decoding it.
 _HEAT, _OVERLAY, _ENCODED = 8, 8, 5
 _STRIP_PIXELS = 4_000_000
@@ -58,6 +57,7 @@ class Explainer:
         batcher: Computes heat maps between inspections.
         metrics: Counts.
         decoding: Memory for decoded images.
+        seconds: To wait for a heat map; it is made all the same, and is there when it is asked for again.
     """
 
     def __init__(
@@ -69,9 +69,10 @@ class Explainer:
         metrics: Metrics,
         *,
         decoding: Decoding,
+        seconds: float,
     ) -> None:
         self._database, self._files, self._shelf = database, files, shelf
-        self._batcher, self._metrics, self._decoding = batcher, metrics, decoding
+        self._batcher, self._metrics, self._decoding, self._seconds = batcher, metrics, decoding, seconds
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(_MOST_WAITING)
         self._running: dict[tuple[str, str], Future[tuple[bytes, bytes]]] = {}
@@ -115,7 +116,8 @@ class Explainer:
         """The heat map as RGBA PNG in the image's size.
 
         Raises:
-            Problem: 410 if the image was removed, 409 if the model that inspected it is no longer there.
+            Problem: 410 if the image was removed, 409 if the model that inspected it is no longer there, 503 if it
+                takes long.
         """
         return self._explained(row)[0]
 
@@ -191,7 +193,7 @@ class Explainer:
                 self._running[sha256, stem] = future
                 future.add_done_callback(lambda _: self._forget(sha256, stem))
         try:
-            return future.result(_SECONDS)
+            return future.result(self._seconds)
         except FutureTimeoutError:
             raise Problem(
                 503, "The heat map takes long, the service is busy; try again in a moment.", retry_after=10
@@ -202,7 +204,7 @@ class Explainer:
 
     def _compute(self, row: Row, served: Served, stem: str) -> tuple[bytes, bytes]:
         sha256 = str(row["sha256"])
-        with self._decoding.hold(self._cost(row, _HEAT), _SECONDS):
+        with self._decoding.hold(self._cost(row, _HEAT), _HEAT_ROOM_SECONDS):
             result = next(iter(served.model.explain_stream([self._content(row)])))
             if isinstance(result, Failure):
                 raise Problem(409, f"The heat map cannot be made: {result.reason}")

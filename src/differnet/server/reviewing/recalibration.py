@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class Recalibration:
     """Sets thresholds from reviewed images.
 
     Inspection goes on meanwhile. Each image is scored once by a model: its score is kept, so that other rates are
-    answered at once, and later only what was reviewed since is scored.
+    answered at once, and later only what was reviewed since is scored. Whoever asks is answered in time: if that does
+    not suffice for all images, who asks again goes on from there.
 
     Args:
         database: With past inspections.
@@ -47,10 +49,14 @@ class Recalibration:
         files: Where the images are.
         shelf: The models.
         kept: Folder where model files are kept as training left them.
+        seconds: For scoring images on one request.
     """
 
-    def __init__(self, database: Database, records: Records, files: FileStore, shelf: Shelf, kept: Path) -> None:
+    def __init__(
+        self, database: Database, records: Records, files: FileStore, shelf: Shelf, kept: Path, *, seconds: float
+    ) -> None:
         self._database, self._records, self._shelf, self._kept = database, records, shelf, kept
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(_MOST_WAITING)
         self._scores = ReviewedScores(files)
@@ -63,57 +69,60 @@ class Recalibration:
 
         Raises:
             Problem: 404 without such a model, 409 if the images do not suffice, or another model was put in place
-                meanwhile, 422 if a rate is not allowed, 503 if too many ask at once, 507 if the disk is full.
+                meanwhile, 422 if a rate is not allowed, 503 if too many ask at once, or time does not suffice to score
+                all images, 507 if the disk is full.
         """
+        until = time.monotonic() + self._seconds
         if not self._room.acquire(blocking=False):
-            raise Problem(503, "Several calibrations are under way already; try again in a moment.", retry_after=10)
+            raise _several()
         try:
-            return self._run(name, wanted)
+            if not self._lock.acquire(timeout=self._seconds):
+                raise _several()
+            try:
+                return self._run(name, wanted, until)
+            finally:
+                self._lock.release()
         finally:
             self._room.release()
 
-    def _run(self, name: str, wanted: CalibrateRequest) -> dict[str, Any]:
-        with self._lock:
-            served = self._shelf.get(name)
-            hashes = self._records.reviewed_good(name)
-            try:
-                model = self._measured(served, hashes, include_training=wanted.include_training, wanted=wanted)
-                calibration = model.calibrate(
-                    false_reject_rate=wanted.false_reject_rate, review_rate=wanted.review_rate
-                )
-                answer = {
-                    "dry_run": wanted.dry_run,
-                    "images": len(hashes),
-                    "old": calibration_card(served.model),
-                    "new": calibration_card(model),
-                    "decisions": self._decisions(served, calibration),
-                    "warning": self._warning(served),
-                    "model_id": served.model_id,
-                }
-                if not wanted.dry_run:
-                    self._keep(served)
-                    self._put_in_place(served, model)
-            except SettingsError as error:
-                raise Problem(422, str(error)) from None
-            except DifferNetError as error:
-                if isinstance(error, Problem):
-                    raise
-                raise Problem(409, str(error)) from None
+    def _run(self, name: str, wanted: CalibrateRequest, until: float) -> dict[str, Any]:
+        served = self._shelf.get(name)
+        hashes = self._records.reviewed_good(name)
+        try:
+            model = self._measured(served, hashes, wanted=wanted, until=until)
+            calibration = model.calibrate(false_reject_rate=wanted.false_reject_rate, review_rate=wanted.review_rate)
+            answer = {
+                "dry_run": wanted.dry_run,
+                "images": len(hashes),
+                "old": calibration_card(served.model),
+                "new": calibration_card(model),
+                "decisions": self._decisions(served, calibration),
+                "warning": self._warning(served),
+                "model_id": served.model_id,
+            }
             if not wanted.dry_run:
-                self._shelf.refresh()
+                self._keep(served)
+                self._put_in_place(served, model)
+        except SettingsError as error:
+            raise Problem(422, str(error)) from None
+        except DifferNetError as error:
+            if isinstance(error, Problem):
+                raise
+            raise Problem(409, str(error)) from None
+        if not wanted.dry_run:
+            self._shelf.refresh()
         return answer
 
-    def _measured(
-        self, served: Served, hashes: list[str], *, include_training: bool, wanted: CalibrateRequest
-    ) -> DifferNet:
+    def _measured(self, served: Served, hashes: list[str], *, wanted: CalibrateRequest, until: float) -> DifferNet:
         """A copy of the model that has the scores of the images at hand."""
+        include_training = wanted.include_training
         model = self._with_training(served) if include_training else served.model
         if not hashes:
             raise Problem(409, "No image of this model is reviewed good yet; review some, then calibrate.")
         _check_enough(len(hashes) + (len(model.held_out_scores) if include_training else 0), wanted)
         changed = copy.copy(model)
         # Any rate will do for the scores: half takes a single image.
-        changed.calibrate(self._scores.of(served, hashes), false_reject_rate=0.5, keep_scores=include_training)
+        changed.calibrate(self._scores.of(served, hashes, until), false_reject_rate=0.5, keep_scores=include_training)
         return changed
 
     def _with_training(self, served: Served) -> DifferNet:
@@ -199,6 +208,10 @@ class Recalibration:
                 "new threshold refuses more than the rate says. Review the flagged ones too."
             )
         return None
+
+
+def _several() -> Problem:
+    return Problem(503, "Several calibrations are under way already; try again in a moment.", retry_after=10)
 
 
 def _check_enough(images: int, wanted: CalibrateRequest) -> None:

@@ -1,9 +1,8 @@
-/** Where images are dropped, chosen or pasted, and sent patiently. */
+/** Where images are dropped, chosen or pasted. */
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./locale.js";
 
-const PATIENCE = 20;
 const KINDS = "image/*,.png,.jpg,.jpeg,.bmp,.tif,.tiff,.webp";
 
 /** The place to drop images on; a button for the keyboard, and pasting from the clipboard. */
@@ -33,16 +32,4 @@ export function dropZone(take, signal) {
     if (files.length) take(files);
   }, { signal });
   return zone;
-}
-
-/** A full queue is waited for as long as the service says. */
-export async function patiently(call) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error.status !== 503 || attempt >= PATIENCE) throw error;
-      await new Promise((resolve) => { setTimeout(resolve, 1000 * Math.min(30, Math.max(0.5, error.retryAfter ?? 2))); });
-    }
-  }
 }

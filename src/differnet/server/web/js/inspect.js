@@ -1,9 +1,10 @@
 /** Inspect: choose a model, drop images, see their verdicts. */
 import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
-import { dropZone, patiently } from "./drop_zone.js";
+import { dropZone } from "./drop_zone.js";
 import { icon } from "./icons.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
+import { patiently } from "./patience.js";
 import { picture, thumbnail } from "./picture.js";
 import { badge, verdictPanel } from "./verdict.js";
 import { LOCALE, t } from "./locale.js";

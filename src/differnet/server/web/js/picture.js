@@ -3,6 +3,7 @@ import { api } from "./api.js";
 import { fill, freshId, h, s } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./locale.js";
+import { patiently } from "./patience.js";
 import { fileNameOf, number, plural } from "./words.js";
 
 const LONGEST = 2400;
@@ -26,7 +27,7 @@ async function decode(blob) {
 /** Fetch and decode once; the last few are kept, so that going back is immediate. */
 function bitmap(url) {
   if (!bitmaps.has(url)) {
-    const loading = api.picture(url).then(decode);
+    const loading = patiently(() => api.picture(url)).then(decode);
     loading.catch(() => bitmaps.delete(url));
     bitmaps.set(url, loading);
     if (bitmaps.size > 2 * KEPT) bitmaps.delete(bitmaps.keys().next().value);
@@ -63,7 +64,7 @@ export function thumbnail(inspection) {
     if (!entry.isIntersecting) return;
     watcher.disconnect();
     try {
-      paint(target, await decode(await api.picture(inspection.thumbnail_url)));
+      paint(target, await decode(await patiently(() => api.picture(inspection.thumbnail_url))));
       target.dataset.image = "shown";
     } catch {
       target.classList.add("thumb-gone");
@@ -95,7 +96,7 @@ export function picture(inspection, signal, source = ofInspection(inspection)) {
 }
 
 function ofInspection(inspection) {
-  return { image: () => bitmap(api.imageUrl(inspection)).catch(() => bitmap(inspection.thumbnail_url)), heat: api.heatUrl(inspection), explain: (signal) => api.explanation(inspection.id, signal) };
+  return { image: () => bitmap(api.imageUrl(inspection)).catch(() => bitmap(inspection.thumbnail_url)), heat: api.heatUrl(inspection), explain: (signal) => patiently(() => api.explanation(inspection.id, signal), { signal }) };
 }
 
 /** The same of a picture that has its heat map at `maps`, or none where that is null. */

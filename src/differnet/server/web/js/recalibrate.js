@@ -4,6 +4,7 @@ import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
 import { said, spoken, t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
+import { patiently } from "./patience.js";
 import { forgetPictures } from "./picture.js";
 import { scoreScale } from "./score_scale.js";
 import { may, refusal } from "./session.js";
@@ -61,6 +62,7 @@ class Wish {
 
   /** A preview holds for what it was asked with, and goes when that changes. */
   explain() {
+    this.asking?.abort();
     fill(this.preview, h("div", { class: "empty" }, h("strong", {}, t("Nothing is changed yet")), h("p", {}, t("The preview shows the new threshold and how past decisions would change. It goes into use only when you confirm it."))));
   }
 
@@ -84,18 +86,21 @@ class Wish {
       fill(this.preview, notice("error", complaint));
       return;
     }
-    this.ask.disabled = true;
+    this.asking?.abort();
+    this.asking = new AbortController();
+    const { signal } = this.asking;
+    this.signal.addEventListener("abort", () => this.asking.abort(), { once: true });
     fill(this.preview, h("p", { class: "waiting" }, t("Working out the preview …")));
     try {
       const name = this.model.value;
-      const [answer, card] = await Promise.all([api.calibrate(name, wish), api.model(name, this.signal)]);
-      if (this.signal.aborted) return;
+      const told = (message) => { if (!signal.aborted) fill(this.preview, h("p", { class: "waiting" }, message)); };
+      const calibrated = patiently(() => api.calibrate(name, wish), { signal, told, attempts: Infinity });
+      const [answer, card] = await Promise.all([calibrated, api.model(name, signal)]);
+      if (signal.aborted) return;
       const confirm = h("button", { class: "button button-primary", type: "button", onclick: () => void this.confirm(name, confirm) }, t("Put the new threshold into use for {model}", { model: name }));
       fill(this.preview, result(answer, card, wish.include_training), h("div", { class: "row" }, confirm, h("button", { class: "button", type: "button", onclick: () => this.explain() }, t("Discard"))));
     } catch (error) {
-      if (error.name !== "AbortError") fill(this.preview, notice("error", error.message));
-    } finally {
-      this.ask.disabled = !may("admin");
+      if (!signal.aborted) fill(this.preview, notice("error", error.message));
     }
   }
 
@@ -103,7 +108,7 @@ class Wish {
     button.disabled = true;
     try {
       const wish = this.wish(false);
-      const answer = await api.calibrate(name, wish);
+      const answer = await patiently(() => api.calibrate(name, wish), { signal: this.signal });
       forgetModels();
       forgetPictures();
       const said = t("The new threshold, {value}, is in use for {model}.", { value: number(answer.new.threshold), model: name });

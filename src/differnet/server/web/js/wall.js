@@ -1,9 +1,10 @@
 /** The good pictures of a product as a wall: added, marked, left out, looked at. */
 import { api } from "./api.js";
 import { announce, fill, h, notice } from "./dom.js";
-import { dropZone, patiently } from "./drop_zone.js";
+import { dropZone } from "./drop_zone.js";
 import { icon } from "./icons.js";
 import { localized, t } from "./locale.js";
+import { patiently } from "./patience.js";
 import { pictureWithMaps, thumbnail } from "./picture.js";
 import { may, refusal } from "./session.js";
 import { plural } from "./words.js";

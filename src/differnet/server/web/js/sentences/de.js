@@ -145,6 +145,7 @@ export default {
   "above": "über",
   "below": "unter",
   "Look at recent images, then calibrate or train again.": "Sehen Sie neuere Bilder an, dann kalibrieren Sie oder lernen neu.",
+  "{scored} of {number} reviewed images are scored so far; ask again.": "{scored} von {number} beurteilten Bildern sind bisher bewertet; fragen Sie wieder.",
   "Several calibrations are under way already; try again in a moment.": "Es laufen schon mehrere Kalibrierungen; versuchen Sie es gleich noch einmal.",
   "The model no longer holds the scores of its training; calibrate without 'include_training'.": "Das Modell hat die Werte seines Lernens nicht mehr; kalibrieren Sie ohne sie.",
 
