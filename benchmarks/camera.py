@@ -151,7 +151,7 @@ def _wait(reached: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
 
 
 def _unplugged(model: Path, pictures: Sequence[NDArray[np.uint8]], folder: Path) -> dict[str, Any]:
-    camera = _NetworkCamera([cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes() for pixels in pictures[:_BEFORE]])
+    camera = _NetworkCamera([cv2.imencode(".jpg", pixels[:, :, ::-1])[1].tobytes() for pixels in pictures[:_BEFORE]])
     camera.plug()
     rows, kept = folder / "network.jsonl", folder / "kept"
     command = _watch(model, camera.url, rows, "--every", "0.2", "--keep", str(kept))
@@ -213,7 +213,7 @@ class _NetworkCamera:
                 while plugged.is_set():
                     frame = frames[number % len(frames)]
                     number += 1
-                    head = f"--next\r\nContent-Type: image/png\r\nContent-Length: {len(frame)}\r\n\r\n"
+                    head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(frame)}\r\n\r\n"
                     try:
                         self.wfile.write(head.encode() + frame + b"\r\n")
                     except OSError:

@@ -134,6 +134,19 @@ def test_a_camera_on_the_network_unplugged_and_back(tmp_path: Path) -> None:
     assert bench.rows() == sorted(set(bench.rows()))
 
 
+def test_a_camera_that_opens_and_gives_nothing_is_told_once_and_not_back(tmp_path: Path) -> None:
+    conveyor = Conveyor("conveyor")
+    conveyor.pulled_after = [5] * 3
+    bench = Bench(tmp_path, conveyor, Trigger())
+    with running(bench):
+        until(lambda: len(conveyor.pulled_after) == 1)
+        assert bench.said == []
+        until(lambda: bench.watch.inspected > 5)
+    assert conveyor.opened == 4
+    assert len(bench.warned) == 1
+    assert bench.said == ["conveyor: is back."]
+
+
 def test_frames_for_which_there_is_no_time_are_dropped_and_counted(tmp_path: Path) -> None:
     conveyor = Conveyor("conveyor")
     conveyor.pulled_after = [30]

@@ -108,6 +108,8 @@ class OpenCvCamera(Camera):
         there, found = capture.read()
         if not there:
             if self.recording is None:
+                if self._read == 0:
+                    raise CameraError(f"{self.label}: gives no frames; look at its cable, its supply and its format.")
                 raise CameraError(f"{self.label}: gives no more frames; look at its cable and its supply.")
             said = capture.get(cv2.CAP_PROP_FRAME_COUNT)
             if self._read < _NEARLY_ALL * said:

@@ -100,6 +100,8 @@ def run() -> None:
             stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
     # What OpenCV says of damaged images on stderr, each image's own sentence says already.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    # The same of streams: FFmpeg's own lines come again with each look for a camera, and a service's stderr is JSON.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     keep_freed_memory()
     # What Pillow has to say of odd metadata is of no use to anybody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")

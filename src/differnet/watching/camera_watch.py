@@ -202,8 +202,6 @@ class CameraWatch:
             try:
                 if away:
                     self._camera.open()
-                    self._say(f"{self._camera.label}: is back.")
-                    away, pause = False, 0.0
                 frame = self._camera.read()
             except CameraError as error:
                 self._camera.close()
@@ -214,6 +212,9 @@ class CameraWatch:
             except DifferNetError as error:
                 self._put(error)
                 return
+            if away:  # one that opens and gives nothing is not back
+                self._say(f"{self._camera.label}: is back.")
+                away, pause = False, 0.0
             if frame is None:
                 if self._camera.recording is None:
                     continue
