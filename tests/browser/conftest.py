@@ -6,13 +6,14 @@ These tests are run by ``make test-browser``, which installs Chromium and Playwr
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from differnet import DifferNet
 from tests.browser.guard import Guard
@@ -37,19 +38,60 @@ DESKTOP = (1280, 900)
 expect.set_options(timeout=20_000)
 
 OpenPage = Callable[..., Page]
+SaveFile = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Firefox saves files, of which BiDi tells nothing."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def browser(downloads: Path) -> Iterator[Browser]:
     if not Path(FIREFOX or CHROMIUM).exists():
         pytest.fail(f"{FIREFOX or CHROMIUM} is missing; run: make test-browser, or make test-firefox")
     with sync_playwright() as playwright:
         if FIREFOX:
-            browser = playwright.firefox.launch(executable_path=FIREFOX, channel="moz-firefox")
+            browser = playwright.firefox.launch(
+                executable_path=FIREFOX, channel="moz-firefox", firefox_user_prefs=saving_to(downloads)
+            )
         else:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def saving_to(folder: Path) -> dict[str, str | float | bool]:
+    return {
+        "browser.download.folderList": 2,
+        "browser.download.dir": str(folder),
+        "browser.download.useDownloadDir": True,
+    }
+
+
+@pytest.fixture
+def save_file(downloads: Path, tmp_path: Path) -> SaveFile:
+    """Clicks a button that saves a file, and gives the file."""
+
+    def save_file(page: Page, button: Locator, timeout: float = 30_000) -> Path:
+        if not FIREFOX:
+            with page.expect_download() as download:
+                button.click(timeout=timeout)
+            file = tmp_path / download.value.suggested_filename
+            download.value.save_as(file)
+            return file
+        before = set(downloads.iterdir())
+        button.click(timeout=timeout)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            page.wait_for_timeout(200)
+            found = set(downloads.iterdir()) - before
+            if found and not any(file.suffix == ".part" or file.stat().st_size == 0 for file in found):
+                return found.pop()
+        raise AssertionError("nothing was saved")
+
+    return save_file
 
 
 @pytest.fixture(scope="session")

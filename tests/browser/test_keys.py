@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, SaveFile
 from tests.browser.station import Station
 
 REFUSED = ("status of 401",)
@@ -50,17 +50,16 @@ def test_prompt_and_where_the_key_is_kept(guarded: Station, open_page: OpenPage)
     expect(dialog).to_be_visible()
 
 
-def test_pictures_and_report_come_with_the_key(guarded: Station, open_page: OpenPage) -> None:
+def test_pictures_and_report_come_with_the_key(guarded: Station, open_page: OpenPage, save_file: SaveFile) -> None:
     (guarded.models / "plates.html").write_text("<title>Report</title>", encoding="utf-8")
     page = open_page(guarded, "review", noise=REFUSED)
     assert guarded.key is not None
     enter(page, guarded.key)
     page.wait_for_selector("[data-heat=shown]")
     page.get_by_role("link", name="Models").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save the report").click()
-    assert download.value.suggested_filename == "plates.report.html"
-    assert download.value.path().read_text(encoding="utf-8") == "<title>Report</title>"
+    file = save_file(page, page.get_by_role("button", name="Save the report"))
+    assert file.name == "plates.report.html"
+    assert file.read_text(encoding="utf-8") == "<title>Report</title>"
 
 
 def test_a_role_that_may_only_inspect(guarded: Station, open_page: OpenPage) -> None:
