@@ -12,7 +12,7 @@ RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test test-browser test-firefox test-install test-container test-anomalib test-examples test-mlflow docs pictures notebook lint bench fuzz release constraints clean
+.PHONY: install install-dev install-browser install-fuzz demo test test-browser test-firefox test-install test-container test-anomalib test-examples test-mlflow docs pictures notebook lint bench fuzz release constraints clean
 
 # What a user has: the demo needs no more.
 install: $(VENV)/.installed
@@ -37,18 +37,23 @@ demo: install
 test: install-dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
-# The web page in a real browser: Debian's Chromium, unless DIFFERNET_CHROMIUM names another.
-test-browser: install-dev
+# What drives a browser, and the browser: Debian's Chromium, unless DIFFERNET_CHROMIUM names another.
+install-browser: $(VENV)/.installed-browser
 	test -x "$${DIFFERNET_CHROMIUM:-/usr/bin/chromium}" || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
 	$(PIP_INSTALL) --editable '.[browser]'
+	touch $@
+
+# The web page in a real browser.
+test-browser: install-browser
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
 
 # The same in Debian's Firefox, by WebDriver BiDi: the last Playwright that asks no more of it than it has, beside the other.
 FIREFOX_PLAYWRIGHT := build/firefox-playwright
 
-test-firefox: install-dev
+test-firefox: $(VENV)/.installed-browser
 	test -x /usr/bin/firefox-esr || { apt-get update && apt-get install -y --no-install-recommends firefox-esr; }
-	$(PIP_INSTALL) --editable '.[browser]'
 	test -d $(FIREFOX_PLAYWRIGHT) || $(PIP_INSTALL) --no-deps --target $(FIREFOX_PLAYWRIGHT) playwright==1.57.0 greenlet pyee
 	DIFFERNET_FIREFOX=/usr/bin/firefox-esr PYTHONPATH=$(FIREFOX_PLAYWRIGHT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FIREFOX) tests/browser
 
@@ -98,8 +103,7 @@ docs: install-dev
 	$(BIN)/python -m pytest tests/docs
 
 # Takes docs/images/station-*.png anew, in Debian's Chromium.
-pictures: install-dev
-	$(PIP_INSTALL) --editable '.[browser]'
+pictures: install-browser
 	PYTHONPATH=. $(BIN)/python -m website.page_pictures
 
 # Writes docs/notebook.ipynb anew.
@@ -113,9 +117,14 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Damaged files of every kind that is read, and requests to a service. FUZZ='--count 100000 model' and the like are passed on.
-fuzz: install-dev
+install-fuzz: $(VENV)/.installed-fuzz
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-dev
 	$(PIP_INSTALL) --editable '.[fuzz]'
+	touch $@
+
+# Damaged files of every kind that is read, and requests to a service. FUZZ='--count 100000 model' and the like are passed on.
+fuzz: install-fuzz
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzzing $(FUZZ)
 
 # PRODUCT=folder measures on its images instead of the demo's; BENCH='--quick' and the like are passed on.
