@@ -87,7 +87,8 @@ def unpack(path: str | os.PathLike[str], manifest: Manifest, tensors: dict[str, 
         ModelFileError: If a tensor is missing or not as expected.
     """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        # The least and the greatest say the same of all, and take no memory.
+        if tensor.is_floating_point() and tensor.numel() and not torch.stack(tensor.aminmax()).isfinite().all():
             raise ModelFileError(f"{path}: the tensor '{name}' holds values that no training gives; train again.")
     scores = tensors.get(_SCORES, torch.empty(0))
     calibration = None
@@ -185,4 +186,4 @@ def _read_scale(
     if not (usual.isfinite().all() and (usual[:, 1] > 0).all()):
         raise ModelFileError(f"{path}: the tensor '{_SCALE}' holds values that no training gives; train again.")
     scoring = manifest.settings.scoring
-    return CommonScale(usual, scoring.join, scoring.flow_weight, scoring.reduced_weight)
+    return CommonScale(usual, scoring.join, *scoring.weights)
