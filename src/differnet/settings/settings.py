@@ -203,7 +203,8 @@ class ScoringSettings(FrozenRecord):
         aggregation: ``mean`` over the views' scores, as the paper; ``median``, which outlier views do not pull; or
             ``features``: the mean of the views' features is scored, which no longer depends on the image's angle.
         join: How the local score joins the flow's, see `differnet.scoring.common_scale`.
-        flow_weight: How much the flow's evidence counts beside that of the cells, in a sum of logarithms.
+        flow_weight: How much the flow's evidence counts beside that of the cells, in a sum of logarithms; None lets
+            training settle it, see `differnet.training.evidence`.
         reduced_weight: Likewise the evidence of the reduced image's cells, and of its windows.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
         hottest: How many of an image's cells its local score is the mean of: a share of them up to 1, a number above.
@@ -214,11 +215,16 @@ class ScoringSettings(FrozenRecord):
 
     aggregation: Literal["mean", "median", "features"] = "median"
     join: Literal["sum-of-logarithms", "soft-maximum"] = "sum-of-logarithms"
-    flow_weight: float = Field(0.5, gt=0.0, le=10.0)
-    reduced_weight: float = Field(0.5, gt=0.0, le=10.0)
+    flow_weight: float | None = Field(None, gt=0.0, le=10.0)
+    reduced_weight: float | None = Field(None, gt=0.0, le=10.0)
     local: bool = True
     hottest: float = Field(5.0, gt=0.0, le=10_000.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the flow's evidence and of the reduced image's, beside that of the cells; 1 where nothing is settled."""
+        return self.flow_weight or 1.0, self.reduced_weight or 1.0
 
 
 def _known_method(name: str) -> str:

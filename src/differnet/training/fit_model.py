@@ -17,6 +17,7 @@ from differnet.model_file.fitted_model import FittedModel
 from differnet.model_file.manifest import TrainingRecord
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings
+from differnet.training.evidence import weigh_evidence
 from differnet.training.fitting import fit
 from differnet.training.grouping import one_of_each
 from differnet.training.labels import labels_of
@@ -81,6 +82,7 @@ def fit_model(
         ResumeError: If the state is damaged, or that of another training.
     """
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
+    settings = weigh_evidence(settings, len(sources))
     state = state or TrainingState()
     if state.is_kept:
         state.begin(_identity(settings, extraction, sources, extractor_sha256, labels))
