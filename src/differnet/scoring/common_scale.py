@@ -15,6 +15,8 @@ __all__ = ["CommonScale", "JoinRule"]
 
 _EPS = 1e-9
 _LOWEST = -4.0
+# Of all evidence, that of the details where they count twice.
+_SHARE = 0.4
 
 JoinRule: TypeAlias = Literal["sum-of-logarithms", "soft-maximum"]
 """How standardised scores become one."""
@@ -80,7 +82,7 @@ class CommonScale:
         return mean + deviation * (root + math.log(-math.expm1(-root)))
 
     def deviations(self, scores: Tensor) -> Tensor:
-        """How many standard deviations joined scores amount to: the cells' where the flow's score is as usual.
+        """How many standard deviations joined scores amount to: those of two fifths of the evidence, the rest as usual.
 
         Joined scores themselves are no measure of how strange an image is: below the mean they hardly fall, far above
         it they hardly rise.
@@ -93,9 +95,9 @@ class CommonScale:
         """
         if self.rule == "soft-maximum":
             return scores.double()
-        others = sum(self.weights) - 1.0
-        usual = others * _evidence(torch.zeros((), dtype=torch.float64))
-        missing = (scores.double() - usual).clamp_min(0.0)
+        whole = sum(self.weights)
+        usual = (1.0 - _SHARE) * whole * _evidence(torch.zeros((), dtype=torch.float64))
+        missing = (scores.double() - usual).clamp_min(0.0) / (_SHARE * whole)
         root = missing.expm1().sqrt()
         return (root + torch.log(-torch.expm1(-root))).clamp_min(_LOWEST)
 
