@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -185,3 +186,9 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for page, guard in guards:
         page.context.close()
         guard.check()
+
+
+def check_accessibility(page: Page) -> None:
+    """By axe-core's rules."""
+    found = [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in Axe().run(page).response["violations"]]
+    assert not found

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.conftest import OpenPage
+from differnet.images import load_image
+from tests.browser.conftest import OpenPage, check_accessibility
 from tests.browser.station import Station
+from tests.cameras.recordings import make_video
 
 
 def test_verdict_in_words_symbol_scale_and_p_value(station: Station, open_page: OpenPage, plates: Path) -> None:
@@ -83,6 +85,33 @@ def test_many_images_and_one_that_is_none(station: Station, open_page: OpenPage,
     problem = page.get_by_role("alert")
     expect(problem).to_contain_text(re.compile(r"[a-z].*\."))
     expect(page.locator(".verdict")).to_have_count(0)
+
+
+def test_pictures_of_a_camera_are_inspected_and_sent_on(
+    tmp_path: Path, plates_model: Path, open_page: OpenPage, plates: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "plates.safetensors").write_bytes(plates_model.read_bytes())
+    names = ["good_00.png", "good_01.png", "scratch_0.png"]
+    video = make_video(tmp_path / "line.mkv", [load_image(plates / name) for name in names], rate=2.0)
+    # Nobody listens there.
+    options = ("--camera", f"line 1={video}", "--to", "plates=http://127.0.0.1:9/verdicts")
+    station = Station(tmp_path / "models", tmp_path / "data", *options).start()
+    page = open_page(station)
+    page.get_by_label("From a camera").get_by_role("combobox").select_option("line 1")
+    expect(page.get_by_role("img", name="What camera line 1 sees")).to_be_visible()
+    page.get_by_role("button", name="Inspect a picture").click()
+    expect(page.locator(".picture-panel h2")).to_contain_text("line 1 0000")
+    check_accessibility(page)
+    page.get_by_label("Seconds between two pictures").fill("0,3")
+    page.get_by_role("button", name="Inspect one every so often").click()
+    expect(page.locator(".results .badge-reject")).not_to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("link", name="Live").click()
+    told = page.get_by_text("Verdicts of plates are sent to")
+    expect(told).to_contain_text(re.compile("[0-9] wait. It takes none now: "))
+    page.close()
+    station.stop()
 
 
 def test_file_names_are_text_and_nothing_else(station: Station, open_page: OpenPage, plates: Path) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from differnet import DifferNet
 from differnet.images import load_image
 from differnet.images.solar_cells import CellSplit, choose_cells, find_dataset
 from differnet_runtime import Inspector
-from tests.browser.conftest import FIREFOX, OpenPage, SaveFile
+from tests.browser.conftest import FIREFOX, OpenPage, SaveFile, check_accessibility
 from tests.browser.station import Station
 from tests.cameras.recordings import make_video
 
@@ -47,12 +46,6 @@ def choose_files(page: Page, files: list[Path]) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose images").click()
     chooser.value.set_files(files)
-
-
-def check_accessibility(page: Page) -> None:
-    """By axe-core's rules."""
-    found = [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in Axe().run(page).response["violations"]]
-    assert not found
 
 
 def make_product(page: Page, name: str) -> None:

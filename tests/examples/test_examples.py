@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 
 def run(*words: str | Path, cwd: Path, code: int = 0) -> str:
     done = subprocess.run(
-        [*map(str, words)], capture_output=True, text=True, check=False, cwd=cwd, env=environment(), timeout=300
+        [*map(str, words)], capture_output=True, text=True, check=False, cwd=cwd, env=environment(), timeout=900
     )
     assert done.returncode == code, f"{words}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
     return done.stdout if code == 0 else done.stdout + done.stderr

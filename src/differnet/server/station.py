@@ -24,12 +24,15 @@ from differnet.server.products.workshop import Workshop
 from differnet.server.reviewing.explaining import Explainer
 from differnet.server.reviewing.recalibration import Recalibration
 from differnet.server.reviewing.statistics import Statistics
+from differnet.server.sending.courier import Courier
 from differnet.server.storage.database import Database
 from differnet.server.storage.files import FileStore
 from differnet.server.storage.keyring import KeyRing
+from differnet.server.storage.outboxes import Outbox
 from differnet.server.storage.records import Records
 from differnet.server.storage.retention import Retention
 from differnet.server.wire.answers import inspection_json
+from differnet.sinks import DeliveringSink
 
 __all__ = ["Station"]
 
@@ -56,6 +59,8 @@ class Station:
         training_cores: That a training may use.
         training_changes: To the settings of all trainings, under dotted names.
         sources: Cameras and folders that good pictures may be taken from; None for none.
+        receivers: Where verdicts are sent on: by the name of the queue, the model whose verdicts they are (None for
+            all) and the sink, which is closed by whoever opened it.
 
     Raises:
         DifferNetError: If a folder is missing or cannot be written.
@@ -79,6 +84,7 @@ class Station:
         training_cores: int = 1,
         training_changes: Mapping[str, Any] | None = None,
         sources: Sources | None = None,
+        receivers: Mapping[str, tuple[str | None, DeliveringSink]] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.database = database
@@ -130,14 +136,26 @@ class Station:
             changes=training_changes,
             sources=sources or Sources(),
         )
+        self.couriers = [
+            Courier(name, model, sink, Outbox(database, name, model))
+            for name, (model, sink) in (receivers or {}).items()
+        ]
         self._disk_tried = -float("inf")
         self._disk_said: str | None = None
         self.metrics.watch("waiting_images", "Images that wait or are being inspected.", lambda: self.batcher.waiting)
         self.metrics.watch("models", "Models that are served.", self._served)
+        if self.couriers:
+            self.metrics.watch(
+                "undelivered_verdicts",
+                "Verdicts that receivers have yet to take.",
+                lambda: sum(courier.waiting for courier in self.couriers),
+            )
 
     def start(self) -> None:
         """Start all threads."""
         self.keyring.valid()
+        for courier in self.couriers:
+            courier.start()
         self.recorder.start()
         self.shelf.start()
         self.retention.start()
@@ -150,6 +168,8 @@ class Station:
         self.shelf.stop()
         self.batcher.stop()
         self.recorder.stop()
+        for courier in self.couriers:
+            courier.stop()
         self.database.close()
 
     def not_ready(self) -> str | None:
@@ -182,6 +202,8 @@ class Station:
         for row in rows:
             self.metrics.inspections.labels(row["model"], row["decision"] or "none").inc()
             self.events.tell("inspection", inspection_json(row))
+        for courier in self.couriers:
+            courier.wake()
 
     def _job_changed(self, job: Mapping[str, Any]) -> None:
         self.events.tell("job", {name: job[name] for name in ("id", "product", "kind", "state")})

@@ -144,7 +144,22 @@ NO_SENSE: list[dict[str, Any]] = [
 ]
 
 
-def test_what_was_not_allowed_is_not_there_and_all_takes_an_administrator(client: TestClient) -> None:
+def test_the_next_frame_is_inspected(make_client: MakeClient, recording: Path) -> None:
+    client = make_client(sources=Sources.named([f"line 1={recording}"]))
+    key = {"X-API-Key": station_of(client).keyring.create("line", "inspect")[1]}
+    assert client.get("/v1/sources", headers=key).json()["cameras"] == ["line 1"]
+    for number in range(2):
+        answer = client.post("/v1/models/plates/inspect-camera", json={"camera": "line 1"}, headers=key)
+        [inspection] = answer.json()["inspections"]
+        assert inspection["filename"].startswith("line 1 0000")
+        seen = client.get("/v1/inspections", headers=key).json()["inspections"]
+        assert (seen[0]["id"], len(seen)) == (inspection["id"], number + 1)
+    for name, camera in (("plates", "nowhere"), ("nothing", "line 1")):
+        asked = client.post(f"/v1/models/{name}/inspect-camera", json={"camera": camera}, headers=key)
+        assert asked.status_code == 404
+
+
+def test_what_was_not_allowed_is_not_there_and_taking_needs_an_administrator(client: TestClient) -> None:
     address = make_product(client, seeds=())
     assert client.get("/v1/sources").json() == {"cameras": [], "folders": []}
     assert client.get("/v1/cameras/0/frame.jpg").status_code == 404
@@ -152,8 +167,6 @@ def test_what_was_not_allowed_is_not_there_and_all_takes_an_administrator(client
         assert {client.post(f"{address}/collection", json=body).status_code for body in bodies} == {status}
     key = {"X-API-Key": station_of(client).keyring.create("reviewer", "review")[1]}
     for method, path in (
-        ("GET", "/v1/sources"),
-        ("GET", "/v1/cameras/a/frame.jpg"),
         ("POST", f"{address}/take"),
         ("POST", f"{address}/collection"),
         ("DELETE", f"{address}/collection"),

@@ -54,7 +54,7 @@ def records(database: Database) -> Records:
 def test_the_migrations_make_the_tables_that_the_code_uses(database: Database, database_url: str) -> None:
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0005"
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0006"
     Records(database).add([entry(0)])
     with database.writing() as connection:  # as it was before there were products
         config = Config()

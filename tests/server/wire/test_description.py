@@ -24,7 +24,7 @@ CALIBRATE = "/v1/models/{name}/calibrate"
 CONFLICTS = UNMADE | RELEASES | {CALIBRATE, "/v1/products", f"{PRODUCT}/pictures", f"{PRODUCT}/train"}
 CONFLICTS |= {f"{PRODUCT}/take", f"{PRODUCT}/collection"}
 REMOVALS = {PRODUCT, PICTURE, VERSION, JOB, f"{PRODUCT}/collection"}
-INSPECTING = {"/v1/models/{name}/inspect", "/v2/models/{name}/infer"}
+INSPECTING = {"/v1/models/{name}/inspect", "/v1/models/{name}/inspect-camera", "/v2/models/{name}/infer"}
 FAULT = {"application/json": {"schema": {"$ref": "#/components/schemas/Fault"}}}
 
 

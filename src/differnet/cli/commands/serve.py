@@ -77,6 +77,13 @@ def serve(
         list[str] | None,
         typer.Option(help="NAME=FOLDER: a folder that the page may take good pictures from; may be given again."),
     ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Send verdicts on: mqtt://, mqtts://, opc.tcp://, http:// or https://; MODEL=ADDRESS for those of one "
+            "model. May be given again."
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
@@ -86,6 +93,7 @@ def serve(
     from differnet.errors import MissingExtraError, SettingsError  # noqa: PLC0415
 
     try:
+        from differnet.cli.commands.serve_receivers import open_receivers  # noqa: PLC0415
         from differnet.cli.commands.watch_source import with_password  # noqa: PLC0415
         from differnet.compute.threads import count_cores  # noqa: PLC0415
         from differnet.model_file.signing import TrustedKeys  # noqa: PLC0415
@@ -124,21 +132,6 @@ def serve(
         waiting=max_waiting,
         seconds=time_limit,
     )
-    station = Station(
-        models,
-        data,
-        database,
-        limits=limits,
-        keys_required=beyond,
-        device=device,
-        weights=weights,
-        keep_days=keep_days,
-        keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
-        public_names=public_name or (),
-        trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
-        training_cores=training_cores or max(1, count_cores() // 2),
-        sources=sources,
-    )
     proxies = [proxy.strip() for proxy in (forwarded_allow_ips or "").split(",") if proxy.strip()]
 
     def announce(address: str) -> None:  # on stdout: the log on stderr is JSON
@@ -148,12 +141,29 @@ def serve(
             print_line(address)
         sys.stdout.flush()
 
-    with stderr_as_json(), only_service(data):
-        run(
-            station,
-            host,
-            port,
-            trusted_proxies=proxies,
-            certificate=certificate,
-            announce=announce,
+    with open_receivers(to or ()) as receivers:
+        station = Station(
+            models,
+            data,
+            database,
+            limits=limits,
+            keys_required=beyond,
+            device=device,
+            weights=weights,
+            keep_days=keep_days,
+            keep_bytes=None if keep_gigabytes is None else round(keep_gigabytes * 1e9),
+            public_names=public_name or (),
+            trusted=TrustedKeys(trusted_keys) if trusted_keys else None,
+            training_cores=training_cores or max(1, count_cores() // 2),
+            sources=sources,
+            receivers=receivers,
         )
+        with stderr_as_json(), only_service(data):
+            run(
+                station,
+                host,
+                port,
+                trusted_proxies=proxies,
+                certificate=certificate,
+                announce=announce,
+            )

@@ -139,6 +139,14 @@ class Collecting:
         quality = [cv2.IMWRITE_JPEG_QUALITY, _PREVIEW_QUALITY]
         return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1])
 
+    def frame(self, name: str) -> Upload:
+        """The next frame of a camera, without loss.
+
+        Raises:
+            Problem: 404 if there is no such camera, 503 if it gives none.
+        """
+        return _upload(name, self._camera(name).next(_FRAME_SECONDS))
+
     def take(self, product: str, name: str, key: str | None) -> tuple[Row | Problem, str]:
         """Add the next frame of a camera to a product.
 

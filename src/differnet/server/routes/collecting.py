@@ -32,12 +32,14 @@ def build_router(station: Station) -> APIRouter:
     collecting = station.workshop.collecting
     deciding = [Depends(station.access.role("admin"))]
 
-    @router.get("/v1/sources", response_model=SourceNames, dependencies=deciding)
+    looking = [Depends(station.access.role("inspect"))]
+
+    @router.get("/v1/sources", response_model=SourceNames, dependencies=looking)
     def list_sources() -> dict[str, list[str]]:
         """Names of the cameras and folders that the service was started with."""
         return collecting.names
 
-    @router.get("/v1/cameras/{camera}/frame.jpg", response_class=Response, dependencies=deciding)
+    @router.get("/v1/cameras/{camera}/frame.jpg", response_class=Response, dependencies=looking)
     def get_frame(camera: str) -> Response:
         """The last frame of a camera, at most 960 pixels; the camera is open for ten seconds from then on."""
         return Response(collecting.preview(camera), media_type="image/jpeg", headers={"Cache-Control": "no-store"})

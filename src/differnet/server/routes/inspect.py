@@ -1,4 +1,4 @@
-"""``POST /v1/models/{name}/inspect``."""
+"""``POST /v1/models/{name}/inspect``, and the same of a camera's next frame."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from fastapi import APIRouter, Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from differnet.server.incoming.json_body import json_body, json_request
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
 from differnet.server.problems import Problem
 from differnet.server.station import Station
 from differnet.server.wire.answers import inspection_json
+from differnet.server.wire.collection_schemas import TakeRequest
 from differnet.server.wire.schemas import Fault, Inspections
 
 __all__ = ["UPLOAD_BODY", "build_router"]
@@ -67,6 +69,26 @@ def build_router(station: Station) -> APIRouter:
             raise _worst([answer for answer in answers if isinstance(answer, Problem)])
         names = [file.filename if isinstance(file, Upload) else None for file in files]
         return JSONResponse({"inspections": [_entry(*pair) for pair in zip(answers, names, strict=True)]})
+
+    @router.post(
+        "/v1/models/{name}/inspect-camera",
+        dependencies=[Depends(station.access.role("inspect"))],
+        response_model=Inspections,
+        responses=_FAULTS,  # type: ignore[arg-type]
+        openapi_extra=json_request(TakeRequest),
+    )
+    async def inspect_camera(
+        name: str,
+        body: TakeRequest = Depends(json_body(TakeRequest)),  # noqa: B008 - how FastAPI has it
+    ) -> JSONResponse:
+        """Inspect the next frame of one of the service's cameras; answered once it is recorded."""
+        station.shelf.get(name)
+        station.batcher.check_room()
+        upload = await run_in_threadpool(station.workshop.collecting.frame, body.camera)
+        [answer] = await _inspected(name, [upload], None)
+        if isinstance(answer, Problem):
+            raise answer
+        return JSONResponse({"inspections": [_entry(answer, upload.filename)]})
 
     async def _inspected(name: str, uploads: Sequence[Upload], key: tuple[str, str] | None) -> list[Recorded | Problem]:
         if key is None:

@@ -12,7 +12,7 @@ from differnet.server.metrics import CONTENT_TYPE_LATEST
 from differnet.server.problems import Problem
 from differnet.server.station import Station
 from differnet.server.storage.keyring import Role
-from differnet.server.wire.schemas import Session
+from differnet.server.wire.schemas import Receivers, Session
 
 __all__ = ["build_router"]
 
@@ -38,6 +38,12 @@ def build_router(station: Station) -> APIRouter:
     def metrics() -> Response:
         """For Prometheus."""
         return Response(station.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/v1/receivers", response_model=Receivers, dependencies=[Depends(station.access.role("inspect"))])
+    def receivers() -> dict[str, Any]:
+        """Where verdicts are sent on, and how far that is."""
+        names = ("name", "model", "receiver", "waiting", "delivered", "refused", "trouble")
+        return {"receivers": [{name: getattr(each, name) for name in names} for each in station.couriers]}
 
     @router.get("/v1/session", response_model=Session)
     async def session(role: Role = Depends(station.access.role("inspect"))) -> dict[str, Any]:  # noqa: B008 - how FastAPI has it

@@ -18,6 +18,7 @@ __all__ = [
     "ModelCards",
     "ModelDetails",
     "Recalibrated",
+    "Receivers",
     "ReviewRequest",
     "Session",
     "Statistics",
@@ -242,6 +243,24 @@ class Session(BaseModel):
     role: Literal["inspect", "review", "admin"]
     key_required: bool
     version: str
+
+
+class Receiver(BaseModel):
+    """Where verdicts are sent on."""
+
+    name: str = Field(description="Of its queue.")
+    model: str | None = Field(description="Whose verdicts it takes; null takes all.")
+    receiver: str
+    waiting: int = Field(description="Verdicts that it has yet to take.")
+    delivered: int = Field(description="Since the service was started.")
+    refused: int = Field(description="Verdicts that it did not want, since then.")
+    trouble: str | None = Field(description="Why it cannot take any now.")
+
+
+class Receivers(BaseModel):
+    """All of them."""
+
+    receivers: list[Receiver]
 
 
 class Counts(BaseModel):

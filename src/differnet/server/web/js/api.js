@@ -100,6 +100,7 @@ export const api = {
     return answer.pictures;
   },
   sources: (signal) => getJson("/v1/sources", { signal }),
+  receivers: (signal) => getJson("/v1/receivers", { signal }).then((answer) => answer.receivers),
   frame: (camera, signal) => request(`/v1/cameras/${encodeURIComponent(camera)}/frame.jpg`, { signal }).then((response) => response.blob()),
   collect: (id, wish) => post(`${made(id)}/collection`, wish),
   stopCollecting: (id) => getJson(`${made(id)}/collection`, { method: "DELETE" }),
@@ -138,6 +139,9 @@ export const api = {
     if (result.error) throw new ApiError(said(result.error), 422);
     return result;
   },
+
+  /** Inspect the next frame of a camera. */
+  inspectCamera: (name, camera) => post(`${named(name)}/inspect-camera`, { camera }).then((answer) => answer.inspections[0]),
 
   /** Inspect one file; the answer is one inspection, a file that cannot be used is an ApiError. */
   async inspect(name, file, signal) {

@@ -1,11 +1,9 @@
 /** Good pictures from the cameras and folders of the service's computer: looked at, taken one by one or in the background. */
 import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
+import { lookThrough } from "./live_picture.js";
 import { localized, said, spoken, t } from "./locale.js";
-import { plural } from "./words.js";
-
-const EVERY = 500;
-const AGAIN = 2000;
+import { numeral, plural } from "./words.js";
 
 export class Collect {
   /** @param changed called when there are other pictures or another collection */
@@ -48,41 +46,12 @@ export class Collect {
       const take = h("button", { class: "button button-primary", type: "button", onclick: () => void this.take(name, take) }, t("Take a picture"));
       const begin = h("button", { class: "button", type: "button", onclick: () => void this.begin({ camera: name, every: numeral(every), until: numeral(until) }) }, t("Take one every so often"));
       fill(this.tools, h("div", { class: "row" }, take), h("div", { class: "collect-often" }, everyField, untilField), h("div", { class: "row" }, begin));
-      void this.look(name);
+      this.looking = lookThrough(name, this.preview, this.signal);
     } else if (kind === "folder") {
       const [until, untilField] = number(t("Wait for new ones until so many are added"), "", t("Empty: take what is there now."));
       const begin = h("button", { class: "button button-primary", type: "button", onclick: () => void this.begin({ folder: name, until: until.value.trim() ? numeral(until) : null }) }, t("Take the folder's pictures"));
       fill(this.tools, untilField, h("div", { class: "row" }, begin));
     } else fill(this.tools);
-  }
-
-  /** The last frame, again and again, while somebody sees it. */
-  async look(name) {
-    const looking = new AbortController();
-    this.looking = looking;
-    this.signal.addEventListener("abort", () => looking.abort(), { once: true });
-    const image = h("img", { class: "collect-frame", alt: t("What camera {name} sees", { name }), hidden: true });
-    const trouble = h("div");
-    fill(this.preview, image, trouble);
-    while (!looking.signal.aborted) {
-      let wait = EVERY;
-      if (!document.hidden) {
-        try {
-          const url = URL.createObjectURL(await api.frame(name, looking.signal));
-          if (image.src) URL.revokeObjectURL(image.src);
-          image.src = url;
-          image.hidden = false;
-          fill(trouble);
-        } catch (error) {
-          if (looking.signal.aborted) break;
-          image.hidden = true;
-          fill(trouble, notice("warning", error.message));
-          wait = AGAIN;
-        }
-      }
-      await new Promise((resolve) => { setTimeout(resolve, wait); });
-    }
-    if (image.src) URL.revokeObjectURL(image.src);
   }
 
   async take(name, button) {
@@ -128,9 +97,4 @@ export class Collect {
       running && h("div", { class: "row" }, h("button", { class: "button", type: "button", onclick: () => void this.doing(() => api.stopCollecting(this.product)) }, t("Stop"))),
     );
   }
-}
-
-function numeral(input) {
-  const value = Number(input.value.trim().replace(",", "."));
-  return Number.isFinite(value) ? value : 0;
 }

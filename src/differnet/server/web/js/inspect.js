@@ -3,15 +3,18 @@ import { api } from "./api.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { dropZone } from "./drop_zone.js";
 import { icon } from "./icons.js";
+import { cameraInspection } from "./inspect_camera.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { patiently } from "./patience.js";
 import { picture, thumbnail } from "./picture.js";
 import { badge, verdictPanel } from "./verdict.js";
 import { LOCALE, t } from "./locale.js";
 import { saveFile } from "./save.js";
-import { DECISIONS, number, plural } from "./words.js";
+import { DECISIONS, fileNameOf, number, plural } from "./words.js";
 
 const AT_ONCE = 3;
+// Of a list that a camera fills for hours.
+const MOST = 500;
 const NARROW = window.matchMedia("(max-width: 700px)");
 
 // Results outlive the view, so that a look at another tab neither loses nor stops them.
@@ -41,7 +44,7 @@ export async function openInspect(place, { signal }) {
   const drop = dropZone((files) => run.add(files), signal);
   place.append(h(
     "div", { class: "inspect-grid" },
-    h("div", { class: "inspect-side stack" }, h("section", { class: "panel stack", "aria-label": t("Add images") }, field(t("Model"), select), drop), resultsPanel),
+    h("div", { class: "inspect-side stack" }, h("section", { class: "panel stack", "aria-label": t("Add images") }, field(t("Model"), select), drop), cameraInspection((camera, how) => run.take(camera, how), signal), resultsPanel),
     detail,
   ));
   run.show();
@@ -71,6 +74,19 @@ class Run {
     this.pump();
   }
 
+  /** A picture of a camera; with `orNone` only if the one before is done. */
+  take(camera, { orNone = false } = {}) {
+    if (orNone && items.some((item) => item.camera === camera && item.state !== "done" && item.state !== "failed")) return;
+    const item = { camera, name: camera, model: this.model(), state: "waiting", inspection: null, error: null };
+    // Whoever looks at an earlier one goes on looking at it.
+    if (!orNone || !selected || selected === items[0]) selected = item;
+    items.unshift(item);
+    for (const old of items.filter((each) => each.camera && (each.state === "done" || each.state === "failed")).slice(MOST)) items.splice(items.indexOf(old), 1);
+    this.added = 1;
+    this.show();
+    this.pump();
+  }
+
   pump() {
     while (this.active < AT_ONCE) {
       const next = items.find((item) => item.state === "waiting");
@@ -86,7 +102,9 @@ class Run {
 
   async inspect(item) {
     try {
-      item.inspection = await patiently(() => api.inspect(item.model, item.file));
+      // A camera's picture is of now, or of no use.
+      item.inspection = item.camera ? await api.inspectCamera(item.model, item.camera) : await patiently(() => api.inspect(item.model, item.file));
+      if (item.camera) item.name = fileNameOf(item.inspection);
       item.state = "done";
     } catch (error) {
       item.error = error.message;

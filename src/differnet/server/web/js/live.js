@@ -45,6 +45,7 @@ class Live {
     this.control = h("div");
     this.escapes = h("p", { class: "small" });
     this.drift = h("div");
+    this.sent = h("div");
     this.list = h("ol", { class: "feed", "aria-label": t("Recent inspections, newest first") });
     this.total = h("span", { class: "small muted number" });
     this.more = h("button", { class: "button", type: "button", hidden: true, onclick: () => void this.loadMore() }, t("Show older ones"));
@@ -59,6 +60,7 @@ class Live {
       h("div", { class: "live-fields" }, field(t("Model"), this.model), field(t("Counts and charts"), this.span)),
       this.tiles,
       this.drift,
+      this.sent,
       h(
         "div", { class: "charts" },
         h("section", { class: "panel" }, h("h2", {}, t("Scores against calibration")), this.control, h("p", { class: "small muted about-chart" }, t("Each point is the mean of 10 inspections in a row. Outside the band the scores are no longer those of the calibration."))),
@@ -106,10 +108,11 @@ class Live {
     // A slow answer must not overwrite that of a later request.
     this.turn = (this.turn ?? 0) + 1;
     const { turn } = this;
-    const [page, statistics] = await Promise.allSettled([this.page(), this.statistics()]);
+    const [page, statistics, receivers] = await Promise.allSettled([this.page(), this.statistics(), api.receivers(this.signal)]);
     if (this.signal.aborted || turn !== this.turn) return;
     if (page.status === "fulfilled") this.showFeed(page.value);
     if (statistics.status === "fulfilled") this.showStatistics(statistics.value);
+    if (receivers.status === "fulfilled") fill(this.sent, receivers.value.map(sentInWords));
     const failed = [page, statistics].find((one) => one.status === "rejected");
     if (failed) this.complain(failed.reason.message);
     else {
@@ -241,4 +244,11 @@ function escapesInWords(found) {
   if (found.estimate === null) return t("Escapes: no estimate yet. Look at the accepted parts that Review draws at random.");
   const { defective, interval } = found;
   return t("Escapes: {defective} of {looked} accepted parts drawn at random were defective, {share} (95 % interval {low} to {high}).", { defective: count(defective), looked: count(defective + found.good), share: percent(found.estimate), low: percent(interval[0]), high: percent(interval[1]) });
+}
+
+/** Where verdicts are sent on, and whether they arrive. */
+function sentInWords({ receiver, model, waiting, refused, trouble }) {
+  const what = model === null ? t("Verdicts are sent to {receiver}", { receiver }) : t("Verdicts of {model} are sent to {receiver}", { model, receiver });
+  const said = [what, waiting && t("{number} wait", { number: count(waiting) }), refused && t("{number} were refused", { number: count(refused) })].filter(Boolean).join(", ");
+  return trouble === null ? h("p", { class: "small muted" }, said) : notice("warning", t("{said}. It takes none now: {reason}", { said, reason: trouble }));
 }

@@ -77,3 +77,9 @@ export function moment(time) {
 export function fileNameOf(inspection) {
   return inspection.filename || inspection.path || t("(unnamed image)");
 }
+
+/** The number in a field, with a comma or a point; 0 if it is none. */
+export function numeral(input) {
+  const value = Number(input.value.trim().replace(",", "."));
+  return Number.isFinite(value) ? value : 0;
+}
