@@ -241,3 +241,25 @@ def test_every_command_reads_by_the_same_layout(tmp_path: Path) -> None:
     layout, recognition = find_layout(tmp_path)
     assert layout.name == "good and defective folders"
     assert recognition.reason == "has folders 'NG', 'OK'"
+
+
+def test_depths_beside_pictures_are_not_learnt(tmp_path: Path) -> None:
+    for part in ("train/good", "test/good", "test/crack"):
+        for file in ("rgb/000.png", "rgb/001.png", "xyz/000.tiff", "xyz/001.tiff", "gt/000.png"):
+            (tmp_path / part / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / part / file).touch()
+    found = read_good_images(tmp_path)
+    assert found.paths == [tmp_path / "train/good/rgb/000.png", tmp_path / "train/good/rgb/001.png"]
+    assert "2 image(s) in 'train/good/xyz'" in found.passed_over
+    tested = read_test_images(tmp_path)
+    assert [image.path.relative_to(tmp_path).as_posix() for image in tested] == [
+        f"test/{kind}/rgb/00{number}.png" for kind in ("crack", "good") for number in (0, 1)
+    ]
+    assert tested[0].mask == tmp_path / "test/crack/gt/000.png"
+
+
+def test_a_folder_of_depths_alone_is_a_product(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "train/good/depth").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"train/good/depth/{number}.tiff").touch()
+    assert len(read_good_images(tmp_path).paths) == 3

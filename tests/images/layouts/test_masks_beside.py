@@ -16,6 +16,7 @@ def add(root: Path, name: str, mask: str | None = None, *, defective: bool = Fal
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).touch()
     if mask is not None:
+        (root / mask).parent.mkdir(parents=True, exist_ok=True)
         drawn = Image.new("L", (20, 20))
         if defective:
             drawn.putpixel((3, 4), 255)
@@ -44,6 +45,41 @@ def test_of_kolektor_sdd_whole_folders_are_kept_for_testing(tmp_path: Path) -> N
     good = [image for image in tested if not image.is_defective]
     assert (len(learnt.paths), len(good), len(tested) - len(good)) == (32, 8, 10)
     assert not {path.parent for path in learnt.paths} & {image.path.parent for image in good}
+
+
+def test_of_dagm_masks_lie_in_a_folder_of_their_own_in_that_of_the_images(tmp_path: Path) -> None:
+    for split in ("Train", "Test"):
+        for number in range(5):
+            mask = f"{split}/Label/000{number}_label.PNG" if number == 3 else None
+            add(tmp_path, f"{split}/000{number}.PNG", mask, defective=True)
+    found = read_good_images(tmp_path)
+    assert found.paths == [tmp_path / f"Train/000{number}.PNG" for number in (0, 1, 2, 4)]
+    assert "1 image(s) whose mask marks a defect and 1 mask(s)" in found.passed_over
+    tested = read_test_images(tmp_path)
+    assert [image.kind for image in tested] == ["defective", *[GOOD] * 4]
+    assert tested[0].mask == tmp_path / "Test/Label/0003_label.PNG"
+
+
+@pytest.mark.parametrize("folders", [("images", "masks"), ("Bilder", "Masken"), ("data/img", "data/gt")])
+def test_masks_beside_the_only_folder_of_images_say_which_are_defective(
+    tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    images, masks = folders
+    for number in range(20):
+        add(tmp_path, f"{images}/{number:03}.png", f"{masks}/{number:03}.png" if number > 15 else None, defective=True)
+    learnt, tested = read_good_images(tmp_path), read_test_images(tmp_path)
+    assert max(path.name for path in learnt.paths) < "016.png"
+    assert [image.path.name for image in tested if image.is_defective] == ["016.png", "017.png", "018.png", "019.png"]
+    assert all(image.mask is not None for image in tested if image.is_defective)
+
+
+def test_masks_of_images_that_are_not_there_explain_nothing(tmp_path: Path) -> None:
+    for number in range(4):
+        add(tmp_path, f"images/{number}.png")
+    add(tmp_path, "images/4.png", "masks/4.png", defective=True)
+    add(tmp_path, "elsewhere.txt", "masks/9.png", defective=True)
+    with pytest.raises(DatasetError, match="--good"):
+        read_good_images(tmp_path)
 
 
 def test_an_image_without_a_mask_is_good_beside_others_with_one(tmp_path: Path) -> None:

@@ -21,14 +21,19 @@ class GroundTruth:
     Args:
         folders: Those that hold masks.
         kinds: Names of the kinds of defects: a mask that lies in the folder of one is of no other.
+        base: The folder that all lie in: what is between it and a folder of masks counts, too, as in
+            ``test/crack/gt/000.png``. None to look at what is below folders of masks alone.
     """
 
-    def __init__(self, folders: Iterable[Folder], kinds: Iterable[str]) -> None:
+    def __init__(self, folders: Iterable[Folder], kinds: Iterable[str], base: Path | None = None) -> None:
         self._kinds = {kind.casefold() for kind in kinds}
         self._by_stem: dict[str, list[tuple[Path, tuple[str, ...]]]] = {}
         for folder in folders:
+            above = (
+                () if base is None or base not in folder.path.parents else folder.path.parent.relative_to(base).parts
+            )
             for inner in folder.walk():
-                parts = tuple(part.casefold() for part in inner.path.relative_to(folder.path).parts)
+                parts = tuple(part.casefold() for part in (*above, *inner.path.relative_to(folder.path).parts))
                 for mask in (*inner.images, *(mask for masks in inner.masks.values() for mask in masks)):
                     for stem in {mask.stem, is_mask_of(mask.stem) or mask.stem}:
                         self._by_stem.setdefault(stem, []).append((mask, parts))

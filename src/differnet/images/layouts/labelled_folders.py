@@ -103,7 +103,7 @@ class _NamedFolders(Layout):
         """Those of the folder for testing; without one, all defective parts and the good ones kept for this."""
         reading = _read(root)
         good, defective = self._to_test(root, reading)
-        masks = GroundTruth(reading.masks, {part.kind for part in defective})
+        masks = GroundTruth(reading.masks, {part.kind for part in defective}, reading.base.path)
         tested = [LabelledImage(image, GOOD) for image in good]
         for part in defective:
             below = part.folder.path.relative_to(reading.base.path).parts
@@ -265,6 +265,8 @@ def _set_aside(reading: _Reading, learnt: list[_Part]) -> list[str]:
     for part in reading.parts:
         if part not in learnt and part.split not in (Split.TEST, Split.VALIDATION) and part.folder.images:
             said[part.top.path] = said.get(part.top.path, 0) + len(part.folder.images)
+        if part in learnt:
+            said |= {each.path: each.count for each in part.folder.other_sensors}
     for folder in reading.unexplained:
         said[folder.path] = folder.count
     base = reading.base.path

@@ -1,4 +1,4 @@
-"""Products whose masks lie beside the images and alone say which are defective: KolektorSDD and KolektorSDD2."""
+"""Products whose masks alone say which images are defective: KolektorSDD and KolektorSDD2, DAGM, images and masks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from differnet.images.layouts.layout import (
     kept_for_testing,
     no_test_images,
 )
-from differnet.images.layouts.names import Split
+from differnet.images.layouts.names import Split, is_mask_of
 from differnet.images.layouts.tree import Folder, read_tree
 from differnet.images.masks import read_mask
 
@@ -30,7 +30,9 @@ DEFECTIVE = "defective"
 class MasksBesideLayout(Layout):
     """``kos01/Part0.jpg`` with ``kos01/Part0_label.bmp``, or ``train/10000.png`` with ``train/10000_GT.png``.
 
-    An image is defective if its mask marks a pixel (Tabernik et al., Journal of Intelligent Manufacturing 2020).
+    Or with a folder of masks in that of the images, as in DAGM 2007 (``Train/Label/0576_label.PNG``), or beside the
+    only one of images (``images/``, ``masks/``). An image is defective if its mask marks a pixel (Tabernik et al.,
+    Journal of Intelligent Manufacturing 2020).
     Without folders ``train`` and ``test`` a fifth is kept for testing, folder by folder where there are several.
     """
 
@@ -39,14 +41,19 @@ class MasksBesideLayout(Layout):
     def recognises(self, root: Path) -> Recognition | None:
         """By masks in every folder of images, none of which has a name that says what parts are there."""
         tree = read_tree(root)
-        holding = [folder for folder in tree.walk() if folder.images and (folder is tree or not folder.role.is_mask)]
-        named = any(
-            folder.role.label is not None or folder.role.is_mask for folder in tree.walk() if folder is not tree
-        )
-        if not holding or named or not all(folder.masks for folder in holding):
+        holding = [folder for folder in _unmasked(tree) if folder.images]
+        if not holding or any(folder.role.label is not None for folder in _unmasked(tree) if folder is not tree):
             return None
-        mask = next(iter(next(iter(holding[0].masks.values()))))
-        return Recognition(Sureness.SURE, f"has masks beside its images, such as '{mask.name}'")
+        masks = {folder.path: _masks_of(tree, folder) for folder in holding}
+        found = sum(len(each) for of_folder in masks.values() for each in of_folder.values())
+        # All of them, or it is not sure what the others mark.
+        if found < sum(len(each) for folder in tree.walk() for each in folder.masks.values()) + _in_folders(tree):
+            return None
+        if not found or not all(masks[folder.path] or folder.role.split is Split.TRAIN for folder in holding):
+            return None
+        mask = next(each[0] for of_folder in masks.values() for each in of_folder.values())
+        where = f"'{mask.name}'" if mask.parent in masks else f"'{mask.parent.name}/{mask.name}'"
+        return Recognition(Sureness.SURE, f"has masks beside its images, such as {where}")
 
     def good_images(self, root: Path) -> Collection:
         """Those whose mask marks nothing, or that have none."""
@@ -54,7 +61,7 @@ class MasksBesideLayout(Layout):
         splits = _splits(tree)
         if splits and Split.TRAIN not in splits:
             raise DatasetError(f"{root}: has no folder 'train'; put images to learn from there, or name it by --good.")
-        entries = [entry for folder in splits.get(Split.TRAIN, [tree]) for entry in _entries(folder)]
+        entries = [entry for folder in splits.get(Split.TRAIN, [tree]) for entry in _entries(tree, folder)]
         found = collect_images([folder.path for folder in splits.get(Split.TRAIN, [tree])])
         good = [image for image, masks in entries if not _marked(masks)]
         kept = frozenset[Path]() if splits or len(good) == len(entries) else _kept(tree, good)
@@ -73,7 +80,7 @@ class MasksBesideLayout(Layout):
         tree = read_tree(root)
         splits = _splits(tree)
         folders = splits.get(Split.TEST) or splits.get(Split.VALIDATION) or ([] if splits else [tree])
-        entries = [entry for folder in folders for entry in _entries(folder)]
+        entries = [entry for folder in folders for entry in _entries(tree, folder)]
         good = [image for image, masks in entries if not _marked(masks)]
         defective = [(image, masks) for image, masks in entries if _marked(masks)]
         if not good or not defective:
@@ -91,10 +98,39 @@ def _splits(tree: Folder) -> dict[Split, list[Folder]]:
     return found
 
 
-def _entries(folder: Folder) -> Iterator[tuple[Path, list[Path]]]:
-    for inner in folder.walk():
+def _entries(tree: Folder, folder: Folder) -> Iterator[tuple[Path, list[Path]]]:
+    for inner in _unmasked(folder):
+        masks = _masks_of(tree, inner)
         for image in inner.images:
-            yield image, inner.masks.get(image.stem, [])
+            yield image, masks.get(image.stem, [])
+
+
+def _unmasked(folder: Folder) -> Iterator[Folder]:
+    """A folder and those below it that are not of masks."""
+    yield folder
+    for inner in folder.folders:
+        if not inner.role.is_mask:
+            yield from _unmasked(inner)
+
+
+def _masks_of(tree: Folder, folder: Folder) -> dict[str, list[Path]]:
+    """The masks of a folder's images by their stems: beside them, in a folder there, or in one beside the folder."""
+    found = {stem: [*masks] for stem, masks in folder.masks.items()}
+    stems = {image.stem for image in folder.images}
+    above = next((each for each in tree.walk() if folder in each.folders), None)
+    places = [each for each in folder.folders if each.role.is_mask]
+    if above is not None and [each for each in above.folders if not each.role.is_mask] == [folder]:
+        places += [each for each in above.folders if each.role.is_mask]
+    for mask in (each for place in places for each in place.images):
+        of = mask.stem if mask.stem in stems else is_mask_of(mask.stem)
+        if of in stems and of is not None:
+            found.setdefault(of, []).append(mask)
+    return found
+
+
+def _in_folders(tree: Folder) -> int:
+    """The number of images in folders of masks."""
+    return tree.count - sum(len(folder.images) for folder in _unmasked(tree))
 
 
 def _marked(masks: list[Path]) -> bool:

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Label", "Role", "Split", "is_mask_of", "read_role"]
+__all__ = ["Label", "Role", "Split", "is_mask_of", "is_of_another_sensor", "read_role"]
 
 
 class Label(Enum):
@@ -94,6 +94,10 @@ _NEUTRAL = _words(
     "image images img imgs picture pictures pics photo photos foto fotos bild bilder data rgb raw jpegimages frames "
     "画像 图像 图片 이미지"
 )
+# Beside a picture of the same name, no picture: MVTec 3D-AD has rgb/000.png and xyz/000.tiff.
+_SENSORS = _words(
+    "xyz depth depths tiefe tiefen pointcloud pointclouds pcd normalmap normalmaps disparity height heights"
+)
 # What may stand beside the word for a split: others make it a name, such as test_bench.
 _BESIDE_SPLIT = _NEUTRAL | _words("set sets public private mixed part parts teil teile samples daten all")
 _SPLITS = ((Split.TRAIN, _TRAIN), (Split.TEST, _TEST), (Split.VALIDATION, _VALIDATION))
@@ -128,6 +132,11 @@ def is_mask_of(stem: str) -> str | None:
     """The stem of the image whose mask a file is by its name, such as ``000`` for ``000_mask``; None if it is none."""
     found = _MASK_SUFFIX.match(stem)
     return None if found is None else found["stem"]
+
+
+def is_of_another_sensor(name: str) -> bool:
+    """Whether a folder's name says that depths and the like are there, which show the parts of pictures beside them."""
+    return "".join(_tokens(name)) in _SENSORS
 
 
 def _tokens(name: str) -> list[str]:

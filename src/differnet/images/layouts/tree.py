@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from differnet.images.collect import IMAGE_SUFFIXES
-from differnet.images.layouts.names import Role, is_mask_of, read_role
+from differnet.images.layouts.names import Role, is_mask_of, is_of_another_sensor, read_role
 
 __all__ = ["Folder", "read_tree"]
 
@@ -25,12 +25,14 @@ class Folder:
         images: Files in it, not below, that are named as images and are no masks of others by their name; sorted.
         masks: Files in it that are, by the stem of the image; several where an image has several.
         folders: Folders in it, sorted.
+        other_sensors: Folders in it that show, by depths and the like, what the images of one of `folders` show.
     """
 
     path: Path
     images: list[Path] = field(default_factory=list)
     masks: dict[str, list[Path]] = field(default_factory=dict)
     folders: list[Folder] = field(default_factory=list)
+    other_sensors: list[Folder] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -86,6 +88,11 @@ def _read(path: Path, depth: int, above: frozenset[str]) -> Folder:
                 folder.folders.append(_read(inner, depth - 1, here))
         elif is_file and inner.suffix.lower() in IMAGE_SUFFIXES:
             files.append(inner)
+    pictures = {image.stem for each in folder.folders if each.role.is_neutral for image in each.images}
+    for each in [each for each in folder.folders if is_of_another_sensor(each.name)]:
+        if each.count and {image.stem for image in each.images} <= pictures:
+            folder.folders.remove(each)
+            folder.other_sensors.append(each)
     stems = {file.stem for file in files}
     for file in files:
         of = is_mask_of(file.stem)
