@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from differnet.errors import SettingsError
 from differnet.images import load_image
 from differnet.server.collecting.sources import Sources
 from tests.cameras.recordings import NetworkCamera, grey, make_video
-from tests.server.conftest import MakeClient, photo, station_of
+from tests.server.conftest import MakeClient, held, photo, station_of
 from tests.server.products.conftest import make_product
 
 
@@ -157,6 +160,18 @@ def test_the_next_frame_is_inspected(make_client: MakeClient, recording: Path) -
     for name, camera in (("plates", "nowhere"), ("nothing", "line 1")):
         asked = client.post(f"/v1/models/{name}/inspect-camera", json={"camera": camera}, headers=key)
         assert asked.status_code == 404
+
+
+def test_few_frames_of_a_camera_are_inspected_at_once(make_client: MakeClient, recording: Path) -> None:
+    client = make_client(sources=Sources.named([f"line 1={recording}"]))
+    asking = partial(client.post, "/v1/models/plates/inspect-camera", json={"camera": "line 1"})
+    with ThreadPoolExecutor(8) as threads:
+        with held(station_of(client)):
+            waiting = [threads.submit(asking) for _ in range(8)]
+            refused = [each.result() for each in wait(waiting, 30, FIRST_COMPLETED).done]
+            assert {(each.status_code, each.headers["Retry-After"]) for each in refused} == {(503, "1")}
+        found = Counter(each.result().status_code for each in waiting)
+    assert found == {200: 4, 503: 4}
 
 
 def test_what_was_not_allowed_is_not_there_and_taking_needs_an_administrator(client: TestClient) -> None:

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -135,9 +136,16 @@ class Collecting:
         Raises:
             Problem: 404 if there is no such camera, 503 if it gives none.
         """
-        pixels = reduced(as_rgb(self._camera(name).latest(_FRAME_SECONDS).pixels), _PREVIEW_SIDE)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, _PREVIEW_QUALITY]
-        return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1])
+        camera = self._camera(name)
+        return camera.made("preview", camera.latest(_FRAME_SECONDS), _preview)
+
+    def turn(self, name: str) -> AbstractContextManager[None]:
+        """See `LiveCamera.turn`.
+
+        Raises:
+            Problem: 404 if there is no such camera, 503 if many of its frames are being inspected.
+        """
+        return self._camera(name).turn()
 
     def frame(self, name: str) -> Upload:
         """The next frame of a camera, without loss.
@@ -145,7 +153,8 @@ class Collecting:
         Raises:
             Problem: 404 if there is no such camera, 503 if it gives none.
         """
-        return _upload(name, self._camera(name).next(_FRAME_SECONDS))
+        camera = self._camera(name)
+        return _upload(camera, camera.next(_FRAME_SECONDS))
 
     def take(self, product: str, name: str, key: str | None) -> tuple[Row | Problem, str]:
         """Add the next frame of a camera to a product.
@@ -158,7 +167,7 @@ class Collecting:
         """
         camera = self._camera(name)
         self._catalogue.get(product)
-        upload = _upload(name, camera.next(_FRAME_SECONDS))
+        upload = _upload(camera, camera.next(_FRAME_SECONDS))
         [kept] = self._store.add(product, [upload], key)
         return kept, str(upload.filename)
 
@@ -266,7 +275,7 @@ class Collecting:
             for frame in _of_recording(live, every):
                 if end.is_set() or collection.is_full:
                     return
-                self._add(collection, _upload(collection.source, frame))
+                self._add(collection, _upload(live, frame))
             return
         due = time.monotonic()
         while not collection.is_full and not end.wait(max(0.0, due - time.monotonic())):
@@ -276,7 +285,7 @@ class Collecting:
                 collection.said = problem.detail
                 end.wait(_LOOK_SECONDS)
                 continue
-            self._add(collection, _upload(collection.source, frame))
+            self._add(collection, _upload(live, frame))
             due = max(due + every, time.monotonic())
 
     def _from_folder(self, collection: Collection, end: threading.Event) -> None:
@@ -349,13 +358,22 @@ def _files(root: Path) -> Iterator[tuple[Path, tuple[Path, int, int]]]:
                     yield path, (path, status.st_mtime_ns, status.st_size)
 
 
-def _upload(name: str, frame: Frame) -> Upload:
+def _upload(camera: LiveCamera, frame: Frame) -> Upload:
     """A frame as a PNG, without loss."""
-    pixels: NDArray[Any] = np.ascontiguousarray(frame.pixels)
-    shown = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     when = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     told = when if frame.number is None else f"{frame.number:06}"
-    return Upload(bytes(cv2.imencode(".png", shown)[1]), f"{name} {told}.png")
+    return Upload(camera.made("whole", frame, _whole), f"{camera.name} {told}.png")
+
+
+def _whole(frame: Frame) -> bytes:
+    pixels: NDArray[Any] = np.ascontiguousarray(frame.pixels)
+    return bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels)[1])
+
+
+def _preview(frame: Frame) -> bytes:
+    pixels = reduced(as_rgb(frame.pixels), _PREVIEW_SIDE)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _PREVIEW_QUALITY]
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1])
 
 
 def _give_way() -> None:

@@ -6,6 +6,8 @@ import contextlib
 import logging
 import threading
 import time
+import weakref
+from collections.abc import Callable, Iterator
 
 from differnet.cameras import Camera, Frame, make_camera
 from differnet.errors import CameraError, DifferNetError
@@ -20,6 +22,8 @@ _AGAIN_SECONDS = 2.0
 _END_SECONDS = 10.0
 # A recording without a rate of its own.
 _LEAST_PAUSE = 0.02
+# Frames that are being inspected at once; each may have as many bytes as its pixels.
+_MOST_TURNS = 4
 
 
 class LiveCamera:
@@ -43,6 +47,10 @@ class LiveCamera:
         self._wanted_until = -float("inf")
         self._running: threading.Thread | None = None
         self._stopped = False
+        self._turns = threading.BoundedSemaphore(_MOST_TURNS)
+        self._making = threading.Lock()
+        self._made: dict[str, bytes] = {}
+        self._made_of: weakref.ref[Frame] | None = None
 
     def latest(self, seconds: float) -> Frame:
         """The last frame; the first is waited for.
@@ -69,6 +77,33 @@ class LiveCamera:
             running = self._running is not None
             count = self._count
         return self._after(count + 1 if running else 1, seconds, idle)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """A place among the few whose frames are being inspected, for the time of the block.
+
+        Raises:
+            Problem: 503 if there is none.
+        """
+        if not self._turns.acquire(blocking=False):
+            raise Problem(
+                503,
+                f"Several pictures of the camera '{self.name}' are being inspected already; try again.",
+                retry_after=1,
+            )
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def made(self, kind: str, frame: Frame, make: Callable[[Frame], bytes]) -> bytes:
+        """What is made of a frame, made once however many ask for it."""
+        with self._making:
+            if self._made_of is None or self._made_of() is not frame:
+                self._made, self._made_of = {}, weakref.ref(frame)
+            if kind not in self._made:
+                self._made[kind] = make(frame)
+            return self._made[kind]
 
     def stop(self) -> None:
         """Close it for good."""

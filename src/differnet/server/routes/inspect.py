@@ -84,8 +84,9 @@ def build_router(station: Station) -> APIRouter:
         """Inspect the next frame of one of the service's cameras; answered once it is recorded."""
         station.shelf.get(name)
         station.batcher.check_room()
-        upload = await run_in_threadpool(station.workshop.collecting.frame, body.camera)
-        [answer] = await _inspected(name, [upload], None)
+        with station.workshop.collecting.turn(body.camera):
+            upload = await run_in_threadpool(station.workshop.collecting.frame, body.camera)
+            [answer] = await _inspected(name, [upload], None)
         if isinstance(answer, Problem):
             raise answer
         return JSONResponse({"inspections": [_entry(answer, upload.filename)]})

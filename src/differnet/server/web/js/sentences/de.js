@@ -56,6 +56,7 @@ export default {
   "report": "Bericht",
 
   // Cameras and folders
+  "Several pictures of the camera '{name}' are being inspected already; try again.": "Es werden schon mehrere Bilder der Kamera „{name}“ geprüft; versuchen Sie es noch einmal.",
   "The camera '{name}' gives no picture: {reason}": "Die Kamera „{name}“ gibt kein Bild: {reason}",
   "The camera '{name}' gives no picture yet; try again.": "Die Kamera „{name}“ gibt noch kein Bild; versuchen Sie es noch einmal.",
   "is not there, in use, or asks for a password; check it, and what it is called.": "Sie ist nicht da, in Gebrauch, oder verlangt ein Passwort; sehen Sie nach ihr, und wie sie heißt.",
