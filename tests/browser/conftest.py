@@ -76,14 +76,15 @@ def save_file(downloads: Path, tmp_path: Path) -> SaveFile:
     """Clicks a button that saves a file, and gives the file."""
 
     def save_file(page: Page, button: Locator, timeout: float = 30_000) -> Path:
+        button.wait_for(timeout=timeout)
         if not FIREFOX:
             with page.expect_download() as download:
-                button.click(timeout=timeout)
+                button.click()
             file = tmp_path / download.value.suggested_filename
             download.value.save_as(file)
             return file
         before = set(downloads.iterdir())
-        button.click(timeout=timeout)
+        button.click()
         end = time.monotonic() + 30
         while time.monotonic() < end:
             page.wait_for_timeout(200)

@@ -36,6 +36,7 @@ def test_inspect_review_recalibrate(own_station: Station, open_page: OpenPage, p
     page.get_by_role("link", name="Recalibrate").click()
     page.get_by_label("False rejects").fill("8")
     page.get_by_label("Review", exact=True).fill("")
+    expect(page.get_by_text(f"{waiting} parts reviewed as good; 8 % takes 12. That is enough.")).to_be_visible()
     # A service that is busy is asked again.
     told = "8 of 12 reviewed images are scored so far; ask again."
     busy = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"detail": told}}

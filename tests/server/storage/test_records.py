@@ -161,6 +161,8 @@ def test_images_reviewed_good_are_named_once_while_they_are_there(records: Recor
         records.review(one.row["id"], "good", None, None)
     records.review(given[1].row["id"], "defective", None, None)
     assert records.reviewed_good("bottle") == [given[0].row["sha256"], "a" * 64]
+    assert records.count_reviewed("bottle") == {"good": 2, "defective": 1}
+    assert records.count_reviewed("nothing") == {"good": 0, "defective": 0}
     with database.writing() as connection:
         connection.execute(sa.update(images).where(images.c.sha256 == "a" * 64).values(removed_at=START))
     assert records.reviewed_good("bottle") == [given[0].row["sha256"]]

@@ -56,7 +56,7 @@ def product_json(
     }
 
 
-def details_json(shop: Workshop, row: Row, reviewed: int) -> dict[str, Any]:
+def details_json(shop: Workshop, row: Row, reviewed: Mapping[str, int]) -> dict[str, Any]:
     """A product with its choices, versions and jobs."""
     versions, jobs = shop.catalogue.versions(row["id"]), shop.queue.of(row["id"])
     collection = shop.collecting.of(row["id"])
@@ -69,7 +69,9 @@ def details_json(shop: Workshop, row: Row, reviewed: int) -> dict[str, Any]:
         "jobs": [job_json(shop, job) for job in jobs],
         "can_roll_back": shop.releasing.can_roll_back(row["id"]),
         "pictures_needed": images_needed(row["choices"]["false_reject_rate"]),
-        "reviewed": min(reviewed, _MOST_REVIEWED),
+        "reviewed": min(sum(reviewed.values()), _MOST_REVIEWED),
+        "reviewed_good": reviewed["good"],
+        "reviewed_defective": reviewed["defective"],
     }
 
 

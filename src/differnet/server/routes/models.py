@@ -33,7 +33,8 @@ def build_router(station: Station) -> APIRouter:
         """A model's card, with the scores that its threshold comes from."""
         place = station.shelf.place(name)
         scores = [] if place.served is None else sorted(place.served.model.held_out_scores.tolist())
-        return _card(name, place) | {"held_out_scores": scores}
+        reviewed = station.records.count_reviewed(name)["good"]
+        return _card(name, place) | {"held_out_scores": scores, "reviewed_good": reviewed}
 
     @router.get("/v1/models/{name}/report", response_class=FileResponse)
     def get_report(name: str) -> FileResponse:

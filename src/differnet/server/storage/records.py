@@ -276,13 +276,15 @@ class Records:
         with self._database.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def count_reviewed(self, model: str) -> int:
-        """How many images `reviewed` would give, were there no bound."""
+    def count_reviewed(self, model: str) -> dict[str, int]:
+        """How many images `reviewed` would give, were there no bound: ``good`` and ``defective``."""
         of = inspections.c
         judged = (of.model == model, of.review.in_(("good", "defective")), images.c.removed_at.is_(None))
-        query = sa.select(sa.func.count(sa.distinct(of.sha256))).select_from(_JOINED).where(*judged)
+        last = sa.func.row_number().over(partition_by=of.sha256, order_by=(of.reviewed_at.desc(), of.seq.desc()))
+        ranked = sa.select(of.review, last.label("place")).select_from(_JOINED).where(*judged).subquery()
+        query = sa.select(ranked.c.review, sa.func.count()).where(ranked.c.place == 1).group_by(ranked.c.review)
         with self._database.reading() as connection:
-            return connection.scalar(query) or 0
+            return {"good": 0, "defective": 0} | {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def _of_requests(connection: sa.Connection, requests: Sequence[str]) -> dict[str, Row]:

@@ -209,6 +209,8 @@ class ProductDetails(Product):
     pictures_needed: int = Field(description="That the false-reject rate takes.")
     collection: CollectionStatus | None = Field(description="Pictures that are taken from a camera or a folder.")
     reviewed: int = Field(description="Reviewed parts that versions can be compared on, 2000 at most.")
+    reviewed_good: int = Field(description="Parts of it that were reviewed good.")
+    reviewed_defective: int
 
 
 class Picture(BaseModel):

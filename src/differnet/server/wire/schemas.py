@@ -151,6 +151,7 @@ class ModelDetails(ModelCard):
     """A model with the scores that its threshold comes from."""
 
     held_out_scores: list[float] = Field(description="Of good images, ascending.")
+    reviewed_good: int = Field(description="Inspected images that were reviewed good, and are still there.")
 
 
 class ModelCards(BaseModel):

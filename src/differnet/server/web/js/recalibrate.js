@@ -35,6 +35,7 @@ class Wish {
     this.rejectRate = percentInput({ required: true, onchange: changed, oninput: changed });
     this.reviewRate = percentInput({ onchange: changed, oninput: changed });
     this.training = h("input", { type: "checkbox", onchange: changed });
+    this.enough = h("p", { class: "small" });
     this.ask = h("button", { class: "button button-primary", type: "submit", disabled: !may("admin") }, t("Preview"));
     this.element = h(
       "form", { class: "panel stack", novalidate: true, onsubmit: (event) => { event.preventDefault(); void this.showPreview(); } },
@@ -42,6 +43,7 @@ class Wish {
       field(t("False rejects"), withUnit(this.rejectRate), t("Share of good parts that may be rejected.")),
       field(t("Review"), withUnit(this.reviewRate), t("Share of good parts that may be rejected or sent to review, above the first; empty for no review.")),
       h("label", { class: "check" }, this.training, h("span", {}, t("Also use the scores that the model was calibrated by so far"))),
+      this.enough,
       this.ask,
       !may("admin") && notice("info", refusal("admin")),
     );
@@ -57,12 +59,40 @@ class Wish {
     const { calibration } = this.card();
     this.rejectRate.value = calibration ? asPercent(calibration.false_reject_rate) : "5";
     this.reviewRate.value = calibration?.review_rate ? asPercent(calibration.review_rate) : "";
+    this.details = null;
+    void this.lookUp(this.model.value);
     this.explain();
+  }
+
+  /** How many parts there are to do it with. */
+  async lookUp(name) {
+    try {
+      const details = await api.model(name, this.signal);
+      if (name !== this.model.value) return;
+      this.details = details;
+      this.sayEnough();
+    } catch {
+      // The preview says what is wrong.
+    }
+  }
+
+  sayEnough() {
+    const { false_reject_rate: reject, review_rate: review } = this.wish(true);
+    const rate = review === null ? reject : Math.min(reject, review);
+    if (!this.details || !(rate > 0 && rate < 1)) {
+      fill(this.enough);
+      return;
+    }
+    const there = this.details.reviewed_good + (this.training.checked ? this.details.held_out_scores.length : 0);
+    const needed = Math.ceil(1 / rate - 1e-9) - 1;
+    const said = t("{parts} reviewed as good; {rate} takes {needed}.", { parts: plural(this.details.reviewed_good, "part"), rate: percent(rate), needed: count(needed) });
+    fill(this.enough, there >= needed ? `${said} ${t("That is enough.")}` : `${said} ${t("Review {more} more, or allow a higher share.", { more: count(needed - there) })}`);
   }
 
   /** A preview holds for what it was asked with, and goes when that changes. */
   explain() {
     this.asking?.abort();
+    this.sayEnough();
     fill(this.preview, h("div", { class: "empty" }, h("strong", {}, t("Nothing is changed yet")), h("p", {}, t("The preview shows the new threshold and how past decisions would change. It goes into use only when you confirm it."))));
   }
 
