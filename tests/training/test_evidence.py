@@ -29,10 +29,11 @@ def test_cells_of_one_size_are_one_piece_of_evidence(overrides: dict[str, Any], 
 
 
 def test_a_flow_of_few_images_counts_less() -> None:
-    small = Settings().with_overrides({"views.size": 288})
-    assert weigh_evidence(small, 49).scoring.weights == (0.5, 0.5)
+    for size in (288, 640):
+        settings = Settings().with_overrides({"views.size": size})
+        assert weigh_evidence(settings, 49).scoring.weights == (0.25, 0.5)
 
 
 def test_what_was_settled_is_in_the_model(fitted: DifferNet) -> None:
     scoring = fitted.settings.scoring
-    assert (scoring.flow_weight, scoring.reduced_weight) == (0.5, 0.5)
+    assert (scoring.flow_weight, scoring.reduced_weight) == (0.25, 0.5)
