@@ -26,12 +26,14 @@ import torch
 from benchmarks.fuzzing.kinds import KINDS, Kind
 from benchmarks.fuzzing.service import try_requests
 from differnet.errors import DifferNetError
+from differnet_runtime import InspectionError
 
 # The threads of a parent's pool are not in what is forked of it, which would wait for them without end.
 torch.set_num_threads(1)
 
 HTTP = "http"
 BATCH = 100
+_LONG_ROUND = 1000
 # Of processor time; and of waiting, by which nothing honest on a loaded machine is called a hang.
 MOST_SECONDS, MOST_WAITED = 20, 300
 MOST_BYTES = 500 << 20
@@ -48,7 +50,8 @@ def main() -> None:
     arguments = parser.parse_args()
     out = arguments.out or Path(tempfile.mkdtemp(prefix="differnet-fuzzing-"))
     bad = 0
-    for name in arguments.kinds or (*KINDS, HTTP):
+    usual = [name for name, kind in KINDS.items() if arguments.count >= _LONG_ROUND or not kind.takes_long]
+    for name in arguments.kinds or (*usual, HTTP):
         bad += try_kind(name, arguments.count, arguments.seed, out, arguments.minutes)
     if bad:
         sys.stdout.write(f"{bad} did what they must not; the files are in {out}\n")
@@ -74,7 +77,7 @@ def try_kind(name: str, count: int, seed: int, out: Path, minutes: float | None 
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{name}-{sum(bad.values())}{suffix}").write_bytes(content)
     seconds = time.monotonic() - started
-    sys.stdout.write(f"{name:<9} {sum(told.values()):>6} tried in {seconds:>5.0f} s: {json.dumps(dict(told))}\n")
+    sys.stdout.write(f"{name:<16} {sum(told.values()):>6} tried in {seconds:>5.0f} s: {json.dumps(dict(told))}\n")
     for reason, number in bad.most_common(20):
         sys.stdout.write(f"    {number} x {reason}\n")
     sys.stdout.flush()
@@ -132,7 +135,7 @@ def _try(kind: Kind, contents: list[bytes], writer: int) -> None:
 def _outcome(kind: Kind, file: Path) -> tuple[str, str]:
     try:
         kind.read(file)
-    except DifferNetError as error:
+    except (DifferNetError, InspectionError) as error:
         return ("refused", "") if str(error) and "\n" not in str(error) else ("odd words", repr(error)[:200])
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]

@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from benchmarks.fuzzing.mutations import damaged, mutated_json, with_png_checksu
 from differnet import DifferNet
 from differnet.errors import DifferNetError
 from differnet.settings import preset
+from differnet_runtime import InspectionError
 
 __all__ = ["KINDS", "Kind", "small_model"]
 
@@ -34,15 +35,14 @@ _SMALL = {
     "views.enlarge": True,
     "views.kind": "none",
     "training.epochs": 1,
-    "localization.method": "neighbours",
-    "localization.cells": 60,
     "localization.dimensions": 16,
     "localization.turn_cells": "never",
-    "scoring.join": "soft-maximum",
     "calibration.method": "held-out",
     "calibration.false_reject_rate": 0.2,
     "flow.hidden": 8,
 }
+_LOCAL = {"localization.components": 16}
+_EARLIER_LOCAL = {"localization.method": "neighbours", "localization.cells": 60, "scoring.join": "soft-maximum"}
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,13 @@ class Kind:
         suffix: Of its files.
         mutate: Makes a damaged one.
         read: Reads it; may raise errors of the product, and nothing else.
+        takes_long: Whether short rounds leave it out, for the time that making it takes.
     """
 
     suffix: str
     mutate: Callable[[random.Random], bytes]
     read: Callable[[Path], object]
+    takes_long: bool = False
 
 
 @cache
@@ -107,41 +109,53 @@ def _read_image(path: Path) -> None:
     import differnet_runtime.images  # noqa: PLC0415
     from differnet.images import load_image  # noqa: PLC0415
 
-    for read in (load_image, differnet_runtime.images.load_image):
+    _by_each(
+        *(partial(read, path, max_pixels=50_000_000) for read in (load_image, differnet_runtime.images.load_image))
+    )
+
+
+def _by_each(*reads: Callable[[], object]) -> None:
+    """Try all; what the first of them that refuses says is raised after the last."""
+    refusals = []
+    for read in reads:
         try:
-            read(path, max_pixels=50_000_000)
-        except (DifferNetError, differnet_runtime.InspectionError):
-            continue
+            read()
+        except (DifferNetError, InspectionError) as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
 
 
 @cache
-def _fitted() -> DifferNet:
+def _fitted(*, usual: bool = False) -> DifferNet:
+    """A model that learns in a second; or in some, with all that the default learns of cells and windows."""
     rng = np.random.default_rng(0)
     images = [rng.integers(60, 200, (8, 8, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1) for _ in range(24)]
-    return DifferNet(preset("default").with_overrides(_SMALL), device="cpu").fit(images)
+    small = {**_SMALL, **(_LOCAL if usual else _EARLIER_LOCAL)}
+    return DifferNet(preset("default").with_overrides(small), device="cpu").fit(images)
 
 
 @cache
-def small_model() -> bytes:
-    """The file of a model that learns in a second."""
+def small_model(*, usual: bool = False) -> bytes:
+    """The file of a model."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.safetensors"
-        _fitted().save(file)
+        _fitted(usual=usual).save(file)
         return file.read_bytes()
 
 
 @cache
-def _model_parts() -> tuple[str, dict[str, torch.Tensor]]:
-    model = _fitted().fitted
+def _model_parts(*, usual: bool) -> tuple[str, dict[str, torch.Tensor]]:
+    model = _fitted(usual=usual).fitted
     return model.manifest.model_dump_json(), {name: tensor.clone() for name, tensor in model.tensors().items()}
 
 
-def _mutate_model(chance: random.Random) -> bytes:
+def _mutate_model(chance: random.Random, *, usual: bool = False) -> bytes:
     """Damaged bytes, or a file whose digests are right and whose manifest or tensors are not."""
     kind = chance.random()
     if kind < 0.3:
-        return damaged(small_model(), chance)
-    text, tensors = _model_parts()
+        return damaged(small_model(usual=usual), chance)
+    text, tensors = _model_parts(usual=usual)
     tensors = dict(tensors)
     if kind < 0.6:
         text = json.dumps(mutated_json(json.loads(text), chance))
@@ -197,24 +211,24 @@ def _read_model(path: Path) -> None:
 
 
 @cache
-def _exported() -> bytes:
+def _exported(*, usual: bool) -> bytes:
     from differnet.export.write import export_model  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
-        export_model(_fitted(), file)
+        export_model(_fitted(usual=usual), file)
         return file.read_bytes()
 
 
-def _mutate_exported(chance: random.Random) -> bytes:
+def _mutate_exported(chance: random.Random, *, usual: bool = False) -> bytes:
     import onnx  # noqa: PLC0415
 
     from differnet.export.seal import sealed  # noqa: PLC0415
 
     if chance.random() < 0.4:
-        found = damaged(_exported(), chance)
+        found = damaged(_exported(usual=usual), chance)
         return sealed(found) if chance.random() < 0.7 else found
-    model = onnx.load_model_from_string(_exported())
+    model = onnx.load_model_from_string(_exported(usual=usual))
     entry = chance.choice([each for each in model.metadata_props if each.key in ("export", "manifest")])
     if chance.random() < 0.2:
         depth = chance.choice((100, 10_000))
@@ -225,12 +239,9 @@ def _mutate_exported(chance: random.Random) -> bytes:
 
 
 def _read_exported(path: Path) -> None:
-    from differnet_runtime import InspectionError, Inspector  # noqa: PLC0415
+    from differnet_runtime import Inspector  # noqa: PLC0415
 
-    try:
-        Inspector(path, threads=1).inspect(np.zeros((64, 64, 3), np.uint8))
-    except InspectionError:
-        return
+    Inspector(path, threads=1).inspect(np.zeros((64, 64, 3), np.uint8))
 
 
 _YAML = (
@@ -415,17 +426,15 @@ def _read_weights(path: Path) -> None:
     suffix = content[1 : 1 + content[0]].decode()
     file = path.with_suffix(suffix)
     file.write_bytes(content[1 + content[0] :])
-    for read in (lambda: read_checkpoint(file, AlexNet), lambda: read_official_flow(file)):
-        try:
-            read()
-        except DifferNetError:
-            continue
+    _by_each(lambda: read_checkpoint(file, AlexNet), lambda: read_official_flow(file))
 
 
 KINDS: Mapping[str, Kind] = {
     "image": Kind(".png", _mutate_image, _read_image),
     "model": Kind(".safetensors", _mutate_model, _read_model),
     "exported": Kind(".onnx", _mutate_exported, _read_exported),
+    "default-model": Kind(".safetensors", partial(_mutate_model, usual=True), _read_model, takes_long=True),
+    "default-exported": Kind(".onnx", partial(_mutate_exported, usual=True), _read_exported, takes_long=True),
     "recipe": Kind(".yaml", _mutate_recipe, _read_recipe),
     "list": Kind(".txt", _mutate_list, _read_list),
     "parquet": Kind(".parquet", _mutate_parquet, _read_parquet),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,24 @@ def test_another_size_or_aspect_is_told(width: int, height: int, said: str | Non
     images = TrainingImages(PixelScale(), (290, 310), (300, 300), (290 / 300, 310 / 300))
     found = images.unlike(width, height, Depth())
     assert found is None if said is None else said in str(found)
+
+
+@pytest.mark.parametrize("module", ["differnet.images", "differnet_runtime"])
+def test_what_no_images_are_like_is_refused(module: str) -> None:
+    images = importlib.import_module(f"{module}.likeness").TrainingImages
+    scale = importlib.import_module(f"{module}.deep").PixelScale
+    for widths, heights, aspects in (
+        ((96, 96), (96, -1), (1.0, 1.0)),
+        ((0, 96), (96, 96), (1.0, 1.0)),
+        ((96, 90), (96, 96), (1.0, 1.0)),
+        ((96, 10**400), (96, 96), (1.0, 1.0)),
+        ((96, 96), (96, 96), (float("nan"), 1.0)),
+    ):
+        with pytest.raises(ValueError, match="sizes"):
+            images(scale(), widths, heights, aspects)
+    for low, high in ((1.0, 0.0), (0.0, float("inf")), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match="range"):
+            scale(True, None, (low, high))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16])

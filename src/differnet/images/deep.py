@@ -60,6 +60,12 @@ class PixelScale:
     integer: Range | None = None
     floating: Range | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse, with a ValueError, what is no range of numbers."""
+        for found in (self.integer, self.floating):
+            if found is not None and not -np.inf < found[0] <= found[1] < np.inf:
+                raise ValueError("a range")
+
 
 def eight_bit_pixels(values: NDArray[Any], scale: PixelScale | None) -> tuple[NDArray[np.uint8], Depth]:
     """Bring the values of an image to 0..255 by the scale of the training images.

@@ -14,6 +14,8 @@ __all__ = ["TrainingImages"]
 # Cameras and crops differ by less.
 _ASPECT_FACTOR = 1.1
 _SIZE_FACTOR = 1.25
+# Of what a file says of them; images are far smaller.
+_LARGEST = 10**9
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class TrainingImages:
     widths: tuple[int, int]
     heights: tuple[int, int]
     aspects: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        """Refuse, with a ValueError, what no images are like."""
+        if not all(0 < low <= high <= _LARGEST for low, high in (self.widths, self.heights, self.aspects)):
+            raise ValueError("sizes of images")
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> TrainingImages:
