@@ -126,11 +126,13 @@ def test_images_under_other_names_and_in_another_place_are_the_same_images(
     assert train(tmp_path / "p", models)["nut"].status == "unchanged"
 
 
-def test_views_that_training_chose_do_not_count_as_changed(tmp_path: Path) -> None:
+def test_what_training_chose_does_not_count_as_changed(tmp_path: Path) -> None:
     write_plates(tmp_path / "p" / "a", IMAGES, 0)
-    auto = {"views.kind": "auto", "views.enlarge": False, "views.size": 448}
+    auto = {"views.kind": "auto", "views.enlarge": False, "views.size": 448, "scoring.join": "sum-of-logarithms"}
     assert train(tmp_path / "p", tmp_path / "models", changes=auto)["a"].status == "trained"
     assert train(tmp_path / "p", tmp_path / "models", changes=auto)["a"].status == "unchanged"
+    scoring = read_manifest(tmp_path / "models" / "a.safetensors").settings.scoring
+    assert (scoring.flow_weight, scoring.reduced_weight) == (0.25, 0.5)
 
 
 def test_recipes_and_their_changes_are_kept_in_the_model(tmp_path: Path) -> None:

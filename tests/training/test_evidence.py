@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from differnet import DifferNet
 from differnet.settings import Settings
 from differnet.training.evidence import weigh_evidence
 
@@ -34,6 +33,7 @@ def test_a_flow_of_few_images_counts_less() -> None:
         assert weigh_evidence(settings, 49).scoring.weights == (0.25, 0.5)
 
 
-def test_what_was_settled_is_in_the_model(fitted: DifferNet) -> None:
-    scoring = fitted.settings.scoring
-    assert (scoring.flow_weight, scoring.reduced_weight) == (0.25, 0.5)
+@pytest.mark.parametrize("override", [{"scoring.join": "soft-maximum"}, {"scoring.local": False}])
+def test_where_nothing_is_weighed_nothing_is_settled(override: dict[str, Any]) -> None:
+    settings = Settings().with_overrides(override)
+    assert weigh_evidence(settings, 50) == settings

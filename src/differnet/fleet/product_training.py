@@ -165,6 +165,9 @@ def _is_unchanged(made: Manifest, settings: Settings, recipe: str | None, region
     if asked.views.kind == "auto":
         chosen = {f"views.{name}": getattr(found.views, name) for name in ("kind", "count", "training_count")}
         asked = asked.with_overrides({**chosen, "scoring.aggregation": found.scoring.aggregation})
+    weights = {name: getattr(found.scoring, name) for name in ("flow_weight", "reduced_weight")}
+    missing = {f"scoring.{name}": weight for name, weight in weights.items() if getattr(asked.scoring, name) is None}
+    asked = asked.with_overrides(missing)
     return (
         made.settings == asked
         and made.recipe == recipe

@@ -28,6 +28,8 @@ def weigh_evidence(settings: Settings, images: int) -> Settings:
         settings: With the size that images are seen at.
         images: Number of good images.
     """
+    if settings.scoring.join != "sum-of-logarithms" or not settings.scoring.local:
+        return settings  # nothing is weighed
     if images < _ENOUGH_IMAGES:
         chosen = {"flow_weight": 0.25, "reduced_weight": 0.5}
     elif settings.views.size >= _FINER * settings.views.flow_side:
