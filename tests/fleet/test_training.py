@@ -128,7 +128,8 @@ def test_images_under_other_names_and_in_another_place_are_the_same_images(
 
 def test_what_training_chose_does_not_count_as_changed(tmp_path: Path) -> None:
     write_plates(tmp_path / "p" / "a", IMAGES, 0)
-    auto = {"views.kind": "auto", "views.enlarge": False, "views.size": 448, "scoring.join": "sum-of-logarithms"}
+    auto = {"views.kind": "auto", "views.enlarge": False, "views.size": 448}
+    auto |= {"scoring.join": "sum-of-logarithms", "scoring.local": True}
     assert train(tmp_path / "p", tmp_path / "models", changes=auto)["a"].status == "trained"
     assert train(tmp_path / "p", tmp_path / "models", changes=auto)["a"].status == "unchanged"
     scoring = read_manifest(tmp_path / "models" / "a.safetensors").settings.scoring
