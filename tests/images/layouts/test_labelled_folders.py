@@ -244,13 +244,18 @@ def test_every_command_reads_by_the_same_layout(tmp_path: Path) -> None:
 
 
 def test_depths_beside_pictures_are_not_learnt(tmp_path: Path) -> None:
+    pictures = ("rgb/000.png", "rgb/001.png", "xyz/000.tiff", "xyz/001.tiff")
     for part in ("train/good", "test/good", "test/crack"):
-        for file in ("rgb/000.png", "rgb/001.png", "xyz/000.tiff", "xyz/001.tiff", "gt/000.png"):
+        for file in pictures if part == "train/good" else (*pictures, "gt/000.png"):
             (tmp_path / part / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / part / file).touch()
     found = read_good_images(tmp_path)
     assert found.paths == [tmp_path / "train/good/rgb/000.png", tmp_path / "train/good/rgb/001.png"]
     assert "2 image(s) in 'train/good/xyz'" in found.passed_over
+    for chosen in (read_good_images(tmp_path / "train/good"), read_good_images(tmp_path, good=["train/good"])):
+        assert chosen.paths == found.paths
+        assert "2 image(s) of depths and the like" in chosen.passed_over
+    assert len(read_good_images(tmp_path, good=["train/good/xyz"]).paths) == 2
     tested = read_test_images(tmp_path)
     assert [image.path.relative_to(tmp_path).as_posix() for image in tested] == [
         f"test/{kind}/rgb/00{number}.png" for kind in ("crack", "good") for number in (0, 1)

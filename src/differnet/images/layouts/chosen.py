@@ -11,7 +11,7 @@ from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
 from differnet.images.layouts.ground_truth import GroundTruth
 from differnet.images.layouts.layout import GOOD, LabelledImage, by_kind
 from differnet.images.layouts.names import Label, Role, Split, read_role
-from differnet.images.layouts.tree import Folder, read_tree
+from differnet.images.layouts.tree import OTHER_SENSORS, Folder, read_tree
 
 __all__ = ["chosen_good_images", "chosen_test_images"]
 
@@ -33,17 +33,20 @@ def chosen_good_images(root: Path, good: Sequence[str | os.PathLike[str]]) -> Co
     found = collect_images(chosen)
     left_out: set[Path] = set()
     masks: set[Path] = set()
+    others: set[Path] = set()
     for folder in (read_tree(path) for path in chosen if path.is_dir()):
         for inner in folder.walk():
             masks.update(mask for each in inner.masks.values() for mask in each)
+        others.update(folder.of_other_sensors())
         for inner in _strangers(folder):
             left_out.update(inner.all_images())
     # What another choice names outright is not left out.
     outright = {path for path in chosen if not path.is_dir()}
-    kept = [path for path in found.paths if path in outright or path not in left_out | masks]
+    kept = [path for path in found.paths if path in outright or path not in left_out | masks | others]
     phrases = {
         "image(s) of deeper folders that are named as defective, masks or for testing": left_out - masks,
         "mask(s) beside images": masks,
+        OTHER_SENSORS: others - left_out,
     }
     for phrase, paths in phrases.items():
         count = len(paths.intersection(found.paths) - outright)

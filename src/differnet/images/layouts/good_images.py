@@ -10,7 +10,7 @@ from differnet.images.collect import LIST_SUFFIX, Collection, collect_images
 from differnet.images.layouts.labelled_folders import find_base
 from differnet.images.layouts.layout import Layout, Recognition, Sureness
 from differnet.images.layouts.names import Label, read_role
-from differnet.images.layouts.tree import Folder, read_tree
+from differnet.images.layouts.tree import OTHER_SENSORS, Folder, read_tree
 
 __all__ = ["ListLayout", "PlainLayout"]
 
@@ -70,6 +70,10 @@ class PlainLayout(Layout):
         if masks:
             found.paths = [path for path in found.paths if path not in masks]
             found.set_aside.append(f"{len(masks)} mask(s) beside images")
+        others = {*tree.of_other_sensors()}
+        if others:
+            found.paths = [path for path in found.paths if path not in others]
+            found.set_aside.append(f"{len(others)} {OTHER_SENSORS}")
         return found
 
 

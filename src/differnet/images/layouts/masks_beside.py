@@ -18,7 +18,7 @@ from differnet.images.layouts.layout import (
     no_test_images,
 )
 from differnet.images.layouts.names import Split, is_mask_of
-from differnet.images.layouts.tree import Folder, read_tree
+from differnet.images.layouts.tree import OTHER_SENSORS, Folder, read_tree
 from differnet.images.masks import read_mask
 
 __all__ = ["DEFECTIVE", "MasksBesideLayout"]
@@ -41,17 +41,19 @@ class MasksBesideLayout(Layout):
     def recognises(self, root: Path) -> Recognition | None:
         """By masks in every folder of images, none of which has a name that says what parts are there."""
         tree = read_tree(root)
-        holding = [folder for folder in _unmasked(tree) if folder.images]
-        if not holding or any(folder.role.label is not None for folder in _unmasked(tree) if folder is not tree):
+        there = sum(len(masks) for folder in tree.walk() for masks in folder.masks.values())
+        folders = [*_unmasked(tree)]
+        there += tree.count - sum(len(folder.images) for folder, _ in folders)  # those in folders of masks
+        if not there or any(folder.role.label is not None for folder, _ in folders if folder is not tree):
             return None
-        masks = {folder.path: _masks_of(tree, folder) for folder in holding}
-        found = sum(len(each) for of_folder in masks.values() for each in of_folder.values())
+        masks = {folder.path: _masks_of(folder, above) for folder, above in folders if folder.images}
+        found = [mask for of_folder in masks.values() for of_image in of_folder.values() for mask in of_image]
         # All of them, or it is not sure what the others mark.
-        if found < sum(len(each) for folder in tree.walk() for each in folder.masks.values()) + _in_folders(tree):
+        if len(found) < there or not all(
+            masks[folder.path] or folder.role.split is Split.TRAIN for folder, _ in folders if folder.images
+        ):
             return None
-        if not found or not all(masks[folder.path] or folder.role.split is Split.TRAIN for folder in holding):
-            return None
-        mask = next(each[0] for of_folder in masks.values() for each in of_folder.values())
+        mask = found[0]
         where = f"'{mask.name}'" if mask.parent in masks else f"'{mask.parent.name}/{mask.name}'"
         return Recognition(Sureness.SURE, f"has masks beside its images, such as {where}")
 
@@ -69,6 +71,9 @@ class MasksBesideLayout(Layout):
         found.paths = [path for path in found.paths if path in learnt]
         masks = sum(len(masks) for _, masks in entries)
         found.set_aside.append(f"{len(entries) - len(good)} image(s) whose mask marks a defect and {masks} mask(s)")
+        others = tree.of_other_sensors()
+        if others:
+            found.set_aside.append(f"{len(others)} {OTHER_SENSORS}")
         if kept:
             found.set_aside.append(f"{len(kept)} of {len(good)} good images, which are kept for 'differnet evaluate'")
         if not found.paths:
@@ -99,38 +104,34 @@ def _splits(tree: Folder) -> dict[Split, list[Folder]]:
 
 
 def _entries(tree: Folder, folder: Folder) -> Iterator[tuple[Path, list[Path]]]:
-    for inner in _unmasked(folder):
-        masks = _masks_of(tree, inner)
-        for image in inner.images:
-            yield image, masks.get(image.stem, [])
+    for inner, above in _unmasked(tree):
+        if inner is folder or folder.path in inner.path.parents:
+            masks = _masks_of(inner, above)
+            for image in inner.images:
+                yield image, masks.get(image.stem, [])
 
 
-def _unmasked(folder: Folder) -> Iterator[Folder]:
-    """A folder and those below it that are not of masks."""
-    yield folder
+def _unmasked(folder: Folder, above: Folder | None = None) -> Iterator[tuple[Folder, Folder | None]]:
+    """A folder and those below it that are not of masks, each with the one that it lies in."""
+    yield folder, above
     for inner in folder.folders:
         if not inner.role.is_mask:
-            yield from _unmasked(inner)
+            yield from _unmasked(inner, folder)
 
 
-def _masks_of(tree: Folder, folder: Folder) -> dict[str, list[Path]]:
+def _masks_of(folder: Folder, above: Folder | None) -> dict[str, list[Path]]:
     """The masks of a folder's images by their stems: beside them, in a folder there, or in one beside the folder."""
     found = {stem: [*masks] for stem, masks in folder.masks.items()}
     stems = {image.stem for image in folder.images}
-    above = next((each for each in tree.walk() if folder in each.folders), None)
     places = [each for each in folder.folders if each.role.is_mask]
-    if above is not None and [each for each in above.folders if not each.role.is_mask] == [folder]:
-        places += [each for each in above.folders if each.role.is_mask]
+    beside = [] if above is None else above.folders
+    if sum(not each.role.is_mask for each in beside) == 1:
+        places += [each for each in beside if each.role.is_mask]
     for mask in (each for place in places for each in place.images):
         of = mask.stem if mask.stem in stems else is_mask_of(mask.stem)
         if of in stems and of is not None:
             found.setdefault(of, []).append(mask)
     return found
-
-
-def _in_folders(tree: Folder) -> int:
-    """The number of images in folders of masks."""
-    return tree.count - sum(len(folder.images) for folder in _unmasked(tree))
 
 
 def _marked(masks: list[Path]) -> bool:

@@ -11,7 +11,10 @@ from pathlib import Path
 from differnet.images.collect import IMAGE_SUFFIXES
 from differnet.images.layouts.names import Role, is_mask_of, is_of_another_sensor, read_role
 
-__all__ = ["Folder", "read_tree"]
+__all__ = ["OTHER_SENSORS", "Folder", "read_tree"]
+
+OTHER_SENSORS = "image(s) of depths and the like, beside pictures of the same names"
+"""What is said of `Folder.of_other_sensors`, after their number."""
 
 _DEEPEST = 64
 
@@ -58,6 +61,13 @@ class Folder:
     def all_images(self) -> list[Path]:
         """The images in and below it, sorted by path."""
         return sorted((image for folder in self.walk() for image in folder.images), key=lambda path: path.as_posix())
+
+    def of_other_sensors(self) -> list[Path]:
+        """The images of `other_sensors`, here and below, sorted by path."""
+        return sorted(
+            (image for inner in self.walk() for other in inner.other_sensors for image in other.all_images()),
+            key=lambda path: path.as_posix(),
+        )
 
 
 def read_tree(root: Path) -> Folder:
