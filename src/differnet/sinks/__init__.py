@@ -9,7 +9,7 @@ from typing import Any
 from differnet.errors import SettingsError
 from differnet.registry import Registry
 from differnet.sinks.cells import path_of
-from differnet.sinks.delivering import Answer, DeliveringSink, Delivery
+from differnet.sinks.delivering import Answer, DeliveringSink, Delivery, pause_after
 from differnet.sinks.lines import CsvSink, JsonLinesSink
 from differnet.sinks.mqtt import MqttSink
 from differnet.sinks.opcua import OpcUaSink
@@ -32,6 +32,7 @@ __all__ = [
     "find_sink",
     "open_sink",
     "path_of",
+    "pause_after",
 ]
 
 SINKS: Registry[type[Sink]] = Registry("sink", CsvSink, JsonLinesSink, ParquetSink, WebhookSink, MqttSink, OpcUaSink)

@@ -15,7 +15,7 @@ from differnet.sinks.lines import as_json
 from differnet.sinks.rows import COLUMNS
 from differnet.sinks.sink import Sink
 
-__all__ = ["Answer", "DeliveringSink", "Delivery", "in_words"]
+__all__ = ["Answer", "DeliveringSink", "Delivery", "in_words", "pause_after"]
 
 _LONGEST_PAUSE = 60.0
 """Seconds between two attempts at most, unless the receiver asks for more."""
@@ -111,6 +111,17 @@ class DeliveringSink(Sink):
                 raise OutputError(f"{self.receiver} cannot take verdicts ({answer.reason}); try again later.")
             time.sleep(pause)
             wait = min(2.0 * wait, _LONGEST_PAUSE)
+
+
+def pause_after(failures: int, *, first: float, longest: float) -> float:
+    """Seconds before the next attempt.
+
+    Args:
+        failures: Attempts that failed before the last one, in a row.
+        first: After one failure; doubled with every further one.
+        longest: At most.
+    """
+    return min(first * 2.0 ** min(failures, 30), longest)
 
 
 def in_words(error: object) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from differnet.errors import DifferNetError
-from differnet.sinks import DeliveringSink, Delivery
+from differnet.sinks import DeliveringSink, Delivery, pause_after
 from differnet.watching.journal import Journal, QueuedDelivery
 
 __all__ = ["Sender"]
@@ -133,11 +133,11 @@ class Sender:
             self._warn(f"{receiver} refused a verdict for good ({reason}); it stays in the journal.")
         else:
             longest = self._sink.longest_wait
-            wait = min(self._first_wait * 2.0 ** min(delivery.attempts, 30), longest)
+            wait = pause_after(delivery.attempts, first=self._first_wait, longest=longest)
             self._journal.postpone(delivery, time.monotonic() + wait)
             if not self._failures:
                 self._warn(f"{receiver} cannot take verdicts ({reason}); they wait and are tried again.")
             # All others would meet the same, unless it lies with this one: hence not for long.
-            pause = min(self._first_wait * 2.0 ** min(self._failures, 30), _LONGEST_PAUSE, longest)
+            pause = pause_after(self._failures, first=self._first_wait, longest=min(_LONGEST_PAUSE, longest))
             self._failures += 1
             self._wait(max(pause, min(answer.wait, longest)), for_news=False)

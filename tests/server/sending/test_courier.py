@@ -24,9 +24,10 @@ SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "verdict.schema.json")
 
 
 class Receiver(DeliveringSink):
-    """Takes what it is told to take."""
+    """Takes what it is told to take; where it fails it asks to be left alone for a day, which nobody does."""
 
     name = "receiver"
+    longest_wait = 1.0
 
     def __init__(self) -> None:
         super().__init__(receiver="a receiver")
@@ -39,7 +40,7 @@ class Receiver(DeliveringSink):
         answer = self.answers.pop(0) if self.answers else Delivery.ARRIVED
         if answer is Delivery.ARRIVED:
             self.took.append((json.loads(body), key))
-        return Answer(answer, "as told")
+        return Answer(answer, "as told", 86_400.0)
 
     @property
     def sequences(self) -> list[int]:

@@ -12,7 +12,7 @@ from differnet.server.problems import Problem
 from differnet.server.storage.database import VERDICT_COLUMNS
 from differnet.server.storage.outboxes import OUTCOMES, Outbox
 from differnet.server.storage.records import Row
-from differnet.sinks import DeliveringSink, Delivery
+from differnet.sinks import DeliveringSink, Delivery, pause_after
 from differnet.sinks.lines import as_json
 
 __all__ = ["Courier"]
@@ -146,8 +146,9 @@ class Courier:
             if self.trouble is None:
                 _log.warning("a receiver cannot take verdicts; they wait and are tried again", extra=about)
             self.trouble = answer.reason
-            longest = min(_LONGEST_PAUSE, self._sink.longest_wait)
-            self._pause = max(min(self._first_wait * 2.0 ** min(self._failures, 30), longest), answer.wait)
+            longest = self._sink.longest_wait
+            pause = pause_after(self._failures, first=self._first_wait, longest=min(_LONGEST_PAUSE, longest))
+            self._pause = max(pause, min(answer.wait, longest))
             self._failures += 1
             return False
         if answer.delivery is Delivery.REFUSED:
