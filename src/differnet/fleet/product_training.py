@@ -20,6 +20,7 @@ from differnet.settings import Settings, preset
 from differnet.settings.recipe import Recipe, read_recipe
 from differnet.sinks.rows import Columns, columns_of
 from differnet.training.progress import Progress
+from differnet.training.settled import as_settled
 
 __all__ = ["TRAINING_COLUMNS", "TrainingJob", "TrainingRow", "train_product"]
 
@@ -156,20 +157,8 @@ def _train(
 
 
 def _is_unchanged(made: Manifest, settings: Settings, recipe: str | None, region: RegionOfInterest | None) -> bool:
-    # What was chosen, from the same images, stands in the model.
-    asked, found = settings, made.settings
-    if asked.views.tiles == "auto":
-        asked = asked.with_overrides({"views.tiles": found.views.tiles})
-    if found.views.tile_count > 1 or (not asked.views.enlarge and found.views.size <= asked.views.size):
-        asked = asked.with_overrides({"views.size": found.views.size})
-    if asked.views.kind == "auto":
-        chosen = {f"views.{name}": getattr(found.views, name) for name in ("kind", "count", "training_count")}
-        asked = asked.with_overrides({**chosen, "scoring.aggregation": found.scoring.aggregation})
-    weights = {name: getattr(found.scoring, name) for name in ("flow_weight", "reduced_weight")}
-    missing = {f"scoring.{name}": weight for name, weight in weights.items() if getattr(asked.scoring, name) is None}
-    asked = asked.with_overrides(missing)
     return (
-        made.settings == asked
+        made.settings == as_settled(settings, made.settings)
         and made.recipe == recipe
         and made.training.region_sha256 == region_fingerprint(region)
         and not made.training.interrupted
