@@ -60,7 +60,7 @@ test-firefox: $(VENV)/.installed-browser
 # The wheels, as an index would serve them, in clean environments; the image, built and run. Minutes each.
 test-install: install-dev
 	$(PIP_INSTALL) $(RELEASE_TOOLS)
-	$(BIN)/python -m pytest tests/release/test_clean_install.py
+	$(BIN)/python -m pytest -s tests/release/test_clean_install.py
 
 test-container: install-dev
 	command -v podman runc mmdebstrap >/dev/null || { apt-get update && apt-get install -y --no-install-recommends podman runc mmdebstrap; }

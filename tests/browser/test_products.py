@@ -113,7 +113,8 @@ def test_from_an_empty_station_to_a_rejected_part(
 def compare_versions(page: Page) -> None:
     """The second with the first, on a part that neither learnt."""
     expect(page.get_by_role("region", name="Versions", exact=True)).to_contain_text(
-        "0 good and 1 defective parts, from reviews."
+        "0 good and 1 defective parts, from reviews. Enough to tell versions apart that differ much: "
+        "30 more good and 9 more defective ones."
     )
     page.get_by_role("region", name="Compare versions").get_by_role("button", name="Compare").click()
     page.get_by_role("link", name="Version 2 against 1").click(timeout=TRAINING)

@@ -18,14 +18,19 @@ export function controlChart({ centre, upper, lower, points }) {
     const x = linear([0, Math.max(1, points.length - 1)], [MARGIN.left + 10, width - MARGIN.right - 10]);
     const y = linear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]);
     const right = width - MARGIN.right;
+    // At the end where the point is farther from the words.
+    const named = (at, below, words) => {
+      const [first, last] = [points[0], points.at(-1)].map((point) => Math.abs(y(point.mean) - at - below));
+      return first >= last ? text(MARGIN.left + 4, at + below, words, "tick label", "start") : text(right - 4, at + below, words, "tick label", "end");
+    };
     const children = [
       ...grid(low, high, y, width, tickLabel),
       s("rect", { x: MARGIN.left, y: y(upper), width: right - MARGIN.left, height: Math.max(0, y(lower) - y(upper)), class: "within" }),
       line(MARGIN.left, y(centre), right, y(centre), "centre"),
       line(MARGIN.left, y(upper), right, y(upper), "limit"),
       line(MARGIN.left, y(lower), right, y(lower), "limit"),
-      text(MARGIN.left + 4, y(upper) - 6, t("upper limit"), "tick label", "start"),
-      text(MARGIN.left + 4, y(lower) + 15, t("lower limit"), "tick label", "start"),
+      named(y(upper), -6, t("upper limit")),
+      named(y(lower), 15, t("lower limit")),
       s("polyline", { points: points.map((point, i) => `${x(i)},${y(point.mean)}`).join(" "), class: "trace" }),
     ];
     points.forEach((point, i) => {

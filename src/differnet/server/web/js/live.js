@@ -45,7 +45,7 @@ class Live {
     this.control = h("div");
     this.escapes = h("p", { class: "small" });
     this.drift = h("div");
-    this.sent = h("div");
+    this.sent = h("div", { class: "stack" });
     this.list = h("ol", { class: "feed", "aria-label": t("Recent inspections, newest first") });
     this.total = h("span", { class: "small muted number" });
     this.more = h("button", { class: "button", type: "button", hidden: true, onclick: () => void this.loadMore() }, t("Show older ones"));

@@ -210,7 +210,10 @@ function testSet({ reviewed_good: good, reviewed_defective: defective }) {
   const found = t("To test with: {good} good and {defective} defective parts, from reviews.", { good: count(good), defective: count(defective) });
   const [more, moreDefective] = [Math.max(0, ENOUGH.good - good), Math.max(0, ENOUGH.defective - defective)];
   if (!more && !moreDefective) return `${found} ${t("That is enough to tell versions apart that differ much.")}`;
-  return `${found} ${t("Enough to tell versions apart that differ much: {good} more good and {defective} more defective ones.", { good: count(more), defective: count(moreDefective) })}`;
+  const missing = { good: count(more), defective: count(moreDefective) };
+  if (!moreDefective) return `${found} ${t("Enough to tell versions apart that differ much: {good} more good ones.", missing)}`;
+  if (!more) return `${found} ${t("Enough to tell versions apart that differ much: {defective} more defective ones.", missing)}`;
+  return `${found} ${t("Enough to tell versions apart that differ much: {good} more good and {defective} more defective ones.", missing)}`;
 }
 
 /** The threshold in words. */

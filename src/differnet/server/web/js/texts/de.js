@@ -431,6 +431,8 @@ export default {
   "{parts} could not be used.": "Nicht verwendbar: {parts}.",
   "To test with: {good} good and {defective} defective parts, from reviews.": "Zum Prüfen von Fassungen: {good} gute und {defective} fehlerhafte Teile, aus Beurteilungen.",
   "That is enough to tell versions apart that differ much.": "Das reicht, um Fassungen zu unterscheiden, die sehr verschieden sind.",
+  "Enough to tell versions apart that differ much: {good} more good ones.": "Um Fassungen zu unterscheiden, die sehr verschieden sind, fehlen {good} gute.",
+  "Enough to tell versions apart that differ much: {defective} more defective ones.": "Um Fassungen zu unterscheiden, die sehr verschieden sind, fehlen {defective} fehlerhafte.",
   "Enough to tell versions apart that differ much: {good} more good and {defective} more defective ones.": "Um Fassungen zu unterscheiden, die sehr verschieden sind, fehlen {good} gute und {defective} fehlerhafte.",
   "{parts} reviewed as good; {rate} takes {needed}.": "Als gut beurteilt: {parts}; {rate} brauchen {needed}.",
   "That is enough.": "Das reicht.",
