@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from differnet.images import load_image
@@ -71,6 +72,34 @@ def test_regions_lie_where_the_service_says(station: Station, open_page: OpenPag
         unit = image["width"] / 96
         assert abs(box["x"] - image["x"] - unit * region["x"]) < 3
         assert abs(box["y"] - image["y"] - unit * region["y"]) < 3
+
+
+def test_a_large_region_has_a_ring_at_its_hottest_spot(
+    station: Station, open_page: OpenPage, plates: Path, tmp_path: Path
+) -> None:
+    pixels = load_image(plates / "good_20.png").copy()
+    pixels[10:80, 10:80] = 255 - pixels[10:80, 10:80] // 2
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    page = open_page(station)
+    page.set_input_files("#files", [tmp_path / "large.png"])
+    page.wait_for_selector("[data-heat=shown]")
+    large = [each for each in regions_of_newest(station) if each["width"] * each["height"] > 0.1 * 96 * 96]
+    assert large
+    image = page.locator("canvas.layer").first.bounding_box()
+    ring = page.locator("circle.box")
+    expect(ring).to_have_count(len(large))
+    shown = ring.first.bounding_box()
+    assert image is not None
+    assert shown is not None
+    for start, size, peak in (("x", "width", "peak_x"), ("y", "height", "peak_y")):
+        expected = image[start] + (large[0][peak] + 0.5) * image[size] / 96
+        assert abs(shown[start] + shown[size] / 2 - expected) < 3
+    # A small one has none, which would hide what it is about.
+    page.set_input_files("#files", [plates / "scratch_2.png"])
+    expect(page.locator(".picture-panel h2")).to_have_text("scratch_2.png")
+    page.wait_for_selector("[data-heat=shown]")
+    few = [each for each in regions_of_newest(station) if each["width"] * each["height"] > 0.1 * 96 * 96]
+    expect(ring).to_have_count(len(few))
 
 
 def test_many_images_and_one_that_is_none(station: Station, open_page: OpenPage, plates: Path) -> None:

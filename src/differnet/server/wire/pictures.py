@@ -16,7 +16,7 @@ from differnet.localization.overlay import heat_layer
 __all__ = ["explanation_pair", "png", "reduced", "small_jpeg"]
 
 _THUMBNAIL_SIDE = 256
-_OF_REGIONS = ("x", "y", "width", "height", "area", "peak", "mean")
+_OF_REGIONS = ("x", "y", "width", "height", "area", "peak", "mean", "peak_x", "peak_y")
 
 
 def small_jpeg(pixels: NDArray[np.uint8]) -> bytes:

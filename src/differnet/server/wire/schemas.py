@@ -226,6 +226,8 @@ class Region(BaseModel):
     area: int
     peak: float
     mean: float
+    peak_x: int | None = Field(None, description="Where it is hottest; null in what an earlier version kept.")
+    peak_y: int | None = None
 
 
 class Explanation(BaseModel):

@@ -9,6 +9,8 @@ import { fileNameOf, number, plural } from "./words.js";
 const LONGEST = 2400;
 const KEPT = 8;
 const ZOOMS = [1, 2, 4];
+// Of the picture: a region's box that encloses more says little of where to look.
+const LARGE = 0.1;
 // What the user last chose holds for the next picture too.
 const chosen = { opacity: 80, regions: true };
 const bitmaps = new Map();
@@ -133,14 +135,19 @@ async function load(inspection, source, { image, heat, boxes, status, words, roo
   }
 }
 
-/** A region's outline, dark and light so that it shows on any ground; kept within the picture, whose edge would cut it. */
+/**
+ * A region's outline, dark and light so that it shows on any ground; kept within the picture, whose edge would cut it.
+ * Where it encloses much, a ring says where in it to look.
+ */
 function box(region, whole) {
   const edge = 0.004 * Math.max(whole.width, whole.height);
   const x = Math.max(region.x, edge);
   const y = Math.max(region.y, edge);
   const width = Math.max(0, Math.min(region.x + region.width, whole.width - edge) - x);
   const height = Math.max(0, Math.min(region.y + region.height, whole.height - edge) - y);
-  return s("g", {}, s("rect", { x, y, width, height, class: "rim" }), s("rect", { x, y, width, height, class: "box" }));
+  const outlines = [["rect", { x, y, width, height }]];
+  if (typeof region.peak_x === "number" && region.width * region.height > LARGE * whole.width * whole.height) outlines.push(["circle", { cx: region.peak_x + 0.5, cy: region.peak_y + 0.5, r: 5 * edge }]);
+  return s("g", {}, outlines.flatMap(([kind, where]) => ["rim", "box"].map((look) => s(kind, { ...where, class: look }))));
 }
 
 function controls({ heat, boxes, frame }) {
