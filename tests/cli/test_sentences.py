@@ -36,6 +36,15 @@ def test_help_begins_with_a_sentence_and_names_the_common_options(path: tuple[st
         assert "-o, --output" in told
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("differnet tra", ["train"]), ("differnet train --false", ["--false-reject-rate"])],
+)
+def test_a_shell_completes_commands_and_options(typed: str, expected: list[str]) -> None:
+    words = {"_DIFFERNET_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    assert CliRunner().invoke(app, [], prog_name="differnet", env=words).output.split() == expected
+
+
 def test_score_tells_the_outcome_where_verdicts_go_to_a_file(model_file: Path, product: Path, tmp_path: Path) -> None:
     told = run("score", model_file, product / "test", "--csv", tmp_path / "v.csv").stderr
     assert "14 image(s): " in told
