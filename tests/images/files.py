@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -110,6 +111,23 @@ def up_to(white: float) -> PixelScale:
 UNIT = (PIXELS / 255).astype(np.float32)
 SIGNED = PIXELS.astype(np.int16) - 128
 
+
+def with_texts(content: bytes) -> bytes:
+    """A PNG with packed texts, each longer than Pillow takes, before its pixels and after."""
+
+    def chunk(kind: bytes, said: bytes) -> bytes:
+        return struct.pack(">I", len(said)) + kind + said + struct.pack(">I", zlib.crc32(kind + said))
+
+    packed = zlib.compress(bytes(1 << 21))
+    texts = [
+        chunk(b"zTXt", b"a\0\0" + packed),
+        chunk(b"iTXt", b"b\0\1\0\0\0" + packed),
+        chunk(b"iCCP", b"c\0\0" + packed),
+    ]
+    end = content.index(b"IEND") - 4
+    return content[:33] + b"".join(texts) + content[33:end] + texts[0] + content[end:]
+
+
 FILES: dict[str, TableFile] = {
     "png-8": TableFile(lambda: png(PIXELS), PIXELS),
     "png-8-colour": TableFile(lambda: png(COLOUR), COLOUR),
@@ -124,6 +142,8 @@ FILES: dict[str, TableFile] = {
         lambda: png(deep(16)), np.minimum(deep(16) >> 4, 255).astype(np.uint8), scale=up_to(4095)
     ),
     "png-8-on-12-bits": TableFile(lambda: png(PIXELS), PIXELS, scale=up_to(4095)),
+    "png-8-long-texts": TableFile(lambda: with_texts(png(PIXELS)), PIXELS),
+    "png-16-long-texts": TableFile(lambda: with_texts(png(deep(16))), PIXELS),
     "tiff-8": TableFile(lambda: tiff(PIXELS), PIXELS),
     "tiff-8-colour": TableFile(lambda: tiff(COLOUR), COLOUR),
     "tiff-8-min-is-white": TableFile(lambda: tiff(PIXELS, inverted=True), 255 - PIXELS),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from differnet_runtime.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet_runtime.errors import ImageError
-from differnet_runtime.header import Header, read_header
+from differnet_runtime.header import Header, read_header, without_texts
 from differnet_runtime.jpeg import decode_jpeg
 
 __all__ = [
@@ -189,7 +189,7 @@ def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
         found = decode_jpeg(content)
         if found is not None and _EXIF not in content:
             return found
-    encoded = np.frombuffer(content, np.uint8)
+    encoded = np.frombuffer(without_texts(content), np.uint8)
     if header.alpha_offset is not None:
         # Called premultiplied, colours come as they are; otherwise OpenCV would multiply them by the transparency.
         encoded = encoded.copy()

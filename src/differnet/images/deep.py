@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from differnet.images.header import without_texts
+
 __all__ = [
     "Depth",
     "PixelScale",
@@ -150,7 +152,7 @@ def decode_deep(content: bytes, alpha_offset: int | None = None) -> NDArray[Any]
     Raises:
         ValueError: If it cannot be decoded.
     """
-    encoded = np.frombuffer(content, np.uint8)
+    encoded = np.frombuffer(without_texts(content), np.uint8)
     if alpha_offset is not None:
         # Called premultiplied, colours come as they are; otherwise OpenCV would multiply them by the transparency.
         encoded = encoded.copy()

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Format", "Header", "read_header"]
+__all__ = ["Format", "Header", "read_header", "without_texts"]
 
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "TIFF", "WEBP"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+# Texts, a colour profile, a suggested palette: packed, a kilobyte of them may say megabytes.
+_PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT"})
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = 0xDA
 # Frame headers, of all ways of coding; the four left out are other segments.
@@ -100,8 +102,33 @@ def read_header(content: bytes) -> Header | None:
     return None
 
 
+def without_texts(content: bytes) -> bytes:
+    """A PNG file without its texts and profiles, which decoders would unpack and keep beside the pixels.
+
+    Args:
+        content: Of a file; one of another format is returned as it is, as one without texts is.
+
+    Raises:
+        ValueError: If it ends too early.
+    """
+    if not content.startswith(_PNG):
+        return content
+    texts = [(start, end) for kind, start, end in _png_chunks(content) if kind in _PNG_TEXTS]
+    if not texts:
+        return content
+    starts, ends = zip(*texts, strict=True)
+    return b"".join(content[start:end] for start, end in zip((0, *ends), (*starts, None), strict=True))
+
+
 def _png(content: bytes) -> Header:
     width, height, bits = struct.unpack_from(">IIB", content, 16)
+    if sum(kind == b"IHDR" for kind, _, _ in _png_chunks(content)) > 1:
+        raise ValueError("it says its size twice")
+    return Header("PNG", width, height, bits=bits)
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, place and end of each chunk before the last."""
     place = len(_PNG)
     # Some decoders take the memory of a chunk by the length that it says, whatever there is of it.
     while place + 12 <= len(content):
@@ -110,10 +137,8 @@ def _png(content: bytes) -> Header:
             raise ValueError("it ends too early")
         if kind == b"IEND":
             break
-        if kind == b"IHDR" and place > len(_PNG):
-            raise ValueError("it says its size twice")
+        yield kind, place, place + 12 + length
         place += 12 + length
-    return Header("PNG", width, height, bits=bits)
 
 
 def _jpeg(content: bytes) -> Header:

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from differnet.errors import ImageError
 from differnet.images.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet.images.hashed_file import HashedFile
-from differnet.images.header import read_header
+from differnet.images.header import read_header, without_texts
 from differnet.images.jpeg import decode_jpeg
 
 __all__ = [
@@ -232,6 +232,18 @@ def _decode_stream(stream: IO[bytes], name: str, max_pixels: int, scale: ScaleSo
         if deep is not None:
             return deep
         stream.seek(0)
+    try:
+        return _decode_eight_bits(stream, name, max_pixels)
+    except ValueError:  # such as texts beyond what Pillow takes
+        stream.seek(0)
+        content = stream.read()
+        lighter = without_texts(content)
+        if len(lighter) == len(content):
+            raise
+        return _decode_eight_bits(io.BytesIO(lighter), name, max_pixels)
+
+
+def _decode_eight_bits(stream: IO[bytes], name: str, max_pixels: int) -> DecodedImage:
     with _open_header(stream) as image:
         _check_size(image.width, image.height, max_pixels, name=name)
         if image.format in _JPEG:
