@@ -49,6 +49,7 @@ FLAT = [
     ("ok_front", ["def_front"]),
     ("good_parts", ["not_good"]),
     ("no_defect", ["defect"]),
+    ("NODefect_images", ["Defect_images"]),
     ("good", ["crack", "colour"]),
     ("Data/Images/Normal", ["Data/Images/Anomaly"]),
     ("bottle/OK", ["bottle/NG"]),
@@ -254,7 +255,7 @@ def test_depths_beside_pictures_are_not_learnt(tmp_path: Path) -> None:
     assert "2 image(s) in 'train/good/xyz'" in found.passed_over
     for chosen in (read_good_images(tmp_path / "train/good"), read_good_images(tmp_path, good=["train/good"])):
         assert chosen.paths == found.paths
-        assert "2 image(s) of depths and the like" in chosen.passed_over
+        assert "2 image(s) of depths, heat maps, thumbnails and the like" in chosen.passed_over
     assert len(read_good_images(tmp_path, good=["train/good/xyz"]).paths) == 2
     tested = read_test_images(tmp_path)
     assert [image.path.relative_to(tmp_path).as_posix() for image in tested] == [
@@ -268,3 +269,22 @@ def test_a_folder_of_depths_alone_is_a_product(tmp_path: Path) -> None:
         (tmp_path / "train/good/depth").mkdir(parents=True, exist_ok=True)
         (tmp_path / f"train/good/depth/{number}.tiff").touch()
     assert len(read_good_images(tmp_path).paths) == 3
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["good/heatmaps/{}.png", "good/maps/{}.png", "good/thumbs/{}.jpg", "good_overlay/{}.png", "good/{}_heatmap.png"],
+)
+@pytest.mark.parametrize("good", [None, ["good*"]])
+def test_heat_maps_and_thumbnails_of_the_pictures_are_not_learnt(
+    tmp_path: Path, made: str, good: list[str] | None
+) -> None:
+    lay_out(tmp_path, *several("good", 3), *(made.format(number) for number in range(3)))
+    found = read_good_images(tmp_path, good=good)
+    assert names(tmp_path, found.paths) == set(several("good", 3))
+    assert good or "3 image(s)" in found.passed_over
+
+
+def test_folders_by_such_names_with_pictures_of_their_own_are_images(tmp_path: Path) -> None:
+    lay_out(tmp_path, *several("good", 3), *several("good/maps", 3, "city{}.png"), "good/a_thumb.png")
+    assert len(read_good_images(tmp_path).paths) == 7

@@ -101,3 +101,34 @@ def test_where_all_masks_mark_a_defect_nothing_is_learnt(tmp_path: Path) -> None
     add(tmp_path, "a.png", "a_GT.png", defective=True)
     with pytest.raises(DatasetError, match="every image has a mask that marks a defect"):
         read_good_images(tmp_path)
+
+
+@pytest.mark.parametrize("mask", [".png", ".bmp"])
+def test_masks_may_have_the_very_name_of_their_image(tmp_path: Path, mask: str) -> None:
+    # Magnetic tiles: MT_Free/Imgs/exp1.jpg and exp1.png.
+    for kind in ("MT_Free", "MT_Crack"):
+        for number in range(4):
+            stem = f"{kind}/Imgs/exp{number}"
+            add(tmp_path, f"{stem}.jpg", f"{stem}{mask}", defective=kind == "MT_Crack")
+    assert {path.parent.parent.name for path in read_good_images(tmp_path).paths} == {"MT_Free"}
+    tested = read_test_images(tmp_path)
+    assert {image.mask for image in tested if image.is_defective} == {
+        tmp_path / f"MT_Crack/Imgs/exp{number}{mask}" for number in range(4)
+    }
+
+
+def test_beside_named_folders_too(tmp_path: Path) -> None:
+    # Real-IAD: OK/S0001/a.jpg, NG/BX/S0001/b.jpg and b.png.
+    for number in range(25):
+        add(tmp_path, f"OK/S{number}/a.jpg")
+    for number in range(3):
+        add(tmp_path, f"NG/BX/S{number}/b.jpg", f"NG/BX/S{number}/b.png", defective=True)
+    defective = [image for image in read_test_images(tmp_path) if image.is_defective]
+    assert [(image.path.name, image.mask is not None) for image in defective] == [("b.jpg", True)] * 3
+
+
+def test_pictures_saved_in_two_formats_are_no_masks(tmp_path: Path) -> None:
+    for number in range(3):
+        add(tmp_path, f"{number}.jpg")
+        Image.effect_noise((20, 20), 60).save(tmp_path / f"{number}.png")
+    assert len(read_good_images(tmp_path).paths) == 6

@@ -139,3 +139,14 @@ def test_of_visa_the_folders_divide_where_its_table_is_missing(tmp_path: Path) -
     assert len(read_good_images(tmp_path / "candle").paths) == 20
     tested = read_test_images(tmp_path / "candle")
     assert [(image.kind, image.mask) for image in tested][:2] == [("Anomaly", None), ("Anomaly", mask)]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"), [("quality", "NG"), ("decision", "reject"), ("is_good", "1"), ("Ergebnis", "n.i.O.")]
+)
+def test_a_column_of_another_name_that_says_which_parts_are_defective_is_not_passed_over(
+    tmp_path: Path, column: str, cell: str
+) -> None:
+    (tmp_path / "parts.csv").write_text(f"path,{column},seconds\na.png,,3\nb.png,{cell},4\n")
+    with pytest.raises(DatasetError, match=f"column '{column}' s.*call it label"):
+        read_good_images(tmp_path / "parts.csv")

@@ -10,7 +10,7 @@ from differnet.errors import DatasetError
 from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
 from differnet.images.layouts.ground_truth import GroundTruth
 from differnet.images.layouts.layout import GOOD, LabelledImage, by_kind
-from differnet.images.layouts.names import Label, Role, Split, read_role
+from differnet.images.layouts.names import Label, Role, Split, is_made_of_pictures, read_role
 from differnet.images.layouts.tree import OTHER_SENSORS, Folder, read_tree
 
 __all__ = ["chosen_good_images", "chosen_test_images"]
@@ -123,7 +123,7 @@ def _matches(root: Path, wanted: str | os.PathLike[str], *, good: bool = False) 
         known = f"; the folders there are {', '.join(there)}" if there else ""
         raise DatasetError(f"{root}: has nothing named '{text}'{known}.")
     # A pattern is not meant for what it happens to match; whoever wants that names it.
-    meant = [path for path in paths if not (good and path.is_dir() and _is_stranger(read_role(path.name)))]
+    meant = [path for path in paths if not (good and path.is_dir() and _is_unmeant(path.name))]
     return [path for path in meant if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES]
 
 
@@ -133,6 +133,10 @@ def _strangers(top: Folder) -> Iterator[Folder]:
             yield folder
         else:
             yield from _strangers(folder)
+
+
+def _is_unmeant(name: str) -> bool:
+    return _is_stranger(read_role(name)) or is_made_of_pictures(name)
 
 
 def _is_stranger(role: Role) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
 
 from differnet.errors import DatasetError
 from differnet.images.collect import LIST_SUFFIX, Collection, collect_images
+from differnet.images.layouts.annotations import check_annotations
 from differnet.images.layouts.labelled_folders import find_base
 from differnet.images.layouts.layout import Layout, Recognition, Sureness
 from differnet.images.layouts.names import Label, read_role
@@ -61,10 +63,14 @@ class PlainLayout(Layout):
                 f"{root}: its name says that it holds defective parts; give a folder of good parts, or say by --good "
                 f"'*' that these are good."
             )
-        if len(holding) > 1 and not (own.is_whole and own.label is Label.GOOD):
+        is_named_good = own.is_whole and own.label is Label.GOOD
+        if len(holding) > 1 and not is_named_good:
             raise _ambiguous(root, tree, holding)
         for folder in holding:
-            _check_names(folder)
+            _check_names(folder, is_named_good=is_named_good)
+        if not is_named_good:
+            images = [image for folder in holding for image in folder.images]
+            check_annotations(root, [folder.path for folder in tree.walk()], images)
         found = collect_images(root)
         masks = {mask for folder in holding for masks in folder.masks.values() for mask in masks}
         if masks:
@@ -87,7 +93,8 @@ def _ambiguous(root: Path, tree: Folder, holding: list[Folder]) -> DatasetError:
             f"{products[0].path}, or train each by 'differnet fleet train'. If they are one product, say where its "
             f"good parts are, by --good FOLDER or --good 'PATTERN'."
         )
-    first = holding[0] if holding[0] is not tree else holding[1]
+    # Most show good parts, as a rule.
+    first = max((folder for folder in holding if folder is not tree), key=lambda folder: len(folder.images))
     shown = [f"{_place(folder, root)} ({len(folder.images)})" for folder in holding[:_NAMED]]
     return DatasetError(
         f"{root}: images lie in {len(holding)} folders, and no name says which show good parts: {', '.join(shown)}"
@@ -105,18 +112,28 @@ def _is_product(folder: Folder) -> bool:
     return any(inner.role.split is not None or inner.role.label is not None for inner in find_base(folder).folders)
 
 
-def _check_names(folder: Folder) -> None:
+def _check_names(folder: Folder, *, is_named_good: bool) -> None:
+    """Refuse names of which some say what parts are shown and others say otherwise, or nothing; or all defective."""
     # Names mostly differ in numbers alone.
     kinds = {_NUMBER.sub("0", image.stem): image for image in folder.images}
-    labels = {label: image for stem, image in kinds.items() if (label := read_role(stem).label) is not None}
-    if len(labels) > 1:
-        good, defective = labels[Label.GOOD].name, labels[Label.DEFECTIVE].name
-        raise DatasetError(
-            f"{folder.path}: by their names some images show good parts ({good}) and some defective ones "
-            f"({defective}); say which to learn from, such as --good '{_pattern(good)}', or --good '*' for all."
-        )
+    unsaid = Label.GOOD if is_named_good else None
+    labels = {read_role(stem).label or unsaid: image.name for stem, image in kinds.items()}
+    if len(labels) < 2 and Label.DEFECTIVE not in labels:
+        return
+    said = {Label.GOOD: "good parts", Label.DEFECTIVE: "defective ones", None: "what is not said"}
+    shown = ", ".join(f"{said[label]} ({labels[label]})" for label in said if label in labels)
+    wanted = Label.GOOD if Label.GOOD in labels else None
+    pattern = _pattern(labels.pop(wanted, ""))
+    if not pattern or any(fnmatch(name, pattern) for name in labels.values()):
+        pattern = "PATTERN"
+    raise DatasetError(
+        f"{folder.path}: by their names some images show {shown}; say which to learn from, such as --good "
+        f"'{pattern}', or --good '*' for all."
+    )
 
 
 def _pattern(name: str) -> str:
-    letters = next((place for place, letter in enumerate(name) if letter.isdigit()), len(name))
-    return f"{name[:letters]}*" if 0 < letters < len(name) else name
+    """What names like it have in common."""
+    path = PurePath(name)
+    numbered = _NUMBER.sub("*", path.stem)
+    return name if numbered == path.stem else numbered if numbered.endswith("*") else numbered + path.suffix

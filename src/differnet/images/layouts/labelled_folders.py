@@ -267,6 +267,7 @@ def _set_aside(reading: _Reading, learnt: list[_Part]) -> list[str]:
             said[part.top.path] = said.get(part.top.path, 0) + len(part.folder.images)
         if part in learnt:
             said |= {each.path: each.count for each in part.folder.other_sensors}
+    said |= {each.path: each.count for each in reading.base.other_sensors}
     for folder in reading.unexplained:
         said[folder.path] = folder.count
     base = reading.base.path

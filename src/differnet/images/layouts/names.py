@@ -7,7 +7,16 @@ import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Label", "Role", "Split", "is_mask_of", "is_of_another_sensor", "read_role"]
+__all__ = [
+    "Label",
+    "Role",
+    "Split",
+    "is_made_of_pictures",
+    "is_mask_of",
+    "is_of_another_sensor",
+    "made_of",
+    "read_role",
+]
 
 
 class Label(Enum):
@@ -98,6 +107,12 @@ _NEUTRAL = _words(
 _SENSORS = _words(
     "xyz depth depths tiefe tiefen pointcloud pointclouds pcd normalmap normalmaps disparity height heights"
 )
+# What programs make of pictures, this one among them.
+_MADE = _words(
+    "heat heatmap heatmaps map maps overlay overlays thumb thumbs thumbnail thumbnails preview previews "
+    "explanation explanations explained visualization visualizations visualisation visualisations vis "
+    "vorschau vorschaubilder miniaturen waermebild waermebilder warmebild warmebilder"
+)
 # What may stand beside the word for a split: others make it a name, such as test_bench.
 _BESIDE_SPLIT = _NEUTRAL | _words("set sets public private mixed part parts teil teile samples daten all")
 _SPLITS = ((Split.TRAIN, _TRAIN), (Split.TEST, _TEST), (Split.VALIDATION, _VALIDATION))
@@ -106,9 +121,13 @@ _WITHOUT = _words("without ohne free sans sin senza frei")
 _KNOWN = _GOOD | _DEFECTIVE | _TRAIN | _TEST | _VALIDATION | _BESIDE_SPLIT | _NOT | _WITHOUT
 
 _TOKEN = re.compile(r"[^\W\d_]+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _MASK_SUFFIX = re.compile(
     r"^(?P<stem>.+?)[ _.-]+(?:mask|masks|maske|gt|label|labels|ground[ _-]?truth|seg|segmentation|annotation)$", re.I
+)
+_MADE_SUFFIX = re.compile(
+    r"^(?P<stem>.+?)[ _.-]+(?:heat[ _-]?maps?|overlay|thumb|thumbnail|preview|explained|explanation|anomaly[ _-]?map)$",
+    re.I,
 )
 
 
@@ -132,6 +151,18 @@ def is_mask_of(stem: str) -> str | None:
     """The stem of the image whose mask a file is by its name, such as ``000`` for ``000_mask``; None if it is none."""
     found = _MASK_SUFFIX.match(stem)
     return None if found is None else found["stem"]
+
+
+def made_of(stem: str) -> str | None:
+    """The stem of the picture that a file was made of by its name, such as ``000`` for ``000_heatmap``, or None."""
+    found = _MADE_SUFFIX.match(stem)
+    return None if found is None else found["stem"]
+
+
+def is_made_of_pictures(name: str) -> bool:
+    """Whether a folder's name says that heat maps, thumbnails and the like are there: ``heatmaps``, ``NG_overlay``."""
+    tokens = {*_tokens(name)}
+    return bool(tokens & _MADE) and tokens <= _MADE | _KNOWN
 
 
 def is_of_another_sensor(name: str) -> bool:

@@ -25,10 +25,11 @@ from differnet.images.layouts.masks_beside import DEFECTIVE
 from differnet.images.layouts.names import Label, Split, read_role
 from differnet.installing import install_extra
 
-__all__ = ["TableLayout", "TableRow", "VisaLayout", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "TableLayout", "TableRow", "VisaLayout", "read_table"]
 
 _PARQUET = ".parquet"
-_SUFFIXES = frozenset({".csv", ".tsv", _PARQUET})
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", _PARQUET})
+"""Of files that are read as tables."""
 _COLUMNS = {
     "path": (
         "path",
@@ -82,7 +83,7 @@ class TableLayout(Layout):
 
     def recognises(self, root: Path) -> Recognition | None:
         """By its name."""
-        if root.suffix.lower() in _SUFFIXES and root.is_file():
+        if root.suffix.lower() in TABLE_SUFFIXES and root.is_file():
             return Recognition(Sureness.SURE, f"is a file '*{root.suffix.lower()}'")
         return None
 
@@ -141,6 +142,8 @@ def read_table(table: Path, product: str | None = None) -> list[TableRow]:
             f"{table}: has no column 'path' but {', '.join(map(str, rows[0]))}; name the columns path, label, "
             f"split, mask."
         )
+    if columns["label"] is None:
+        _check_other_columns(table, rows, {name for name in columns.values() if name is not None})
     cells = [{role: _cell(row, column) for role, column in columns.items()} for row in rows]
     if columns["object"] is not None:
         products = sorted({cell["object"] for cell in cells})
@@ -228,6 +231,23 @@ def _kinds(table: Path, labels: Iterable[str]) -> dict[str, str | None]:
             f"parts good, ok, normal or 0."
         )
     return kinds
+
+
+def _check_other_columns(table: Path, rows: Sequence[Mapping[Any, Any]], known: set[Any]) -> None:
+    """Refuse a table in which a column of an unknown name says which parts are defective."""
+    for column in [name for name in rows[0] if name not in known and name is not None]:
+        defective = next((cell for row in rows if _is_defective(cell := _cell(row, column))), None)
+        if defective is not None or read_role(str(column)).label is not None:
+            said = f"says '{defective[:40]}'" if defective is not None else "seems to say which parts are good"
+            raise DatasetError(
+                f"{table}: has no column 'label', and its column '{column}' {said}; call it label, with the words good "
+                f"and defective, if it does, and take it out if it does not."
+            )
+
+
+def _is_defective(cell: str) -> bool:
+    role = read_role(cell)
+    return role.label is Label.DEFECTIVE and role.is_whole
 
 
 def _split(table: Path, word: str) -> Split | None:

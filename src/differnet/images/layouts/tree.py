@@ -9,11 +9,19 @@ from functools import cached_property
 from pathlib import Path
 
 from differnet.images.collect import IMAGE_SUFFIXES
-from differnet.images.layouts.names import Role, is_mask_of, is_of_another_sensor, read_role
+from differnet.images.layouts.names import (
+    Role,
+    is_made_of_pictures,
+    is_mask_of,
+    is_of_another_sensor,
+    made_of,
+    read_role,
+)
+from differnet.images.layouts.same_names import masks_of_the_same_name
 
 __all__ = ["OTHER_SENSORS", "Folder", "read_tree"]
 
-OTHER_SENSORS = "image(s) of depths and the like, beside pictures of the same names"
+OTHER_SENSORS = "image(s) of depths, heat maps, thumbnails and the like, beside pictures of the same names"
 """What is said of `Folder.of_other_sensors`, after their number."""
 
 _DEEPEST = 64
@@ -25,10 +33,12 @@ class Folder:
 
     Attributes:
         path: Of the folder.
-        images: Files in it, not below, that are named as images and are no masks of others by their name; sorted.
+        images: Files in it, not below, that are named as images and are no masks of others, by their name or, where
+            they have the same, by what they show; sorted.
         masks: Files in it that are, by the stem of the image; several where an image has several.
         folders: Folders in it, sorted.
-        other_sensors: Folders in it that show, by depths and the like, what the images of one of `folders` show.
+        other_sensors: Folders in it that show, by depths, heat maps and the like, what its images or those of one of
+            `folders` show; files beside their pictures, such as ``000_heatmap.png``, as one by the name ``*_heatmap``.
     """
 
     path: Path
@@ -98,20 +108,36 @@ def _read(path: Path, depth: int, above: frozenset[str]) -> Folder:
                 folder.folders.append(_read(inner, depth - 1, here))
         elif is_file and inner.suffix.lower() in IMAGE_SUFFIXES:
             files.append(inner)
-    pictures = {image.stem for each in folder.folders if each.role.is_neutral for image in each.images}
-    for each in [each for each in folder.folders if is_of_another_sensor(each.name)]:
-        if each.count and {image.stem for image in each.images} <= pictures:
-            folder.folders.remove(each)
-            folder.other_sensors.append(each)
     stems = {file.stem for file in files}
+    _set_aside_folders(folder, stems)
+    # Beside its image; alone it may be a picture of whatever the word means to its owner.
+    made = [file for file in files if made_of(file.stem) in stems]
+    for name in sorted({f"*{file.stem[len(made_of(file.stem) or '') :]}" for file in made}):
+        of_name = [file for file in made if file.stem.endswith(name[1:])]
+        folder.other_sensors.append(Folder(path / name, of_name))
+    of_the_same_name = masks_of_the_same_name([file for file in files if file not in made])
     for file in files:
         of = is_mask_of(file.stem)
-        # Beside its image; alone it may be a picture of whatever the word means to its owner.
-        if of is not None and of in stems:
+        if file in of_the_same_name:
+            folder.masks.setdefault(file.stem, []).append(file)
+        elif of is not None and of in stems:
             folder.masks.setdefault(of, []).append(file)
-        else:
+        elif file not in made:
             folder.images.append(file)
     return folder
+
+
+def _set_aside_folders(folder: Folder, stems: set[str]) -> None:
+    """Take folders that show the same as the pictures beside them, by another sensor or worked on, from the others."""
+    beside = [each for each in folder.folders if not is_made_of_pictures(each.name)]
+    pictures = stems | {image.stem for each in beside if each.role.is_neutral for image in each.images}
+    every = stems | {image.stem for each in beside for inner in each.walk() for image in inner.images}
+    for each in [each for each in folder.folders if each.count]:
+        made = each not in beside
+        shown = {made_of(image.stem) or image.stem if made else image.stem for image in each.all_images()}
+        if (made and shown <= every) or (is_of_another_sensor(each.name) and shown <= pictures):
+            folder.folders.remove(each)
+            folder.other_sensors.append(each)
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool, bool]:

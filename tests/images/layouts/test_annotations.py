@@ -1,0 +1,94 @@
+"""What lies beside images and says that some show defects: annotations of other programs, tables, names of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from differnet.errors import DatasetError
+from differnet.images import read_good_images
+from tests.images.layouts.test_labelled_folders import lay_out, several
+
+ANNOTATIONS = {
+    "yolo": ("{}.txt", "0 0.5 0.5 0.125 0.25\n2 0.1 0.2 0.3 1e-2\n"),
+    "yolo-folder": ("labels/{}.txt", "0 0.5 0.5 0.125 0.25 0.5 0.5\r\n"),
+    "voc": (
+        "Annotations/{}.xml",
+        "<annotation>\n<filename>a</filename>\n<object><name>dent</name></object></annotation>",
+    ),
+    "labelme": ("{}.json", '{"version": "5.2.1",\n "shapes": [\n {"label": "dent"}]}'),
+    "coco": ("_annotations.coco.json", '{"images": [{"id": 1}], "annotations": [{"image_id": 1}]}'),
+    "label-studio": ("export.json", '[{"id": 1, "annotations": [{"result": []}]}]'),
+    "cvat": ("annotations.xml", '<annotations><image name="3.png">\n<polygon label="dent"/></image></annotations>'),
+}
+
+
+@pytest.mark.parametrize("kind", ANNOTATIONS)
+def test_images_on_which_annotations_mark_something_are_not_learnt_unasked(tmp_path: Path, kind: str) -> None:
+    name, content = ANNOTATIONS[kind]
+    lay_out(tmp_path, *several("parts", 25))
+    (tmp_path / name.format(3)).parent.mkdir(exist_ok=True)
+    (tmp_path / name.format(3)).write_text(content)
+    with pytest.raises(DatasetError, match="mark") as raised:
+        read_good_images(tmp_path)
+    assert name.format(3) in str(raised.value)
+    assert len(read_good_images(tmp_path, good=["*"]).paths) == 25
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("3.txt", ""),
+        ("3.txt", "0.5 0.5 exposure of line 2\n"),
+        ("3.json", '{"exposure_us": 900, "shapes": []}'),
+        ("3.xml", "<camera><gain>3</gain></camera>"),
+        ("3.xml", "<annotation><filename>a</filename></annotation>"),
+        ("classes.txt", "dent\n"),
+        ("coco.json", '{"images": [{"id": 1}], "annotations": []}'),
+        ("times.csv", "path,seconds\n3.png,7\n"),
+        ("labels.csv", "path,label\n3.png,ok\n"),
+        ("other.csv", "path,label\nelsewhere.png,ng\n4.png,ok\n"),
+    ],
+)
+def test_what_a_camera_writes_beside_images_is_no_annotation(tmp_path: Path, name: str, content: str) -> None:
+    lay_out(tmp_path, *(f"{number}.png" for number in range(25)))
+    (tmp_path / name).write_text(content)
+    assert len(read_good_images(tmp_path).paths) == 25
+
+
+def test_a_table_beside_images_that_calls_some_defective_is_named(tmp_path: Path) -> None:
+    lay_out(tmp_path, *several("parts", 25))
+    (tmp_path / "labels.csv").write_text("file,class\nparts/0.png,ok\nparts/3.png,scratch\nparts/4.png,ng\n")
+    with pytest.raises(DatasetError, match=r"'labels.csv' calls 2 of 25 image\(s\) defective"):
+        read_good_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "choice"),
+    [
+        pytest.param(["img_0.png", "img_1.png", "defect_0.png"], "--good 'img_*'", id="some-defective"),
+        pytest.param(["good_0.png", "scratch_0.png"], "--good 'good_*'", id="some-good"),
+        pytest.param(["0_OK.png", "1_NG.png"], "--good '*_OK.png'", id="at-the-end"),
+        pytest.param(["0.png", "1_NG.png"], "--good 'PATTERN'", id="no-pattern-tells"),
+        pytest.param(["ng_0.png", "ng_1.png"], "--good '*' for all", id="all-defective"),
+    ],
+)
+def test_names_of_files_that_call_some_images_defective_or_not_good_are_refused(
+    tmp_path: Path, files: list[str], choice: str
+) -> None:
+    lay_out(tmp_path, *files)
+    with pytest.raises(DatasetError) as raised:
+        read_good_images(tmp_path)
+    assert choice in str(raised.value)
+
+
+def test_in_a_folder_of_good_parts_names_need_not_say_it_again(tmp_path: Path) -> None:
+    lay_out(tmp_path / "good", "ok_0.png", "later.png")
+    assert len(read_good_images(tmp_path / "good").paths) == 2
+
+
+def test_of_folders_without_a_word_the_largest_is_suggested(tmp_path: Path) -> None:
+    lay_out(tmp_path, *several("kratzer", 2), *several("serie", 20))
+    with pytest.raises(DatasetError, match="--good 'serie'"):
+        read_good_images(tmp_path)
