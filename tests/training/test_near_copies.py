@@ -11,6 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from differnet.images import read_image
+from differnet.images.solar_cells import choose_cells, find_dataset
+from differnet.training.grouping import join_groups
 from differnet.training.near_copies import NearCopies
 from tests.conftest import plate
 
@@ -83,3 +86,19 @@ def test_more_images_than_are_compared_in_full(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("differnet.training.near_copies._MANY", 50)
     images = parts(120)
     assert links([*images, compressed(images[3])]) == [(3, 120)]
+
+
+def test_frames_of_real_cells_are_whole_groups() -> None:
+    rng = np.random.default_rng(0)
+    images, cells = [], []
+    for cell, path in enumerate(choose_cells(find_dataset()).train[:40]):
+        image = read_image(path)
+        for _ in range(4):
+            moved = np.roll(image, tuple(rng.integers(-1, 2, 2)), (0, 1))
+            noise = rng.normal(0, 1.5, image.shape[:2])[:, :, None]
+            images.append(np.clip(moved + noise, 0, 255).round().astype(np.uint8))
+            cells.append(cell)
+    groups = join_groups(len(images), links(images))
+    found = [{group for group, own in zip(groups, cells, strict=True) if own == cell} for cell in range(40)]
+    assert sum(len(of_cell) == 1 for of_cell in found) >= 35
+    assert 38 <= len(set(groups)) <= 45
