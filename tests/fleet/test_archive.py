@@ -13,6 +13,7 @@ import pytest
 
 from differnet.errors import DatasetError
 from differnet.fleet.archive import ArchiveImage, FileArchive, ParquetArchive, open_archive, portions, read_row_groups
+from differnet.images.layouts.table import read_table
 from tests.fleet.conftest import write_plates
 
 
@@ -137,6 +138,16 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(DatasetError, match=message):
             open_archive(str(source), with_products=False)
+
+
+def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    whole = parquet(tmp_path / "whole.parquet", path=["a.png"], note=["new"])
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(whole.read_bytes().replace(b"note", b"no\xe5e"))
+    with pytest.raises(DatasetError, match="cannot be read as Parquet"):
+        open_archive(str(damaged), with_products=False)
+    with pytest.raises(DatasetError, match="cannot be read as Parquet"):
+        read_table(damaged)
 
 
 def test_damaged_pages_of_parquet_are_told(tmp_path: Path) -> None:

@@ -149,17 +149,14 @@ class ParquetArchive:
     def __init__(self, source: str, *, with_products: bool) -> None:
         if importlib.util.find_spec("pyarrow") is None:
             raise MissingExtraError(f"{source}: Parquet needs pyarrow. Run: {install_extra('cluster')}")
-        import pyarrow as pa  # noqa: PLC0415
         import pyarrow.dataset as pads  # noqa: PLC0415
 
         self.filesystem, location = _file_system(source)
         self._base, self._source = _base(source), source
-        try:
+        with self._readable():
             self._dataset = pads.dataset(location, format="parquet", filesystem=self.filesystem)
             names = self._dataset.schema.names
             self.total = self._dataset.count_rows()
-        except (OSError, pa.ArrowException) as error:
-            raise _not_parquet(source, error) from None
         needed = [_PATH, *([_PRODUCT] if with_products else [])]
         missing = [name for name in needed if name not in names]
         if missing:
@@ -187,7 +184,7 @@ class ParquetArchive:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """What pyarrow says of damaged pages, as an error of ours."""
+        """What pyarrow says of damaged files and pages, and of names that are no UTF-8, as an error of ours."""
         import pyarrow as pa  # noqa: PLC0415
 
         try:

@@ -292,7 +292,7 @@ def _parquet_rows(table: Path) -> list[dict[str, Any]]:
 
     try:
         rows: list[dict[str, Any]] = pq.read_table(table).to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names and texts that are no UTF-8
         raise DatasetError(f"{table}: cannot be read as Parquet ({error}); give a file with rows.") from None
     return rows
 
