@@ -57,7 +57,10 @@ def test_programs_and_links_are_let_in() -> None:
     assert status(Site(), "GET", own | {"origin": "null"}) == 200  # a report in its sandbox
 
 
-@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via", "X-Forwarded-Proto"])
+@pytest.mark.parametrize(
+    "name",
+    ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via", "X-Forwarded-Proto", "X-Forwarded-Server", "CF-Connecting-IP"],
+)
 def test_without_keys_nobody_comes_through_a_proxy(name: str) -> None:
     headers = {"host": "127.0.0.1:8080", name: "203.0.113.9"}
     assert status(Site(), "GET", headers, keys=False) == 403

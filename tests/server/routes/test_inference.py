@@ -53,6 +53,13 @@ def test_all_forms_of_a_request_get_the_verdict_of_the_model(client: TestClient,
         ({"inputs": [{"name": "x", "shape": [1, 1, 1, 3], "datatype": "FP32", "data": [0, 0, 0]}]}, "is not taken"),
         ({"inputs": [{"name": "x", "shape": [2, 2, 3], "datatype": "UINT8", "data": [1, 2]}]}, "2 values"),
         ({"inputs": [{"name": "x", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2, 300]}]}, "0 to 255"),
+        ({"inputs": [{"name": "x", "shape": [1, 1, 3], "datatype": "UINT8", "data": [0.5, 1, 0]}]}, "whole numbers"),
+        ({"inputs": [{"name": "x", "shape": [1, 1, 3], "datatype": "UINT8", "data": ["1", "2", "3"]}]}, "one input"),
+        ({"inputs": [{"name": "x", "shape": [1.5, 1, 3], "datatype": "UINT8", "data": [1, 2, 3]}]}, "one input"),
+        (
+            {"id": "\ud800", "inputs": [{"name": "x", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2, 3]}]},
+            "one input",
+        ),
         ({"inputs": [{"name": "x", "shape": [-1, 1, 3], "datatype": "UINT8", "data": []}]}, "The shape must be"),
         ({"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["%"]}]}, "base64"),
         ({"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["aaaa"]}], "outputs": 5}, "one input"),
@@ -60,7 +67,7 @@ def test_all_forms_of_a_request_get_the_verdict_of_the_model(client: TestClient,
     ],
 )
 def test_what_is_no_request_is_refused(client: TestClient, body: object, told: str) -> None:
-    answer = client.post(INFER, json=body)
+    answer = client.post(INFER, content=json.dumps(body), headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert told in answer.json()["detail"]
 

@@ -16,7 +16,16 @@ _LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 _PORTS = {"http": 80, "https": 443}
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # What proxies add; a request that has one of them comes from elsewhere, whatever address it seems to come from.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+_FORWARDED = (
+    "forwarded",
+    "x-real-ip",
+    "via",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-cluster-client-ip",
+)
+_FORWARDED_PREFIX = "x-forwarded-"
 _FOREIGN = "Pages of other sites may not use this service."
 
 _Address = tuple[str, int | None]
@@ -51,7 +60,7 @@ class Site:
         if not open_to_all:
             if not is_loopback(host[0]):
                 raise Problem(403, f"Without a key the service answers on this computer alone, not as '{host[0]}'.")
-            if any(name in headers for name in _FORWARDED):
+            if any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIX) for name in headers):
                 raise Problem(
                     403, "Without a key the service answers on this computer alone, not through a proxy; make a key."
                 )

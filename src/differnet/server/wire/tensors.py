@@ -7,6 +7,7 @@ import binascii
 import io
 import json
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,7 +85,8 @@ def images_of(body: bytes, header_length: str | None, most: int) -> tuple[dict[s
     try:
         request = json.loads(body[:end])
         (tensor,) = request["inputs"]
-        kind, shape = tensor["datatype"], [int(side) for side in tensor["shape"]]
+        kind, shape = tensor["datatype"], [operator.index(side) for side in tensor["shape"]]
+        str(request.get("id", "")).encode()  # what it is called goes into the answer
         size = tensor.get("parameters", {}).get("binary_data_size")
         data = body[end : end + int(size)] if size is not None else tensor["data"]
         if not all(isinstance(each, dict) for each in request.get("outputs") or ()):
@@ -131,7 +133,12 @@ def _arrays(data: bytes | Sequence[Any], shape: list[int], most: int) -> NDArray
     if isinstance(data, bytes):
         values = np.frombuffer(data, np.uint8)
     else:
-        wide = np.array(data, np.int64).reshape(-1)
+        given = np.array(data)
+        if given.size and given.dtype.kind == "f":  # scaled to 1, say, which would be all but black
+            raise Problem(400, "Values of UINT8 must be whole numbers, in 0 to 255.")
+        if given.size and given.dtype.kind not in "iu":
+            raise TypeError
+        wide = given.astype(np.int64).reshape(-1)
         if wide.size and (wide.min() < 0 or wide.max() > np.iinfo(np.uint8).max):
             raise Problem(400, "Values of UINT8 must lie in 0 to 255.")
         values = wide.astype(np.uint8)
