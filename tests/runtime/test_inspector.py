@@ -143,6 +143,29 @@ def test_of_damage_nothing_is_printed(
     assert capfd.readouterr().out == ""
 
 
+def test_a_graph_that_fails_while_it_is_computed_is_told(
+    plain: Exported, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Opening looks at no index that only an image decides."""
+    file, damaged = tmp_path / "a.onnx", onnx.load(plain.onnx)
+    graph, make = damaged.graph, onnx.helper.make_node
+    for node in graph.node:
+        node.output[:] = ["own" if name == "score" else name for name in node.output]
+        node.input[:] = ["own" if name == "score" else name for name in node.input]
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([10**9]), "far"))
+    chain = [("Gather", ["image", "far"], "row"), ("Size", ["row"], "count"), ("Cast", ["count"], "number")]
+    graph.node.extend(
+        make(kind, taken, [given], **({"to": 1} if kind == "Cast" else {})) for kind, taken, given in chain
+    )
+    graph.node.append(make("Add", ["own", "number"], ["score"]))
+    file.write_bytes(sealed(damaged.SerializeToString()))
+    with pytest.raises(ModelFileError, match="is damaged"):
+        Inspector(file).inspect(inspected()[0])
+    with pytest.raises(DifferNetModelFileError, match="cannot be opened"):
+        open_engine(file)(inspected()[0])
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("load", [Inspector, open_engine])
 @pytest.mark.parametrize(
     "said",

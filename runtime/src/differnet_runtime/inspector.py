@@ -73,7 +73,7 @@ class Inspector:
         threshold: float | None = None,
         region: Region | None = None,
     ) -> None:
-        file = Path(path)
+        file = self._file = Path(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
@@ -87,9 +87,7 @@ class Inspector:
                 content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception:  # the runtime's exceptions have no common base
-            raise ModelFileError(
-                f"{file}: is damaged or not an ONNX file; copy it again, or export the model again."
-            ) from None
+            raise _damaged(file) from None
         self.about, self.manifest = _parsed(file, self._session)
         if sound is None:
             _tell_no_digest(file, self.about)
@@ -108,6 +106,7 @@ class Inspector:
         # Without the map where it is not asked for.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
+        self._run_options.log_severity_level = 4  # what fails is said by an error
 
     @property
     def has_map(self) -> bool:
@@ -184,7 +183,13 @@ class Inspector:
 
     def _run(self, image: NDArray[np.uint8], names: list[str]) -> Mapping[str, NDArray[Any]]:
         seen = image if self._region is None else self._region.cut(image)
-        return dict(zip(names, self._session.run(names, {"image": seen}, self._run_options), strict=True))
+        try:
+            values = self._session.run(names, {"image": seen}, self._run_options)
+        except MemoryError:
+            raise
+        except Exception:  # the runtime's exceptions have no common base
+            raise _damaged(self._file) from None
+        return dict(zip(names, values, strict=True))
 
     def _verdict(
         self, source: str, image: DecodedImage, outputs: Mapping[str, NDArray[Any]], milliseconds: float
@@ -248,6 +253,10 @@ def _read(file: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelFileError(f"{file}: cannot be read ({reason}); check the path.") from None
+
+
+def _damaged(file: Path) -> ModelFileError:
+    return ModelFileError(f"{file}: is damaged or not an ONNX file; copy it again, or export the model again.")
 
 
 def _changed(file: Path) -> ModelFileError:

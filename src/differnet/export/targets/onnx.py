@@ -69,6 +69,8 @@ class _OnnxRuntime:
             import onnxruntime  # noqa: PLC0415
         except ImportError:
             raise missing_runtime("onnxruntime") from None
+        self._file, self._run_options = file, onnxruntime.RunOptions()
+        self._run_options.log_severity_level = 4  # what fails is said by an error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
@@ -93,7 +95,12 @@ class _OnnxRuntime:
             without_digest(file, self.about)
 
     def __call__(self, image: NDArray[np.uint8]) -> Outputs:
-        outputs = self._session.run(None, {"image": image})
+        try:
+            outputs = self._session.run(None, {"image": image}, self._run_options)
+        except MemoryError:
+            raise
+        except Exception as error:  # the runtime's exceptions have no common base
+            raise damaged_file(self._file, error) from None
         return dict(zip(self.about["outputs"], outputs, strict=True))
 
 

@@ -99,6 +99,7 @@ class _OpenVino:
             openvino = import_openvino()
         except ImportError:
             raise missing_runtime("openvino") from None
+        self._file = file
         # Where the processor has bfloat16 OpenVINO would take that, and scores would be others.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         if threads:
@@ -116,7 +117,10 @@ class _OpenVino:
             without_digest(file, self.about)
 
     def __call__(self, image: NDArray[np.uint8]) -> Outputs:
-        results = self._compiled(image)
+        try:
+            results = self._compiled(image)
+        except RuntimeError as error:
+            raise damaged_file(self._file, error) from None
         return {name: results[name] for name in self.about["outputs"]}
 
 
