@@ -153,10 +153,9 @@ def test_a_graph_that_fails_while_it_is_computed_is_told(
         node.output[:] = ["own" if name == "score" else name for name in node.output]
         node.input[:] = ["own" if name == "score" else name for name in node.input]
     graph.initializer.append(onnx.numpy_helper.from_array(np.array([10**9]), "far"))
-    chain = [("Gather", ["image", "far"], "row"), ("Size", ["row"], "count"), ("Cast", ["count"], "number")]
-    graph.node.extend(
-        make(kind, taken, [given], **({"to": 1} if kind == "Cast" else {})) for kind, taken, given in chain
-    )
+    graph.node.append(make("Gather", ["image", "far"], ["row"]))
+    graph.node.append(make("Size", ["row"], ["count"]))
+    graph.node.append(make("Cast", ["count"], ["number"], to=onnx.TensorProto.FLOAT))
     graph.node.append(make("Add", ["own", "number"], ["score"]))
     file.write_bytes(sealed(damaged.SerializeToString()))
     with pytest.raises(ModelFileError, match="is damaged"):
