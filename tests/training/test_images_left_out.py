@@ -29,12 +29,12 @@ def test_training_leaves_out_damaged_images_and_says_which(
 def test_fresh_views_leave_out_damaged_images_too(product: Path, small_settings: Settings, tmp_path: Path) -> None:
     for path in sorted((product / "train" / "good").iterdir())[:12]:
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "bad.png").write_text("not an image")
+    (tmp_path / "unreadable.png").write_text("not an image")
     settings = small_settings.with_overrides(
         {"training.views": "fresh", "training.epochs": 2, "training.held_out": 0.0, "training.keep": "last"}
     )
     model = DifferNet(settings, device="cpu").fit(tmp_path)
-    assert [failure.source for failure in model.failures] == [str(tmp_path / "bad.png")]
+    assert [failure.source for failure in model.failures] == [str(tmp_path / "unreadable.png")]
 
 
 def test_a_failed_fit_does_not_leave_a_half_fitted_model(product: Path, small_settings: Settings) -> None:
