@@ -22,6 +22,8 @@ from differnet.settings import Settings
         ({"training": 1}, "training"),
         ({"flow.clamp": math.nan}, "flow.clamp"),
         ({"extractor.name": "../alexnet"}, "extractor.name"),
+        ({"views.tiles": "4x4"}, "views.tiles"),
+        ({"views.tiles": "\udcff"}, "views.tiles"),  # a byte of the command line that is no text
     ],
 )
 def test_impossible_settings_are_named(overrides: dict[str, object], named: str) -> None:

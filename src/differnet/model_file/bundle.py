@@ -218,13 +218,9 @@ def _parse_manifest(path: Path, metadata: Mapping[str, str]) -> Manifest:
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
-        try:
-            first = error.errors()[0]
-        except UnicodeEncodeError:  # pydantic cannot tell of a field whose name is no text
-            raise ModelFileError(f"{path}: its manifest is damaged; {_COPY_AGAIN}.") from None
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise ModelFileError(
-            f"{path}: its manifest is not valid ('{where}': {first['msg']}); train the model again."
+            f"{path}: its manifest is not valid ('{where}': {error.errors()[0]['msg']}); train the model again."
         ) from None
 
 

@@ -74,7 +74,7 @@ class ViewSettings(FrozenRecord):
                 "no_tiling",
                 "'{tiles}' is no tiling: give auto or none, or how many tiles images are cut into along one side, as "
                 "1x4 for wide images and 4x1 for tall ones, at most 16; to see more of others raise views.size",
-                {"tiles": tiles},
+                {"tiles": tiles.encode("utf-8", "backslashreplace").decode()},  # pydantic takes no lone surrogates
             )
         return tiles
 
