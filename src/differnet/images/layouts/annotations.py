@@ -16,16 +16,16 @@ from differnet.images.layouts.table import TABLE_SUFFIXES, read_table
 
 __all__ = ["check_annotations"]
 
-# YOLO; Pascal VOC; LabelMe: a file for each image.
+# What stands in such a file, one after the other. YOLO; Pascal VOC; LabelMe: a file for each image.
 _OF_AN_IMAGE = {
-    ".txt": re.compile(rb"\A(?:\s*\d+(?:[ \t]+[-+.\deE]+){4,}[ \t]*(?:\r?\n|\Z))+\s*\Z"),
-    ".xml": re.compile(rb"<annotation[\s>].*<object[\s>]", re.S),
-    ".json": re.compile(rb'"shapes"\s*:\s*\[\s*\{'),
+    ".txt": (re.compile(rb"\A(?:\s*\d+(?:[ \t]+[-+.\deE]+){4,}[ \t]*(?:\r?\n|\Z))+\s*\Z"),),
+    ".xml": (re.compile(rb"<annotation[\s>]"), re.compile(rb"<object[\s>]")),
+    ".json": (re.compile(rb'"shapes"\s*:\s*\[\s*\{'),),
 }
 # CVAT; COCO and Label Studio: a file for all of them.
 _OF_ALL = {
-    ".xml": re.compile(rb"<annotations[\s>].*<(?:box|polygon|polyline|mask|points|ellipse)\s", re.S),
-    ".json": re.compile(rb'"annotations"\s*:\s*\[\s*\{'),
+    ".xml": (re.compile(rb"<annotations[\s>]"), re.compile(rb"<(?:box|polygon|polyline|mask|points|ellipse)\s")),
+    ".json": (re.compile(rb'"annotations"\s*:\s*\[\s*\{'),),
 }
 _MOST_BYTES = 1 << 20
 _LARGEST_TABLE = 32 << 20
@@ -91,9 +91,16 @@ def _files(folders: Iterable[Path]) -> Iterator[Path]:
         yield from (folder / name for name in names if Path(name).suffix.lower() in wanted)
 
 
-def _says(file: Path, pattern: re.Pattern[bytes]) -> bool:
+def _says(file: Path, patterns: Iterable[re.Pattern[bytes]]) -> bool:
     try:
         with file.open("rb") as stream:
-            return pattern.search(stream.read(_MOST_BYTES)) is not None
+            content = stream.read(_MOST_BYTES)
     except OSError:
         return False
+    place = 0
+    for pattern in patterns:
+        found = pattern.search(content, place)
+        if found is None:
+            return False
+        place = found.end() - 1  # what ends a tag may begin the next
+    return True
