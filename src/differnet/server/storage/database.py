@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -153,6 +155,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(url)
         self._writer = self.engine.execution_options(differnet_writes=True)
+        self._glance: sqlite3.Connection | None = None
+        self._glance_lock = threading.Lock()
         self.name = self.engine.url.render_as_string(hide_password=True)
         try:
             self._migrate()
@@ -200,23 +204,30 @@ class Database:
         with _reachable(), self._writer.begin() as connection:
             yield connection
 
-    def mark(self) -> object:
-        """Something that changes with every transaction, at no cost; None where only asking would tell."""
+    def holds_any(self, table: sa.Table) -> bool | None:
+        """Whether a table has a row, in microseconds and without waiting; None where only `reading` can tell.
+
+        It is asked at every request, on the event loop: a query by way of the pool takes 40 times as long.
+        """
         name = self.engine.url.database
         if self.engine.dialect.name != "sqlite" or not name or name == ":memory:":
             return None
-        marks: list[tuple[int, int, int] | None] = []
-        for file in (name, f"{name}-wal"):
+        with self._glance_lock:
             try:
-                status = os.stat(file)  # noqa: PTH116 - asked at every request
-            except OSError:
-                marks.append(None)
-            else:
-                marks.append((status.st_mtime_ns, status.st_size, status.st_ino))
-        return tuple(marks)
+                if self._glance is None:
+                    # Of any thread, as the lock has it; without waiting for writers, and it writes nothing itself.
+                    self._glance = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
+                found = self._glance.execute(f"SELECT EXISTS (SELECT 1 FROM {table.name})").fetchone()  # noqa: S608 - a table's own name
+            except sqlite3.Error:
+                return None
+        return bool(found[0])
 
     def close(self) -> None:
         """Close all connections."""
+        with self._glance_lock:
+            if self._glance is not None:
+                self._glance.close()
+                self._glance = None
         self.engine.dispose()
 
     def _migrate(self) -> None:

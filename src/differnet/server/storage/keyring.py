@@ -25,7 +25,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 _PREFIX = "dn_"
 # A key that was revoked elsewhere is refused after this many seconds at the latest.
 _FRESH_SECONDS = 2.0
-# Likewise the first key of all, where the database does not tell that it was written to.
+# Likewise the first key of all, where the database cannot tell that without waiting.
 _FIRST_SECONDS = 0.2
 
 
@@ -69,7 +69,6 @@ class KeyRing:
         self._valid: dict[str, Key] = {}
         self._any = False
         self._read_at = -float("inf")
-        self._mark: object = None
 
     def create(self, name: str, role: str) -> tuple[Key, str]:
         """Make a key.
@@ -113,11 +112,10 @@ class KeyRing:
         if not self.is_fresh:
             with self._lock:
                 if not self.is_fresh:
-                    mark = self._database.mark()
                     known = self.all()
                     self._any = bool(known)
                     self._valid = {key.sha256: key for key in known if key.revoked_at is None}
-                    self._mark, self._read_at = mark, time.monotonic()
+                    self._read_at = time.monotonic()
         return self._valid
 
     @property
@@ -127,13 +125,13 @@ class KeyRing:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether `valid` answers without asking the database."""
+        """Whether `valid` answers without asking the database, but for whether there is a first key."""
         age = time.monotonic() - self._read_at
         if self._any or age > _FRESH_SECONDS:
             return age <= _FRESH_SECONDS
         # While there is no key everyone is let in, so that the first one must count at once.
-        mark = self._database.mark()
-        return age <= _FIRST_SECONDS if mark is None else mark == self._mark
+        found = self._database.holds_any(keys)
+        return age <= _FIRST_SECONDS if found is None else not found
 
     def find(self, secret: str) -> Key | None:
         """The key in force with this secret."""
