@@ -46,6 +46,13 @@ def test_one_image_fewer_than_needed_is_refused_by_number(rate: float, needed: i
     assert "--tail generalized-pareto" in str(caught.value)
 
 
+@pytest.mark.parametrize("rate", [1e-300, 5e-324])
+def test_a_rate_near_nothing_needs_more_than_anybody_has_in_few_words(rate: float) -> None:
+    with pytest.raises(CalibrationError, match="at least 1000000000000 good images") as caught:
+        calibrate(range(20), rate)
+    assert len(str(caught.value)) < 300
+
+
 def test_shares_are_counted_without_rounding_errors() -> None:
     for whole in range(2, 500):
         assert images_needed(1 / whole) == whole - 1

@@ -14,6 +14,9 @@ from differnet.errors import CalibrationError
 
 __all__ = ["allowed_refusals", "conformal_threshold", "images_needed", "p_value", "threshold_of_sorted"]
 
+# More than anybody has: the true number of a rate such as 1e-300 has 300 digits, which no message may hold.
+_MOST_NEEDED = 10**12
+
 
 def conformal_threshold(scores: ArrayLike, rate: float) -> float:
     """The threshold above which at most a stated share of good parts lies, on average over calibrations.
@@ -37,6 +40,8 @@ def conformal_threshold(scores: ArrayLike, rate: float) -> float:
 def images_needed(rate: float) -> int:
     """The least number of good images with which the conformal rule can keep a rate: ``ceil(1 / rate) - 1``.
 
+    More than 10^12 are told as so many.
+
     Raises:
         SettingsError: If the rate is not in (0, 1).
     """
@@ -45,7 +50,7 @@ def images_needed(rate: float) -> int:
     share = math.ceil(1 / Fraction(rate))
     if 1 / (share - 1) <= rate:
         share -= 1
-    return share - 1
+    return min(share - 1, _MOST_NEEDED)
 
 
 def p_value(scores_sorted: NDArray[np.float64], score: float) -> float:

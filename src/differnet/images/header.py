@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Format", "Header", "read_header", "without_texts"]
+__all__ = ["Format", "Header", "check_effort", "read_header", "without_texts"]
 
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "TIFF", "WEBP"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Texts, a colour profile, a suggested palette: packed, a kilobyte of them may say megabytes.
 _PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT"})
+# No encoder comes near; a decoder that goes through millions of empty ones is busy for minutes.
+_MOST_CHUNKS = 100_000
+_MOST_PADDING = 1 << 16
+_JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = 0xDA
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
+# A scan of a few bytes makes a decoder go through all pixels once more. Encoders write a dozen, libjpeg's at most so
+# many; so many pixels in all of them take ten seconds or so.
+_MOST_SCANS, _MOST_SCANNED = 100, 1 << 31
 # Frame headers, of all ways of coding; the four left out are other segments.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -87,9 +96,10 @@ def read_header(content: bytes) -> Header | None:
         ValueError: If the file is damaged or truncated; the message says what is missing.
     """
     try:
+        check_effort(content)
         if content.startswith(_PNG):
             return _png(content)
-        if content.startswith(b"\xff\xd8\xff"):
+        if content.startswith(_JPEG_START):
             return _jpeg(content)
         if content.startswith(b"BM"):
             return _bmp(content)
@@ -100,6 +110,18 @@ def read_header(content: bytes) -> Header | None:
     except (struct.error, IndexError, OverflowError):
         raise ValueError("its header ends too early") from None
     return None
+
+
+def check_effort(content: bytes) -> None:
+    """Refuse a PNG or JPEG file that is made so that few bytes keep a decoder busy for minutes.
+
+    Raises:
+        ValueError: If it is; the message says of what there is too much.
+    """
+    if content.startswith(_PNG):
+        _check_chunks(content)
+    elif content.startswith(_JPEG_START):
+        _check_scans(content)
 
 
 def without_texts(content: bytes) -> bytes:
@@ -118,6 +140,37 @@ def without_texts(content: bytes) -> bytes:
         return content
     starts, ends = zip(*texts, strict=True)
     return b"".join(content[start:end] for start, end in zip((0, *ends), (*starts, None), strict=True))
+
+
+def _check_chunks(content: bytes) -> None:
+    place = len(_PNG)
+    for _ in range(_MOST_CHUNKS):
+        place += 12 + int.from_bytes(content[place : place + 4], "big")
+        if place >= len(content):
+            return
+    raise ValueError(f"it has more than {_MOST_CHUNKS:,} chunks")
+
+
+def _check_scans(content: bytes) -> None:
+    """Go from marker to marker as decoders do; what is damaged ends it, and is told by others."""
+    place, pixels, scans = 2, 1, 0
+    for _ in range(_MOST_CHUNKS):
+        found = _JPEG_MARKER.search(content, place)
+        if not scans and (found.start() if found else len(content)) - place > _MOST_PADDING:
+            raise ValueError("its segments do not follow one another")
+        if found is None or (scans and found[0] == _JPEG_END):
+            return
+        marker, place = found[0][1], found.end()
+        if found[0] == _JPEG_END:
+            continue
+        if marker in _JPEG_FRAMES:
+            size = content[place + 3 : place + 7]
+            pixels = max(pixels, int.from_bytes(size[:2], "big") * int.from_bytes(size[2:], "big"))
+        scans += marker == _JPEG_SCAN
+        if scans > min(_MOST_SCANS, max(1, _MOST_SCANNED // pixels)):
+            raise ValueError("it has more scans than any encoder writes")
+        place += int.from_bytes(content[place : place + 2], "big")
+    raise ValueError(f"it has more than {_MOST_CHUNKS:,} segments")
 
 
 def _png(content: bytes) -> Header:

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from differnet.errors import ImageError
 from differnet.images.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet.images.hashed_file import HashedFile
-from differnet.images.header import read_header, without_texts
+from differnet.images.header import check_effort, read_header, without_texts
 from differnet.images.jpeg import decode_jpeg
 
 __all__ = [
@@ -76,6 +76,7 @@ _TURNS = {
 }
 _DEEP_PNG = 16
 _HEAD_BYTES = 26
+_CHECKED = (b"\x89PNG", b"\xff\xd8")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -226,6 +227,10 @@ def _decode_stream(stream: IO[bytes], name: str, max_pixels: int, scale: ScaleSo
     stream.seek(0)
     if not head:
         raise ImageError(f"{name}: is empty, so it is not a {_FORMAT_NAMES} image; replace the file.")
+    if head.startswith(_CHECKED):
+        content = stream.read()
+        check_effort(content)
+        stream = io.BytesIO(content)
     # A file's first bytes say whether more has to be known of it before Pillow may have it.
     if head.startswith(_TIFF) or (head.startswith(b"\x89PNG") and head[24:25] == bytes([_DEEP_PNG])):
         deep = _decode_deep(stream.read(), name, max_pixels, scale)
