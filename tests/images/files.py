@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from differnet.images import PixelScale
 
@@ -38,6 +38,7 @@ class TableFile:
         refusal: What the refusal says.
         scale: Of the model's training images; None if there is no model.
         tolerance: Of lossy files.
+        pages: Or frames, of which the first is read.
     """
 
     content: Content
@@ -45,6 +46,7 @@ class TableFile:
     refusal: str = ""
     scale: PixelScale | None = None
     tolerance: int = 0
+    pages: int = 1
 
 
 def png(values: NDArray[Any]) -> bytes:
@@ -99,6 +101,45 @@ def turned() -> Image.Exif:
     return exif
 
 
+def inks(*, luminance: bool = False, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's options
+    """A JPEG of four inks, as programs of Adobe write them; with luminance, and the colours beside it, if so asked."""
+    if not luminance:
+        return pillow(Image.fromarray(SMOOTH).convert("CMYK"), "JPEG", quality=95, **options)
+    planes = 255 - np.asarray(Image.fromarray(255 - SMOOTH).convert("YCbCr"))
+    bands = [Image.fromarray(plane) for plane in (*planes.transpose(2, 0, 1), np.zeros_like(planes[:, :, 0]))]
+    content = pillow(Image.merge("CMYK", bands), "JPEG", quality=95)
+    transform = content.index(b"Adobe") + 11
+    return content[:transform] + b"\2" + content[transform + 1 :]
+
+
+def transparent(mode: str) -> Image.Image:
+    """Grey or colours with a transparency that has all values."""
+    image = Image.fromarray(PIXELS if mode == "LA" else COLOUR).convert(mode)
+    image.putalpha(Image.fromarray(PIXELS[::-1].copy()))
+    return image
+
+
+def palette(**options: Any) -> bytes:  # noqa: ANN401 - Pillow's options
+    image = Image.fromarray((PIXELS // 16).astype(np.uint8)).convert("P")
+    image.putpalette([value for grey in range(16) for value in (17 * grey, 255 - 17 * grey, 9)])
+    return pillow(image, "PNG", **options)
+
+
+def frames(format_: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's options
+    """Three pages or frames, of which the first shows COLOUR."""
+    others = [Image.fromarray(COLOUR[::-1].copy()), Image.fromarray(255 - COLOUR)]
+    return pillow(Image.fromarray(COLOUR), format_, save_all=True, append_images=others, **options)
+
+
+def with_gamma(content: bytes) -> bytes:
+    chunk = b"gAMA" + struct.pack(">I", 100000)
+    return content[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + content[33:]
+
+
+def of_adobe(space: str) -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()  # type: ignore[arg-type]
+
+
 def overwritten(content: bytes, what: bytes) -> bytes:
     middle = (content.index(b"\xff\xda") + len(content)) // 2
     return content[:middle] + what + content[middle + len(what) :]
@@ -127,6 +168,8 @@ def with_texts(content: bytes) -> bytes:
     end = content.index(b"IEND") - 4
     return content[:33] + b"".join(texts) + content[33:end] + texts[0] + content[end:]
 
+
+PALETTE = np.dstack((17 * (PIXELS // 16), 255 - 17 * (PIXELS // 16), np.full_like(PIXELS, 9)))
 
 FILES: dict[str, TableFile] = {
     "png-8": TableFile(lambda: png(PIXELS), PIXELS),
@@ -200,6 +243,57 @@ FILES: dict[str, TableFile] = {
     ),
     "jpeg-overwritten": TableFile(lambda: overwritten(jpeg(), b"\xd5" * 40), refusal="damaged or truncated"),
     "jpeg-cut": TableFile(lambda: jpeg()[:-300], refusal="damaged or truncated"),
+    "jpeg-inks": TableFile(inks, SMOOTH, tolerance=12),
+    "jpeg-inks-with-luminance": TableFile(lambda: inks(luminance=True), SMOOTH, tolerance=12),
+    "jpeg-inks-turned": TableFile(lambda: inks(exif=turned()), np.rot90(SMOOTH, -1), tolerance=12),
+    "jpeg-inks-cut": TableFile(lambda: inks()[:-300], refusal="damaged or truncated"),
+    "jpeg-profile": TableFile(lambda: jpeg(icc_profile=of_adobe("LAB")), SMOOTH, tolerance=12),
+    "png-profile": TableFile(lambda: pillow(Image.fromarray(COLOUR), "PNG", icc_profile=of_adobe("LAB")), COLOUR),
+    "tiff-profile": TableFile(lambda: pillow(Image.fromarray(COLOUR), "TIFF", icc_profile=of_adobe("sRGB")), COLOUR),
+    "png-gamma": TableFile(lambda: with_gamma(png(COLOUR)), COLOUR),
+    "png-16-gamma": TableFile(lambda: with_gamma(png(deep(16))), PIXELS),
+    "png-1": TableFile(lambda: pillow(Image.fromarray(PIXELS > 127), "PNG"), np.where(PIXELS > 127, 255, 0)),
+    "tiff-1": TableFile(lambda: pillow(Image.fromarray(PIXELS > 127), "TIFF"), np.where(PIXELS > 127, 255, 0)),
+    "tiff-1-fax": TableFile(
+        lambda: pillow(Image.fromarray(PIXELS > 127), "TIFF", compression="group4"), np.where(PIXELS > 127, 255, 0)
+    ),
+    "png-transparent": TableFile(lambda: pillow(transparent("RGBA"), "PNG"), COLOUR),
+    "png-transparent-grey": TableFile(lambda: pillow(transparent("LA"), "PNG"), PIXELS),
+    "tiff-transparent": TableFile(lambda: pillow(transparent("RGBA"), "TIFF"), COLOUR),
+    "webp-transparent": TableFile(lambda: pillow(transparent("RGBA"), "WEBP", lossless=True, exact=True), COLOUR),
+    "png-palette": TableFile(palette, PALETTE),
+    "png-palette-transparent": TableFile(lambda: palette(transparency=bytes(range(0, 256, 16))), PALETTE),
+    "tiff-16-big-endian": TableFile(
+        lambda: pillow(Image.frombytes("I;16B", (WIDTH, HEIGHT), deep(16).astype(">u2").tobytes()), "TIFF"), PIXELS
+    ),
+    "png-turned": TableFile(lambda: pillow(Image.fromarray(COLOUR), "PNG", exif=turned()), np.rot90(COLOUR, -1)),
+    "tiff-turned": TableFile(lambda: pillow(Image.fromarray(COLOUR), "TIFF", exif=turned()), np.rot90(COLOUR, -1)),
+    "tiff-16-turned": TableFile(lambda: pillow(Image.fromarray(deep(16)), "TIFF", exif=turned()), np.rot90(PIXELS, -1)),
+    "webp-turned": TableFile(
+        lambda: pillow(Image.fromarray(COLOUR), "WEBP", lossless=True, exif=turned()), np.rot90(COLOUR, -1)
+    ),
+    "tiff-pages": TableFile(lambda: frames("TIFF"), COLOUR, pages=3),
+    "tiff-pages-16": TableFile(
+        lambda: pillow(
+            Image.fromarray(deep(16)), "TIFF", save_all=True, append_images=[Image.fromarray(deep(16)[::-1].copy())]
+        ),
+        PIXELS,
+        pages=2,
+    ),
+    "png-frames": TableFile(lambda: frames("PNG"), COLOUR, pages=3),
+    "png-frames-beside-a-picture": TableFile(lambda: frames("PNG", default_image=True), COLOUR, pages=3),
+    "webp-frames": TableFile(lambda: frames("WEBP", lossless=True), COLOUR, pages=3),
+    "jpeg-preview": TableFile(
+        lambda: pillow(
+            Image.fromarray(SMOOTH),
+            "MPO",
+            save_all=True,
+            quality=95,
+            append_images=[Image.fromarray(255 - SMOOTH)],
+        ),
+        SMOOTH,
+        tolerance=12,
+    ),
     "empty": TableFile(lambda: b"", refusal="is empty"),
     "text": TableFile(lambda: b"no image at all " * 9, refusal="is not a PNG"),
 }

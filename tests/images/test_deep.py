@@ -25,7 +25,9 @@ def test_the_table_of_files(name: str) -> None:
             load_image(file.content())
         return
     expected = file.expected if file.expected.ndim == 3 else np.repeat(file.expected[:, :, None], 3, axis=2)
-    read = load_image(file.content(), scale=file.scale)
+    decoded = decode_image(file.content(), scale=file.scale)
+    read = decoded.pixels
+    assert decoded.pages == file.pages
     assert read.dtype == np.uint8
     assert np.abs(read.astype(int) - expected).max() <= file.tolerance
 

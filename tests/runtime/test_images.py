@@ -20,7 +20,7 @@ from differnet.images import load_image as differnet_load
 from differnet_runtime.deep import PixelScale
 from differnet_runtime.errors import ImageError
 from differnet_runtime.header import read_header
-from differnet_runtime.images import DEFAULT_MAX_PIXELS, load_image
+from differnet_runtime.images import DEFAULT_MAX_PIXELS, decode_image, load_image
 from tests.images.files import FILES
 from tests.images.test_read import UNUSABLE, write_png_header
 
@@ -111,7 +111,9 @@ def test_the_table_of_files(name: str) -> None:
         assert str(raised.value).split(" (")[0] == str(expected.value).split(" (")[0]
         return
     scale = None if file.scale is None else PixelScale(file.scale.eight, file.scale.integer, file.scale.floating)
-    read = load_image(file.content(), scale=scale)
+    decoded = decode_image(file.content(), scale=scale)
+    read = decoded.pixels
+    assert decoded.pages == file.pages
     np.testing.assert_array_equal(read, differnet_load(file.content(), scale=file.scale))
     shown = file.expected if file.expected.ndim == 3 else np.repeat(file.expected[:, :, None], 3, axis=2)
     assert np.abs(read.astype(int) - shown).max() <= file.tolerance

@@ -25,7 +25,7 @@ def test_images_are_collected_by_the_same_text() -> None:
     assert inspect.getsource(differnet_runtime.collect) == text.replace("differnet.errors", "differnet_runtime.errors")
 
 
-@pytest.mark.parametrize("name", ["deep", "header", "jpeg", "likeness"])
+@pytest.mark.parametrize("name", ["deep", "header", "jpeg", "likeness", "pages"])
 def test_images_are_read_by_the_same_text(name: str) -> None:
     ours, theirs = (importlib.import_module(f"{room}.{name}") for room in ("differnet.images", "differnet_runtime"))
     text = inspect.getsource(ours).replace("differnet.images.", "differnet_runtime.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from differnet_runtime.deep import Depth, PixelScale, decode_deep, eight_bit_pixels
 from differnet_runtime.errors import ImageError
 from differnet_runtime.header import Header, read_header, without_texts
-from differnet_runtime.jpeg import decode_jpeg
+from differnet_runtime.jpeg import decode_jpeg, is_of_inks
+from differnet_runtime.pages import count_pages
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -37,6 +39,7 @@ MIN_SIDE = 16
 """Shortest side accepted, in pixels; anything smaller holds no texture to judge."""
 
 _EXIF = b"Exif\0\0"  # which may ask for a turn, as OpenCV knows
+_ORIENTATION = 0x0112
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 
 
@@ -47,10 +50,12 @@ class DecodedImage:
     Attributes:
         pixels: uint8 (height, width, 3), RGB.
         depth: In what numbers it came.
+        pages: Or frames of its file, of which this is the first.
     """
 
     pixels: NDArray[np.uint8]
     depth: Depth = field(default_factory=Depth)
+    pages: int = 1
 
 
 def load_image(
@@ -168,7 +173,7 @@ def _decoded(content: bytes, name: str, max_pixels: int, scale: PixelScale | Non
         if header.refusal:
             raise ImageError(f"{name}: {header.refusal}.")
         if not header.is_deep:
-            return DecodedImage(_pixels(content, header))
+            return DecodedImage(_pixels(content, header), pages=count_pages(content))
         values = decode_deep(content, header.alpha_offset)
     except (ValueError, cv2.error) as error:
         reason = "OpenCV cannot decode it" if isinstance(error, cv2.error) else error
@@ -181,14 +186,14 @@ def _decoded(content: bytes, name: str, max_pixels: int, scale: PixelScale | Non
         pixels = np.uint8(255) - pixels
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    return DecodedImage(np.ascontiguousarray(pixels), depth)
+    return DecodedImage(np.ascontiguousarray(pixels), depth, count_pages(content))
 
 
 def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
     if header.format == "JPEG":
         found = decode_jpeg(content)
-        if found is not None and _EXIF not in content:
-            return found
+        if found is not None and (_EXIF not in content or is_of_inks(content)):
+            return np.ascontiguousarray(_turned(found, _orientation(content)) if _EXIF in content else found)
     encoded = np.frombuffer(without_texts(content), np.uint8)
     if header.alpha_offset is not None:
         # Called premultiplied, colours come as they are; otherwise OpenCV would multiply them by the transparency.
@@ -198,6 +203,30 @@ def _pixels(content: bytes, header: Header) -> NDArray[np.uint8]:
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
     return np.ascontiguousarray(decoded[:, :, ::-1])
+
+
+def _orientation(content: bytes) -> int:
+    """That which EXIF says of a JPEG file, 1 to 8."""
+    start = content.find(_EXIF) + len(_EXIF)
+    order = "<" if content[start : start + 2] == b"II" else ">"
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", content, start + 4)
+        (count,) = struct.unpack_from(f"{order}H", content, start + directory)
+        for place in range(start + directory + 2, start + directory + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", content, place)
+            if tag == _ORIENTATION:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
+
+
+def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if orientation in (2, 3, 6, 7) else pixels
 
 
 def _check_size(width: int, height: int, max_pixels: int, *, name: str) -> None:

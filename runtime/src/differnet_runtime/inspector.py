@@ -212,7 +212,9 @@ class Inspector:
             model_id=self.manifest["model_id"],
             milliseconds=milliseconds,
             views=self.about["views"],
-            unlike=None if self._seen is None else self._seen.unlike(*self._shown(width, height), image.depth),
+            unlike=None
+            if self._seen is None
+            else self._seen.unlike(*self._shown(width, height), image.depth, image.pages),
         )
 
     def _shown(self, width: int, height: int) -> tuple[int, int]:

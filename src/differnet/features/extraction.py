@@ -294,14 +294,14 @@ class FeatureExtraction:
             decoded = decode_image(source, scale=self.scale)
             image = decoded.pixels
             if self._look is not None:
-                self._look.note(image.shape[1], image.shape[0], decoded.depth)
+                self._look.note(image.shape[1], image.shape[0], decoded.depth, decoded.pages)
             cropped = image if self.region is None else self.region.crop(image)
         except ImageError as error:
             return Failure(name, str(error))
         chosen = views(index) if callable(views) else views
         pixels = resize(cropped, self.network.size, self.tiling)
         kept = image if with_image else None
-        sample = Sample(index, name, image.shape[1], image.shape[0], chosen, pixels, depth=decoded.depth, image=kept)
+        sample = Sample(index, name, image.shape[1], image.shape[0], chosen, pixels, decoded.depth, decoded.pages, kept)
         if self._find(sample, cells) or self.network.device.type != "cpu":
             return sample
         sample.turned = self.network.turn(pixels, chosen)

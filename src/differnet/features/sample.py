@@ -63,6 +63,7 @@ class Sample:
         views: Its first V views: those whose features come at once.
         pixels: uint8 (size, size, 3), the image as it was resized.
         depth: In what numbers the image came.
+        pages: Or frames of its file, of which it is the first.
         image: uint8 (height, width, 3), the original; None unless it was asked for, since it is large.
         turned: uint8 (V, size, size, 3), its views, while the network needs them.
         key: Under which the cache keeps what the network says of it.
@@ -81,6 +82,7 @@ class Sample:
     views: Sequence[View]
     pixels: NDArray[np.uint8]
     depth: Depth = field(default_factory=Depth)
+    pages: int = 1
     image: NDArray[np.uint8] | None = None
     turned: NDArray[np.uint8] | None = None
     key: str = ""

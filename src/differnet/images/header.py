@@ -13,8 +13,9 @@ __all__ = ["Format", "Header", "check_effort", "read_header", "without_texts"]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "TIFF", "WEBP"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Texts, a colour profile, a suggested palette: packed, a kilobyte of them may say megabytes.
-_PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT"})
+# Texts, a colour profile, a suggested palette: packed, a kilobyte of them may say megabytes. And frames to be shown
+# after the picture, or, of some files and by some decoders, instead of it.
+_PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT", b"acTL", b"fcTL", b"fdAT"})
 # No encoder comes near; a decoder that goes through millions of empty ones is busy for minutes.
 _MOST_CHUNKS = 100_000
 _MOST_PADDING = 1 << 16
@@ -125,7 +126,7 @@ def check_effort(content: bytes) -> None:
 
 
 def without_texts(content: bytes) -> bytes:
-    """A PNG file without its texts and profiles, which decoders would unpack and keep beside the pixels.
+    """A PNG file without texts, profiles and frames, which decoders would unpack and keep beside the pixels.
 
     Args:
         content: Of a file; one of another format is returned as it is, as one without texts is.

@@ -27,16 +27,20 @@ class TrainingImages:
         widths: Smallest and largest, in pixels.
         heights: Smallest and largest, in pixels.
         aspects: Smallest and largest width over height.
+        pages: Most pages or frames of a file, of which the first alone was read.
     """
 
     scale: PixelScale
     widths: tuple[int, int]
     heights: tuple[int, int]
     aspects: tuple[float, float]
+    pages: int = 1
 
     def __post_init__(self) -> None:
         """Refuse, with a ValueError, what no images are like."""
-        if not all(0 < low <= high <= _LARGEST for low, high in (self.widths, self.heights, self.aspects)):
+        if self.pages < 1 or not all(
+            0 < low <= high <= _LARGEST for low, high in (self.widths, self.heights, self.aspects)
+        ):
             raise ValueError("sizes of images")
 
     @classmethod
@@ -49,17 +53,19 @@ class TrainingImages:
         scale = fields["scale"]
         integer, floating = (None if scale[name] is None else _pair(scale[name]) for name in ("integer", "floating"))
         widths, heights = ((int(low), int(high)) for low, high in (_pair(fields["widths"]), _pair(fields["heights"])))
-        return cls(PixelScale(bool(scale["eight"]), integer, floating), widths, heights, _pair(fields["aspects"]))
+        numbers = PixelScale(bool(scale["eight"]), integer, floating)
+        return cls(numbers, widths, heights, _pair(fields["aspects"]), int(fields.get("pages", 1)))
 
-    def unlike(self, width: int, height: int, depth: Depth) -> str | None:
+    def unlike(self, width: int, height: int, depth: Depth, pages: int = 1) -> str | None:
         """What an image has unlike the training images, in words; None if nothing.
 
         Args:
             width: Of the image, in pixels.
             height: Of the image, in pixels.
             depth: In what numbers it came.
+            pages: Or frames of its file.
         """
-        said = [self._unlike_size(width, height), unlike(depth, self.scale)]
+        said = [self._unlike_size(width, height), unlike(depth, self.scale), self._unlike_pages(pages)]
         return "; ".join(each for each in said if each) or None
 
     def _unlike_size(self, width: int, height: int) -> str | None:
@@ -74,6 +80,12 @@ class TrainingImages:
             return None
         sides = " x ".join(str(low) if low == high else f"{low}-{high}" for low, high in (self.widths, self.heights))
         return f"another {' and '.join(differs)}: {width} x {height} pixels, training images {sides}"
+
+    def _unlike_pages(self, pages: int) -> str | None:
+        if pages <= self.pages:
+            return None
+        training = f"up to {self.pages}" if self.pages > 1 else "one"
+        return f"{pages} pages or frames, of which the first is read, training images {training}"
 
 
 def _pair(value: Any) -> tuple[float, float]:  # noqa: ANN401 - of JSON

@@ -34,6 +34,7 @@ class TrainingLook:
         self._scale: PixelScale | None = None
         self._sizes: set[tuple[int, int]] = set()
         self._eight = False
+        self._pages = 1
 
     def scale(self) -> PixelScale:
         """The scale of pixels of more than eight bits: the smallest usual one that holds the values of all images."""
@@ -43,11 +44,12 @@ class TrainingLook:
                 self._scale = PixelScale(False, _range(depths, "integer"), _range(depths, "floating"))
             return self._scale
 
-    def note(self, width: int, height: int, depth: Depth) -> None:
+    def note(self, width: int, height: int, depth: Depth, pages: int = 1) -> None:
         """Take note of an image that was read."""
         with self._lock:
             self._sizes.add((width, height))
             self._eight = self._eight or depth.kind == "eight"
+            self._pages = max(self._pages, pages)
 
     def result(self) -> TrainingImages | None:
         """What the images are like; None if none was read."""
@@ -61,6 +63,7 @@ class TrainingLook:
             (min(widths), max(widths)),
             (min(heights), max(heights)),
             (min(aspects), max(aspects)),
+            self._pages,
         )
 
 

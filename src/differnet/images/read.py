@@ -20,6 +20,7 @@ from differnet.images.deep import Depth, PixelScale, decode_deep, eight_bit_pixe
 from differnet.images.hashed_file import HashedFile
 from differnet.images.header import check_effort, read_header, without_texts
 from differnet.images.jpeg import decode_jpeg
+from differnet.images.pages import count_pages
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -41,10 +42,12 @@ class DecodedImage:
     Attributes:
         pixels: uint8 (height, width, 3), RGB.
         depth: In what numbers it came.
+        pages: Or frames of its file, of which this is the first.
     """
 
     pixels: NDArray[np.uint8]
     depth: Depth = field(default_factory=Depth)
+    pages: int = 1
 
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[Any] | DecodedImage
@@ -258,7 +261,10 @@ def _decode_eight_bits(stream: IO[bytes], name: str, max_pixels: int) -> Decoded
                 turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
                 turned = pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
                 return DecodedImage(turned)
-        return DecodedImage(_to_rgb(image))
+        place = stream.tell()  # where Pillow goes on
+        pages = count_pages(stream)
+        stream.seek(place)
+        return DecodedImage(_to_rgb(image), pages=pages)
 
 
 def _decode_deep(content: bytes, name: str, max_pixels: int, scale: ScaleSource) -> DecodedImage | None:
@@ -281,7 +287,7 @@ def _decode_deep(content: bytes, name: str, max_pixels: int, scale: ScaleSource)
         pixels = np.uint8(255) - pixels
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    return DecodedImage(np.ascontiguousarray(pixels), depth)
+    return DecodedImage(np.ascontiguousarray(pixels), depth, count_pages(content))
 
 
 def _open_header(file: IO[bytes]) -> Image.Image:
@@ -300,6 +306,7 @@ _STRIP_PIXELS = 4_000_000
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     ImageOps.exif_transpose(image, in_place=True)
+    image.info.pop("transparency", None)  # dropped anyhow; Pillow would warn of some kinds
     # Pillow copies what it converts, and twice what it hands over: of a large image a strip at a time.
     if image.width * image.height <= _STRIP_PIXELS:
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -155,7 +155,9 @@ class Inspection:
             model_id=self._model_id,
             milliseconds=sample.clock.milliseconds,
             views=len(sample.features),
-            unlike=None if self._seen is None else self._seen.unlike(sample.width, sample.height, sample.depth),
+            unlike=None
+            if self._seen is None
+            else self._seen.unlike(sample.width, sample.height, sample.depth, sample.pages),
         )
 
     def score(self, sample: Sample) -> float:

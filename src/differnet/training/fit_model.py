@@ -23,7 +23,7 @@ from differnet.training.grouping import one_of_each
 from differnet.training.labels import labels_of
 from differnet.training.left_out import Cleaned, fit_cleaned
 from differnet.training.progress import Progress
-from differnet.training.remarks import remarks_of, remarks_on_shape
+from differnet.training.remarks import remark_on_pages, remarks_of, remarks_on_shape
 from differnet.training.state import TrainingState
 from differnet.training.view_choice import ViewDecision, choose_views
 
@@ -136,6 +136,7 @@ def fit_model(
                 "remarks": (
                     *remarks_of(fitted, cleaned.suspects, settings, threshold),
                     *remarks_on_shape(look.result(), settings, extraction.region),
+                    *remark_on_pages(look.result()),
                 )
             }
         ),

@@ -13,7 +13,7 @@ from differnet.training.fitted import Fitted
 from differnet.views import Tiling
 from differnet.views.tiling import tiling_for
 
-__all__ = ["remarks_of", "remarks_on_shape"]
+__all__ = ["remark_on_pages", "remarks_of", "remarks_on_shape"]
 
 _MOST_NAMED = 5
 _SQUEEZED = 2.0
@@ -120,6 +120,13 @@ def _listed(suspects: list[Suspect]) -> str:
 
 def _shortened(items: Sequence[str]) -> list[str]:
     return [*items[:_MOST_NAMED], *(["..."] if len(items) > _MOST_NAMED else [])]
+
+
+def remark_on_pages(seen: TrainingImages | None) -> tuple[str, ...]:
+    """Say that there were files of which more than what was learnt from could be read."""
+    if seen is None or seen.pages == 1:
+        return ()
+    return (f"Some files have several pages or frames, up to {seen.pages}: of each the first alone is read.",)
 
 
 def remarks_on_shape(

@@ -11,6 +11,7 @@ from typing import Any
 from differnet.errors import DatasetError
 from differnet.images.collect import Collection
 from differnet.images.layouts import LabelledImage, find_layout, read_good_images, read_test_images
+from differnet.images.pages import count_pages
 
 __all__ = ["Survey", "survey"]
 
@@ -29,6 +30,7 @@ class Survey:
         refusal: Why nothing would be learnt; empty if something would.
         tested: What would be tested with.
         no_test: Why nothing would be; empty if something would.
+        several_pages: Files of either with several pages or frames, of which the first is read.
     """
 
     source: Path
@@ -38,6 +40,7 @@ class Survey:
     refusal: str
     tested: tuple[LabelledImage, ...]
     no_test: str
+    several_pages: tuple[Path, ...] = ()
 
     def lines(self) -> list[str]:
         """All in words, a line each."""
@@ -54,6 +57,11 @@ class Survey:
             lines.append(_line("tested with", what, [image.path for image in images]))
         if self.no_test:
             lines.append(f"tested with: nothing. {self.no_test}")
+        if self.several_pages:
+            lines.append(
+                f"{len(self.several_pages)} file(s) have several pages or frames, of each of which the first alone is "
+                f"read: {', '.join(_samples([*self.several_pages]))}"
+            )
         return lines
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,6 +91,7 @@ class Survey:
                 for kind, images in self._by_kind().items()
             ],
             "not_tested": self.no_test or None,
+            "several_pages": [str(path) for path in self.several_pages],
         }
 
     def _by_kind(self) -> dict[str, list[LabelledImage]]:
@@ -99,7 +108,7 @@ def survey(
     defective: Sequence[str | os.PathLike[str]] | None = None,
     masks: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Survey:
-    """Look at a folder: names and folders, no image is decoded but masks that alone say which parts are defective.
+    """Look at a folder: names, folders and numbers of pages; only masks are decoded, where they alone tell.
 
     Args:
         root: A product.
@@ -129,7 +138,16 @@ def survey(
         tested = read_test_images(source, good=good if defective else None, defective=defective, masks=masks)
     except DatasetError as error:
         no_test = str(error)
-    return Survey(source, name, reason, learnt, refusal, tested, no_test)
+    several = [path for path in (*learnt.paths, *(image.path for image in tested)) if _has_several_pages(path)]
+    return Survey(source, name, reason, learnt, refusal, tested, no_test, tuple(several))
+
+
+def _has_several_pages(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return count_pages(stream) > 1
+    except (OSError, ValueError):
+        return False
 
 
 def _line(what: str, kind: str, paths: list[Path]) -> str:

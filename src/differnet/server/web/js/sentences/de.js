@@ -82,6 +82,7 @@ export default {
   "Look at them.": "Sehen Sie sie an.",
   "Look at them ('differnet explain', or the report): remove what is defective, or train with --leave-out-outliers.": "Sehen Sie sie an ('differnet explain', oder im Bericht): Entfernen Sie Fehlerhaftes, oder lernen Sie mit --leave-out-outliers.",
   "Some have quite other sides, and are squeezed: train on those by themselves.": "Einige haben ganz andere Seiten und werden gestaucht: Lernen Sie aus diesen für sich.",
+  "Some files have several pages or frames, up to {pages}: of each the first alone is read.": "Einige Dateien haben mehrere Seiten oder Einzelbilder, bis zu {pages}: Von jeder wird nur das erste gelesen.",
   "The threshold is the score of {name}, {deviations} deviations above what is usual of good images: defects that are less strange pass.": "Die Schwelle ist der Wert von {name}, {deviations} Abweichungen über dem, was bei guten Bildern üblich ist: Fehler, die weniger fremd sind, gehen durch.",
   "The {images} images that set the threshold are of {groups} independent group(s), and a rate of {rate} takes {needed}: it cannot be promised for parts that are not among these.": "Die {images} Bilder, die die Schwelle setzen, stammen aus {groups} unabhängigen Gruppen, und ein Anteil von {rate} braucht {needed}: Für Teile, die nicht darunter sind, ist er nicht zugesagt.",
   "{number} good image(s) score far above the others by models that did not see them: {names}.": "Gute Bilder mit Werten weit über den anderen, nach Modellen, die sie nicht gesehen haben ({number}): {names}.",
