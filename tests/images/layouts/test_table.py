@@ -150,3 +150,18 @@ def test_a_column_of_another_name_that_says_which_parts_are_defective_is_not_pas
     (tmp_path / "parts.csv").write_text(f"path,{column},seconds\na.png,,3\nb.png,{cell},4\n")
     with pytest.raises(DatasetError, match=f"column '{column}' s.*call it label"):
         read_good_images(tmp_path / "parts.csv")
+
+
+def test_columns_may_have_spaces_between(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.png").touch()
+    table = tmp_path / "labels.csv"
+    table.write_text("path  probability label\n0.png  0.0 ok\n1.png  0.0 ok\n2.png  0.3 ng\n3.png  1.0   ng\n")
+    assert [image.kind for image in read_test_images(table)] == ["good", "ng", "ng"]
+
+
+def test_a_name_with_spaces_in_a_table_of_one_column_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a b.png").touch()
+    table = tmp_path / "t.csv"
+    table.write_text("image path\na b.png\n")
+    assert read_good_images(table).paths == [tmp_path / "a b.png"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from differnet.errors import DatasetError, MissingExtraError
 from differnet.images.layouts.layout import GOOD
-from differnet.images.layouts.table import TABLE_SUFFIXES, read_table
+from differnet.images.layouts.table import TABLE_SUFFIXES, is_defective, read_table
 
 __all__ = ["check_annotations"]
 
@@ -27,6 +27,8 @@ _OF_ALL = {
     ".xml": (re.compile(rb"<annotations[\s>]"), re.compile(rb"<(?:box|polygon|polyline|mask|points|ellipse)\s")),
     ".json": (re.compile(rb'"annotations"\s*:\s*\[\s*\{'),),
 }
+_BETWEEN = re.compile(r"[,;\t|]|(?<=\S) +(?=\S)")
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{0,20})?")
 _MOST_BYTES = 1 << 20
 _LARGEST_TABLE = 32 << 20
 
@@ -70,14 +72,38 @@ _CHOICE = (
 def _check_table(root: Path, table: Path, images: set[Path]) -> None:
     try:
         rows = read_table(table) if table.stat().st_size <= _LARGEST_TABLE else []
-    except (DatasetError, MissingExtraError, OSError):
-        return  # of something else
+    except DatasetError:
+        _check_table_without_names(root, table, images)
+        return
+    except (MissingExtraError, OSError):
+        return
     defective = {row.image for row in rows if row.kind not in (None, GOOD)} & images
     if defective:
         raise DatasetError(
             f"{root}: the table '{table.relative_to(root).as_posix()}' calls {len(defective)} of {len(images)} "
             f"image(s) defective; give {table} instead of the folder. --good '*' takes all."
         )
+
+
+def _check_table_without_names(root: Path, table: Path, images: set[Path]) -> None:
+    """Refuse a table that no line tells the columns of, if a word or a column of 0 and up to 1 says of some defects."""
+    names = {image.name for image in images}
+    try:
+        lines = table.read_bytes()[:_MOST_BYTES].decode("utf-8-sig", "replace").splitlines()
+    except OSError:
+        return
+    cells = [[cell.strip(' "') for cell in _BETWEEN.split(line)] for line in lines]
+    of_images = [row for row in cells if row and PurePath(row[0].replace("\\", "/")).name in names]
+    for column in zip(*of_images, strict=False):
+        numbers = {float(cell) for cell in column if _NUMBER.fullmatch(cell)}
+        marked = 0.0 in numbers and any(numbers) and max(numbers) <= 1 and all(map(_NUMBER.fullmatch, column))
+        said = next((cell for cell in column if is_defective(cell) or (marked and float(cell) > 0)), None)
+        if said is not None:
+            raise DatasetError(
+                f"{root}: the table '{table.relative_to(root).as_posix()}' has no line with names of columns and says "
+                f"'{said[:40]}' of an image; if that is a defect, write a first line such as path,label and give "
+                f"{table} instead of the folder. --good '*' takes all."
+            )
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import fnmatch
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from differnet.errors import DatasetError
 from differnet.images.collect import LIST_SUFFIX, Collection, collect_images
 from differnet.images.layouts.annotations import check_annotations
+from differnet.images.layouts.file_names import check_file_names
 from differnet.images.layouts.labelled_folders import find_base
 from differnet.images.layouts.layout import Layout, Recognition, Sureness
 from differnet.images.layouts.names import Label, read_role
@@ -17,7 +16,6 @@ from differnet.images.layouts.tree import OTHER_SENSORS, Folder, read_tree
 __all__ = ["ListLayout", "PlainLayout"]
 
 _NAMED = 6
-_NUMBER = re.compile(r"\d+")
 
 
 class ListLayout(Layout):
@@ -67,7 +65,7 @@ class PlainLayout(Layout):
         if len(holding) > 1 and not is_named_good:
             raise _ambiguous(root, tree, holding)
         for folder in holding:
-            _check_names(folder, is_named_good=is_named_good)
+            check_file_names(folder, is_named_good=is_named_good)
         if not is_named_good:
             images = [image for folder in holding for image in folder.images]
             check_annotations(root, [folder.path for folder in tree.walk()], images)
@@ -110,30 +108,3 @@ def _place(folder: Folder, root: Path) -> str:
 
 def _is_product(folder: Folder) -> bool:
     return any(inner.role.split is not None or inner.role.label is not None for inner in find_base(folder).folders)
-
-
-def _check_names(folder: Folder, *, is_named_good: bool) -> None:
-    """Refuse names of which some say what parts are shown and others say otherwise, or nothing; or all defective."""
-    # Names mostly differ in numbers alone.
-    kinds = {_NUMBER.sub("0", image.stem): image for image in folder.images}
-    unsaid = Label.GOOD if is_named_good else None
-    labels = {read_role(stem).label or unsaid: image.name for stem, image in kinds.items()}
-    if len(labels) < 2 and Label.DEFECTIVE not in labels:
-        return
-    said = {Label.GOOD: "good parts", Label.DEFECTIVE: "defective ones", None: "what is not said"}
-    shown = ", ".join(f"{said[label]} ({labels[label]})" for label in said if label in labels)
-    wanted = Label.GOOD if Label.GOOD in labels else None
-    pattern = _pattern(labels.pop(wanted, ""))
-    if not pattern or any(fnmatch(name, pattern) for name in labels.values()):
-        pattern = "PATTERN"
-    raise DatasetError(
-        f"{folder.path}: by their names some images show {shown}; say which to learn from, such as --good "
-        f"'{pattern}', or --good '*' for all."
-    )
-
-
-def _pattern(name: str) -> str:
-    """What names like it have in common."""
-    path = PurePath(name)
-    numbered = _NUMBER.sub("*", path.stem)
-    return name if numbered == path.stem else numbered if numbered.endswith("*") else numbered + path.suffix

@@ -11,11 +11,13 @@ __all__ = [
     "Label",
     "Role",
     "Split",
+    "is_kind_of_defect",
     "is_made_of_pictures",
     "is_mask_of",
     "is_of_another_sensor",
     "made_of",
     "read_role",
+    "words_of",
 ]
 
 
@@ -113,6 +115,20 @@ _MADE = _words(
     "explanation explanations explained visualization visualizations visualisation visualisations vis "
     "vorschau vorschaubilder miniaturen waermebild waermebilder warmebild warmebilder"
 )
+# Kinds of defects, by which names of files tell images apart; words that are as often names of parts are not here.
+_KINDS = _words(
+    "scratch scratches scratched crack cracks cracked crazing dent dents dented pitted pitting inclusion inclusions "
+    "patches rust rusty corrosion corroded stain stains stained contamination contaminated broken burr burrs chipped "
+    "chipping blowhole blowholes porosity porosities delamination blister blisters missing misaligned misplaced bent "
+    "torn tear fray frayed uneven spur mousebite damage damaged deformed deformation breakage fracture discoloration "
+    "kratzer riss risse delle dellen beule beulen lunker einschluss einschlusse fleck flecken rost bruch gebrochen "
+    "verschmutzt verschmutzung verschmutzungen beschadigt beschadigung verbogen fehlend grat pore poren "
+    "rayure rayures fissure fissures bosse bosses tache taches rouille casse arañazo arañazos grieta grietas "
+    "abolladura mancha manchas roto graffio graffi crepa crepe ammaccatura macchia macchie risco riscos trinca trincas "
+    "kras krassen scheur deuk rysa rysy pekniecie "
+    "царапина царапины трещина трещины вмятина 划痕 裂纹 凹痕 污渍 夹杂 麻点 斑块 傷 ひび "
+    "割れ 汚れ 欠け 스크래치 크랙 찍힘 오염"
+)
 # What may stand beside the word for a split: others make it a name, such as test_bench.
 _BESIDE_SPLIT = _NEUTRAL | _words("set sets public private mixed part parts teil teile samples daten all")
 _SPLITS = ((Split.TRAIN, _TRAIN), (Split.TEST, _TEST), (Split.VALIDATION, _VALIDATION))
@@ -163,6 +179,16 @@ def is_made_of_pictures(name: str) -> bool:
     """Whether a folder's name says that heat maps, thumbnails and the like are there: ``heatmaps``, ``NG_overlay``."""
     tokens = {*_tokens(name)}
     return bool(tokens & _MADE) and tokens <= _MADE | _KNOWN
+
+
+def is_kind_of_defect(word: str) -> bool:
+    """Whether a word of `words_of` names a kind of defect: ``scratch``, ``riss``."""
+    return _says(word, _KINDS)
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The words of a name, as they are compared: lower case, without accents and numbers."""
+    return frozenset(_tokens(name))
 
 
 def is_of_another_sensor(name: str) -> bool:

@@ -7,11 +7,11 @@ import importlib.util
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from differnet.errors import DatasetError, MissingExtraError
-from differnet.images.collect import Collection
+from differnet.images.collect import IMAGE_SUFFIXES, Collection
 from differnet.images.layouts.layout import (
     GOOD,
     LabelledImage,
@@ -25,7 +25,7 @@ from differnet.images.layouts.masks_beside import DEFECTIVE
 from differnet.images.layouts.names import Label, Split, read_role
 from differnet.installing import install_extra
 
-__all__ = ["TABLE_SUFFIXES", "TableLayout", "TableRow", "VisaLayout", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "TableLayout", "TableRow", "VisaLayout", "is_defective", "is_image_name", "read_table"]
 
 _PARQUET = ".parquet"
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", _PARQUET})
@@ -133,11 +133,17 @@ def read_table(table: Path, product: str | None = None) -> list[TableRow]:
     rows = _parquet_rows(table) if table.suffix.lower() == _PARQUET else _csv_rows(table)
     if not rows:
         raise DatasetError(f"{table}: has no rows; give a table with a row for each image.")
-    names = {str(name).strip().casefold().replace(" ", "_").replace("-", "_"): name for name in rows[0]}
+    names = {_column_name(name): name for name in rows[0]}
     columns = {
         role: next((names[alias] for alias in aliases if alias in names), None) for role, aliases in _COLUMNS.items()
     }
     if columns["path"] is None:
+        first = next((name for name in map(str, rows[0]) if is_image_name(name)), None)
+        if first is not None:
+            raise DatasetError(
+                f"{table}: its first line is no line of columns' names but of an image ({first[:80]}); write one above "
+                f"it, such as path,label, with the table's own signs between."
+            )
         raise DatasetError(
             f"{table}: has no column 'path' but {', '.join(map(str, rows[0]))}; name the columns path, label, "
             f"split, mask."
@@ -236,7 +242,7 @@ def _kinds(table: Path, labels: Iterable[str]) -> dict[str, str | None]:
 def _check_other_columns(table: Path, rows: Sequence[Mapping[Any, Any]], known: set[Any]) -> None:
     """Refuse a table in which a column of an unknown name says which parts are defective."""
     for column in [name for name in rows[0] if name not in known and name is not None]:
-        defective = next((cell for row in rows if _is_defective(cell := _cell(row, column))), None)
+        defective = next((cell for row in rows if is_defective(cell := _cell(row, column))), None)
         if defective is not None or read_role(str(column)).label is not None:
             said = f"says '{defective[:40]}'" if defective is not None else "seems to say which parts are good"
             raise DatasetError(
@@ -245,7 +251,8 @@ def _check_other_columns(table: Path, rows: Sequence[Mapping[Any, Any]], known: 
             )
 
 
-def _is_defective(cell: str) -> bool:
+def is_defective(cell: str) -> bool:
+    """Whether a cell says nothing but that a part is defective."""
     role = read_role(cell)
     return role.label is Label.DEFECTIVE and role.is_whole
 
@@ -278,10 +285,28 @@ def _csv_rows(table: Path) -> list[dict[str, Any]]:
         raise DatasetError(f"{table}: is not a UTF-8 text file; save it as 'CSV UTF-8'.") from None
     head = text.partition("\n")[0]
     delimiter = max(",;\t|", key=head.count)
+    if delimiter not in head and _has_spaced_columns(head):
+        text, delimiter = "\n".join("\t".join(line.split()) for line in text.splitlines()), "\t"
     try:
         return [row for row in csv.DictReader(io.StringIO(text), delimiter=delimiter) if any(row.values())]
     except csv.Error as error:
         raise DatasetError(f"{table}: is not a CSV file ({error}); save it again.") from None
+
+
+def _has_spaced_columns(head: str) -> bool:
+    cells = head.split()
+    if len(cells) < 2 or _column_name(head) in _COLUMNS["path"]:
+        return False
+    return is_image_name(cells[0]) or any(_column_name(cell) in _COLUMNS["path"] for cell in cells)
+
+
+def _column_name(name: object) -> str:
+    return str(name).strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def is_image_name(cell: str) -> bool:
+    """Whether a cell seems to name an image."""
+    return PurePath(cell.strip()).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _parquet_rows(table: Path) -> list[dict[str, Any]]:
