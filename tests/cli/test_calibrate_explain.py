@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from differnet.cli.calibration_images import remarks_on_scores
 from differnet.inspection.verdict import Verdict
 from tests.cli.test_commands import SETTINGS, run
+from tests.conftest import plate
 
 
 def test_calibrate_writes_the_same_or_another_file(model_file: Path, product: Path, tmp_path: Path) -> None:
@@ -114,6 +116,55 @@ def test_defects_among_the_calibration_images_are_told_of(model_file: Path, prod
         run("calibrate", model_file, "--false-reject-rate", 0.2, "-o", tmp_path / "m.safetensors", "--json").stdout
     )
     assert fine["warning"] is None
+
+
+def test_copies_of_calibration_images_count_once(model_file: Path, product: Path, tmp_path: Path) -> None:
+    images = sorted((product / "train" / "good").iterdir())[:12]
+    for place, image in enumerate(images):
+        for copy in range(2):
+            (tmp_path / "good").mkdir(exist_ok=True)
+            shutil.copy(image, tmp_path / "good" / f"{place}-{copy}.png")
+    to = tmp_path / "m.safetensors"
+    done = json.loads(
+        run("calibrate", model_file, tmp_path / "good", "--false-reject-rate", 0.1, "-o", to, "--json").stdout
+    )
+    assert done["images"] == 12
+    assert "12 of 24 images are exact copies of others" in done["warning"]
+    too_few = run("calibrate", model_file, tmp_path / "good", "-o", to)
+    assert "there are 12 different ones, and a rate of 0.05 takes 19, so it cannot be promised" in too_few.stderr
+
+
+def test_images_that_were_learnt_from_or_added_before_are_told_of(
+    model_file: Path, product: Path, tmp_path: Path
+) -> None:
+    unseen, to = tmp_path / "unseen", tmp_path / "m.safetensors"
+    unseen.mkdir()
+    rng = np.random.default_rng(9)
+    for place in range(24):
+        Image.fromarray(plate(rng)).save(unseen / f"{place}.png")
+    first = json.loads(run("calibrate", model_file, unseen, "--false-reject-rate", 0.1, "-o", to, "--json").stdout)
+    assert "learnt from" not in str(first["warning"])
+    again = run("calibrate", to, unseen, "--add", "--false-reject-rate", 0.1)
+    assert "holds the scores of 24 of these 24 images already" in again.stderr
+
+
+def test_scores_far_below_those_of_unseen_images_are_told_of() -> None:
+    rng = np.random.default_rng(0)
+    unseen, lower, same = (rng.normal(at, 1, 40).astype(np.float32) for at in (0, -3, 0))
+    said = remarks_on_scores(None, unseen, lower, added=False)
+    assert len(said) == 1
+    assert "may be among those that it learnt from" in said[0]
+    assert not remarks_on_scores(None, unseen, same, added=False)
+    assert not remarks_on_scores(None, unseen[:5], lower, added=False)
+
+
+def test_calibration_images_unlike_the_training_images_are_told_of(
+    model_file: Path, product: Path, tmp_path: Path
+) -> None:
+    for image in (product / "train" / "good").iterdir():
+        Image.open(image).resize((300, 200)).save(tmp_path / image.name)
+    done = run("calibrate", model_file, tmp_path, "--false-reject-rate", 0.1, "-o", tmp_path / "m.safetensors")
+    assert "24 of 24 image(s) are unlike the training images: another aspect and size" in done.stderr
 
 
 def test_a_grossly_defective_calibration_image_is_named(model_file: Path, product: Path, tmp_path: Path) -> None:

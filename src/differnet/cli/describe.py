@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from differnet.images import LabelledImage
     from differnet.inspection.verdict import Verdict
 
-__all__ = ["UnlikeImages", "calibration_sentence", "calibration_summary", "pixel_scale_sentence", "say_masks"]
+__all__ = [
+    "UnlikeImages",
+    "calibration_sentence",
+    "calibration_summary",
+    "pixel_scale_sentence",
+    "say_masks",
+    "say_unlike",
+]
 
 _KINDS = 3
 _SOURCES = {
@@ -83,22 +90,31 @@ class UnlikeImages:
     """Counts the images that are unlike the training images, and tells of them at the end."""
 
     def __init__(self) -> None:
-        self._images = self._unlike = 0
-        self._first: dict[str, str] = {}
+        self._images = 0
+        self._unlike: list[tuple[str, str]] = []
 
     def add(self, verdict: Verdict) -> None:
         """Take note of an image."""
         self._images += 1
         if verdict.unlike is not None:
-            self._unlike += 1
-            if len(self._first) < _KINDS:
-                self._first.setdefault(verdict.unlike, verdict.source)
+            self._unlike.append((verdict.source, verdict.unlike))
 
     def warn(self) -> None:
         """Warn, if there were any."""
-        if self._unlike:
-            said = "; ".join(f"{unlike} ({source})" for unlike, source in self._first.items())
-            warn(f"{self._unlike} of {self._images} image(s) are unlike the training images: {said}.")
+        say_unlike(self._images, self._unlike)
+
+
+def say_unlike(images: int, unlike: Sequence[tuple[str, str]]) -> None:
+    """Warn of images that are unlike the training images.
+
+    Args:
+        images: Of how many.
+        unlike: Those that are, each with what it has unlike them.
+    """
+    if unlike:
+        first = {said: source for source, said in reversed(unlike)}
+        told = "; ".join(f"{said} ({first[said]})" for said in list(dict.fromkeys(said for _, said in unlike))[:_KINDS])
+        warn(f"{len(unlike)} of {images} image(s) are unlike the training images: {told}.")
 
 
 def pixel_scale_sentence(model: DifferNet) -> str:

@@ -155,10 +155,14 @@ class Inspection:
             model_id=self._model_id,
             milliseconds=sample.clock.milliseconds,
             views=len(sample.features),
-            unlike=None
-            if self._seen is None
-            else self._seen.unlike(sample.width, sample.height, sample.depth, sample.pages),
+            unlike=self.unlike(sample),
         )
+
+    def unlike(self, sample: Sample) -> str | None:
+        """What an image has unlike the training images, in words; None if nothing, or nothing is known of these."""
+        if self._seen is None:
+            return None
+        return self._seen.unlike(sample.width, sample.height, sample.depth, sample.pages)
 
     def score(self, sample: Sample) -> float:
         """Score an image by the views that it has."""

@@ -24,11 +24,13 @@ class Measured:
         scores: (n,) float32 raw anomaly scores.
         peaks: (n,) float32 hottest raw values of their maps.
         failures: Images that could not be used.
+        unlike: Images that have something unlike the training images, each with what that is.
     """
 
     scores: Tensor
     peaks: Tensor
     failures: list[Failure]
+    unlike: tuple[tuple[str, str], ...] = ()
 
 
 def measure_images(
@@ -48,15 +50,18 @@ def measure_images(
     scores: list[float] = []
     peaks: list[float] = []
     failures: list[Failure] = []
+    unlike: list[tuple[str, str]] = []
     samples = inspection.samples(sources, described=localizer.needs_cells(method))
     for done, sample in enumerate(samples, start=1):
         if isinstance(sample, Failure):
             failures.append(sample)
         else:
             scores.append(inspection.score(sample))
+            said = inspection.unlike(sample)
+            unlike += [] if said is None else [(sample.source, said)]
             peaks.append(localizer.peak(localizer.raw_map(sample.pixels, method, sample.anomaly)))
         progress(done)
     if not scores:
         reason = failures[0].reason if failures else "there are none"
         raise DatasetError(f"None of the images for calibration can be read: {reason}")
-    return Measured(torch.tensor(scores), torch.tensor(peaks), failures)
+    return Measured(torch.tensor(scores), torch.tensor(peaks), failures, tuple(unlike))

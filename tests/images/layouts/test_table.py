@@ -165,3 +165,25 @@ def test_a_name_with_spaces_in_a_table_of_one_column_is_one(tmp_path: Path) -> N
     table = tmp_path / "t.csv"
     table.write_text("image path\na b.png\n")
     assert read_good_images(table).paths == [tmp_path / "a b.png"]
+
+
+@pytest.mark.parametrize(
+    ("again", "said"),
+    [
+        (("parts/0.png", "crack", "train", ""), "is labelled 'good' in one row and 'crack' in another"),
+        (("./parts/0.png", "good", "test", ""), "is for 'train' in one row and 'test' in another"),
+    ],
+)
+def test_rows_that_contradict_one_another_are_refused(tmp_path: Path, again: tuple[str, ...], said: str) -> None:
+    table = write(tmp_path / "parts.csv", [*ROWS, again])
+    for read in (read_good_images, read_test_images):
+        with pytest.raises(DatasetError, match=said):
+            read(table)
+    same = write(tmp_path / "same.csv", [*ROWS, ROWS[0], ROWS[3]])
+    assert (len(read_good_images(same).paths), len(read_test_images(same))) == (2, 2)
+
+
+def test_kinds_of_defects_are_one_whatever_their_case(tmp_path: Path) -> None:
+    rows = [(f"{number}.png", "Good" if number else "GOOD") for number in range(20)]
+    table = write(tmp_path / "t.csv", [*rows, ("a.png", "Scratch"), ("b.png", "SCRATCH")], ("path", "label"))
+    assert {image.kind for image in read_test_images(table)} == {GOOD, "Scratch"}

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say, warn
-from differnet.cli.describe import calibration_sentence, calibration_summary
+from differnet.cli.describe import calibration_sentence, calibration_summary, say_unlike
 from differnet.cli.options import DeviceOption, GoodOption, JsonOption, WeightsOption
 from differnet.cli.outputs import check_not_input, check_writable, keep_backup
 from differnet.cli.progress import progress
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from differnet.calibration import Calibration
-
 __all__ = ["calibrate"]
-
-# Fewer scores than this say little of what is usual.
-_LEAST_REFERENCE = 10
-_UNLIKELY = 0.001
 
 
 def calibrate(
@@ -66,9 +56,18 @@ def calibrate(
     as_json: JsonOption = False,
 ) -> None:
     """Set the threshold for a stated false-reject rate, from good images alone."""
-    from differnet.calibration import gross_outliers  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    from differnet.calibration import calibrate as calibrate_scores  # noqa: PLC0415
+    from differnet.cli.calibration_images import (  # noqa: PLC0415
+        each_content_once,
+        far_above,
+        named,
+        remarks_on_scores,
+    )
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.images import read_good_images  # noqa: PLC0415
+    from differnet.inspection.measuring import measure_images  # noqa: PLC0415
 
     if good and good_images is None:
         raise typer.BadParameter("names folders in a product; give that too.", param_hint="--good")
@@ -85,30 +84,25 @@ def calibrate(
     check_not_input([output], [] if found is None else found.paths)
     detector = DifferNet.load(model, device=device, weights=weights)
     before, old = detector.held_out_scores, detector.calibration
+    rate = 0.05 if false_reject_rate is None else false_reject_rate
+    chosen: dict[str, Any] = {"false_reject_rate": rate, "review_rate": review_rate, "tail": tail}
+    paths, warned = each_content_once([] if found is None else found.paths, rate, len(before) if add else 0)
+    if found is not None and threshold is None:
+        # Reading the images may take long: whether they are too few is told before.
+        calibrate_scores(np.arange((len(before) if add else 0) + len(paths)), **chosen)
     with progress() as listener:
-        detector.calibrate(
-            None if found is None else found.paths,
-            false_reject_rate=0.05 if false_reject_rate is None else false_reject_rate,
-            review_rate=review_rate,
-            keep_scores=add,
-            threshold=threshold,
-            tail=tail,  # type: ignore[arg-type]
-            listener=listener,
-        )
+        measured = None
+        if found is not None:
+            measured = measure_images(
+                detector.inspection, paths, lambda done: listener.images("calibration", done, len(paths))
+            )
+        detector.calibrate(measured, **chosen, keep_scores=add, threshold=threshold)
     suspects: list[str] = []
-    above = ""
-    if found is not None:
-        skipped = {failure.source for failure in detector.failures}
-        used = [str(path) for path in found.paths if str(path) not in skipped]
-        # Those that were added to come first.
-        new = detector.held_out_scores[len(detector.held_out_scores) - len(used) :]
-        scores, scale = new, detector.fitted.scale
-        reference = before if len(before) >= _LEAST_REFERENCE else None
-        if scale is not None:
-            scores, reference = scale.deviations(scores), None if reference is None else scale.deviations(reference)
-        suspects = [used[i] for i in gross_outliers(scores, reference, logarithmic=scale is not None)]
-        if old is not None:
-            above = _more_above_than_stated(old, new.numpy())
+    told: list[str] = []
+    if measured is not None:
+        skipped = {failure.source for failure in measured.failures}
+        suspects = far_above(detector, before, measured, [str(path) for path in paths if str(path) not in skipped])
+        told = remarks_on_scores(old, before.numpy(), measured.scores.numpy(), added=add)
     backup = keep_backup(target)
     detector.save(target)
     if as_json:
@@ -119,29 +113,15 @@ def calibrate(
                 **(calibration_summary(detector) or {}),
                 "backup": None if backup is None else str(backup),
                 "suspects": suspects,
-                "warning": above or None,
+                "warning": " ".join([*warned, *told]) or None,
                 "skipped": [failure.to_dict() for failure in detector.failures],
             }
         )
     say(f"{target}: {calibration_sentence(detector)}")
     if backup is not None:
         say(f"{backup}: the model file as it was.")
-    for path in suspects:
-        warn(f"{path}: scores far above the other images; if it is defective, remove it and calibrate again.")
-    if above:
-        warn(above)
+    for said in (*named(suspects), *told):
+        warn(said)
+    if measured is not None:
+        say_unlike(len(measured.scores), measured.unlike)
     fail_if_skipped(detector.failures)
-
-
-def _more_above_than_stated(old: Calibration, scores: NDArray[np.float32]) -> str:
-    """What to say where far more of the images lie above the old threshold than it explains; else empty."""
-    from differnet.calibration import chance_of_refusals  # noqa: PLC0415
-
-    refused = int((scores > old.threshold).sum())
-    if chance_of_refusals(old, refused, len(scores)) >= _UNLIKELY:
-        return ""
-    return (
-        f"{refused} of these {len(scores)} images score above the threshold that the model had, where "
-        f"{old.false_reject_rate:.3g} was stated: they are defective, or not like those that it learnt from. The new "
-        "threshold lets pass what is like them; look at them first."
-    )

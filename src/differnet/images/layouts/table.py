@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -163,7 +164,7 @@ def read_table(table: Path, product: str | None = None) -> list[TableRow]:
             raise DatasetError(f"{table}: has no rows of '{product}' but of {', '.join(products)}.")
     kinds = _kinds(table, [cell["label"] for cell in cells]) if columns["label"] is not None else {}
     bases = (table.parent, table.parent.parent)
-    return [
+    read = [
         TableRow(
             _located(bases, cell["path"]),
             kinds.get(cell["label"]) if columns["label"] is not None else None,
@@ -173,6 +174,21 @@ def read_table(table: Path, product: str | None = None) -> list[TableRow]:
         for cell in cells
         if cell["path"]
     ]
+    _check_consistent(table, read)
+    return read
+
+
+def _check_consistent(table: Path, rows: Iterable[TableRow]) -> None:
+    """Refuse rows of one image that contradict one another."""
+    first: dict[str, TableRow] = {}
+    for row in rows:
+        other = first.setdefault(os.path.normpath(row.image), row)
+        for what, said, before in (("labelled", row.kind, other.kind), ("for", row.split, other.split)):
+            if said != before:
+                words = [each.value if isinstance(each, Split) else each or "nothing" for each in (before, said)]
+                raise DatasetError(
+                    f"{table}: {row.image} is {what} '{words[0]}' in one row and '{words[1]}' in another; leave one."
+                )
 
 
 def _good(root: Path, rows: Sequence[TableRow]) -> Collection:
@@ -205,7 +221,10 @@ def _tests(root: Path, rows: Sequence[TableRow]) -> tuple[LabelledImage, ...]:
     kinds = {image.kind for image in tested.values()}
     if GOOD not in kinds or len(kinds) == 1:
         what = "defective ones" if GOOD in kinds else "good ones"
-        raise DatasetError(f"{root}: evaluation needs good and defective images, and no row to test with is of {what}.")
+        raise DatasetError(
+            f"{root}: evaluation needs good and defective images, and no row to test with is of {what}; label such "
+            f"rows, or name images by --good and --defective, of which one will do."
+        )
     return by_kind(tested.values())
 
 
@@ -221,6 +240,7 @@ def _kept(root: Path, rows: Sequence[TableRow]) -> frozenset[Path]:
 def _kinds(table: Path, labels: Iterable[str]) -> dict[str, str | None]:
     """What each label stands for."""
     kinds: dict[str, str | None] = {"": None}
+    spelt: dict[str, str] = {}  # 'Scratch' and 'SCRATCH' are one kind
     for label in dict.fromkeys(labels):
         said = read_role(label).label
         if not label:
@@ -228,7 +248,8 @@ def _kinds(table: Path, labels: Iterable[str]) -> dict[str, str | None]:
         if label.casefold() in _GOOD_WORDS or said is Label.GOOD:
             kinds[label] = GOOD
         else:
-            kinds[label] = DEFECTIVE if label.casefold() in _DEFECTIVE_WORDS else label
+            known = spelt.setdefault(label.casefold(), label)
+            kinds[label] = DEFECTIVE if label.casefold() in _DEFECTIVE_WORDS else known
     named = [label for label, kind in kinds.items() if kind not in (GOOD, DEFECTIVE, None)]
     unknown = [label for label in named if read_role(label).label is None]
     if GOOD not in kinds.values() and unknown:
