@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from differnet.errors import DatasetError
-from differnet.images import IMAGE_SUFFIXES, collect_images, read_good_images
+from differnet.images import IMAGE_SUFFIXES, collect_images, read_good_images, read_test_images
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -34,6 +34,21 @@ def test_every_admitted_suffix_counts_in_any_case(tmp_path: Path) -> None:
     files = {name for suffix in IMAGE_SUFFIXES for name in (f"lower{suffix}", f"UPPER{suffix.upper()}")}
     touch(tmp_path, *files)
     assert set(names(tmp_path, collect_images(tmp_path).paths)) == files
+
+
+@pytest.mark.parametrize(
+    "name", ["$RECYCLE.BIN", "#recycle", "@Recycle", "@eaDir", "__MACOSX", "System Volume Information", "lost+found"]
+)
+def test_what_systems_keep_beside_images_is_hidden(tmp_path: Path, name: str) -> None:
+    for folder in ("train/good", "test/good", "test/scratch"):
+        touch(tmp_path / folder, "0.png", "1.png")
+        touch(tmp_path / folder / name, "0.png", "2.png")
+    touch(tmp_path / "test" / name, "3.png")
+    touch(tmp_path / name, "4.png")
+    good, tested = read_good_images(tmp_path), read_test_images(tmp_path)
+    assert (len(good.paths), good.hidden) == (2, 2)
+    assert {image.kind for image in tested} == {"good", "scratch"}
+    assert len(tested) == 4
 
 
 def test_hidden_files_and_folders_and_other_files_are_passed_over_and_counted(tmp_path: Path) -> None:

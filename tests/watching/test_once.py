@@ -25,7 +25,9 @@ def test_every_image_once_and_a_restart_does_nothing(tmp_path: Path, drop: Path)
     assert len(second.rows()) == 4
 
 
-@pytest.mark.parametrize("name", [".a.png", "a.png.part", "a.tmp", "notes.txt", ".hidden/a.png", "a.png.crdownload"])
+@pytest.mark.parametrize(
+    "name", [".a.png", "a.png.part", "a.tmp", "notes.txt", ".hidden/a.png", "@eaDir/a.png", "a.png.crdownload"]
+)
 def test_names_of_files_being_written_are_left_alone(tmp_path: Path, drop: Path, name: str) -> None:
     (drop / name).parent.mkdir(exist_ok=True)
     (drop / name).write_bytes(b"x")

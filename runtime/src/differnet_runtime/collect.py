@@ -9,7 +9,7 @@ from pathlib import Path
 
 from differnet_runtime.errors import DatasetError
 
-__all__ = ["IMAGE_SUFFIXES", "LIST_SUFFIX", "Collection", "collect_images"]
+__all__ = ["IMAGE_SUFFIXES", "LIST_SUFFIX", "Collection", "collect_images", "is_hidden"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"})
 """Names that count as images when a folder is searched; a file named outright is always taken."""
@@ -18,6 +18,22 @@ LIST_SUFFIX = ".txt"
 """Of list files."""
 
 _NAMED = 3
+# Where operating systems, network storages and notebooks keep what was thrown away, thumbnails and the like.
+_SYSTEM_FOLDERS = frozenset(
+    {
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "__macosx",
+        "__pycache__",
+        "lost+found",
+        "recycler",
+        "system volume information",
+    }
+)
 
 
 @dataclass
@@ -26,7 +42,7 @@ class Collection:
 
     Attributes:
         paths: The images, folders sorted by path, in the order in which the sources were given.
-        hidden: Number of hidden files passed over (their name, or that of a folder above, starts with a dot).
+        hidden: Number of hidden files passed over (by their name, or that of a folder above; see `is_hidden`).
         not_images: Number of files passed over because their name is not that of an image.
         unreadable: Folders that cannot be opened, and links that lead nowhere.
         linked: Folders that are links; they are not searched, since they may lead in a circle.
@@ -94,6 +110,11 @@ def collect_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[
     return found
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is passed over for its name: it starts with a dot, or systems keep their own there."""
+    return name.startswith(".") or name.casefold() in _SYSTEM_FOLDERS
+
+
 def _named(source: str | os.PathLike[str]) -> Path:
     # An unset variable in a script, which would otherwise stand for the current folder.
     if not os.fspath(source):
@@ -113,11 +134,11 @@ def _search_folder(top: Path, found: Collection) -> None:
     files: list[Path] = []
     folders = [(top, False)]
     while folders:
-        folder, is_hidden = folders.pop()
+        folder, in_hidden = folders.pop()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    path, hidden = folder / entry.name, is_hidden or entry.name.startswith(".")
+                    path, hidden = folder / entry.name, in_hidden or is_hidden(entry.name)
                     if entry.is_dir(follow_symlinks=False):
                         folders.append((path, hidden))
                     elif hidden:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from differnet.errors import DatasetError
+from differnet.images.collect import is_hidden
 
 __all__ = ["Product", "find_products"]
 
@@ -49,7 +50,7 @@ def find_products(root: str | os.PathLike[str], *, without: str | os.PathLike[st
     found: dict[str, Product] = {}
     passed_over = None if without is None else Path(without).resolve()
     entries = sorted(
-        entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.resolve() != passed_over
+        entry for entry in folder.iterdir() if not is_hidden(entry.name) and entry.resolve() != passed_over
     )
     for entry in entries:
         if entry.is_dir():

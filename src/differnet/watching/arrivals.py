@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from differnet.images.collect import is_hidden
 from differnet.watching.photograph import Stamp, is_image_name
 
 __all__ = ["Arrivals"]
@@ -81,7 +82,7 @@ class Arrivals:
             OSError: If the watched folder itself cannot be read.
         """
         found: set[str] = set()
-        folders = [] if any(part.startswith(".") for part in below.split("/")) else [below]
+        folders = [] if any(map(is_hidden, below.split("/"))) else [below]
         while folders:
             inside = folders.pop()
             try:
@@ -92,7 +93,7 @@ class Arrivals:
                 continue  # it has gone, or is not ours to read
             for entry in entries:
                 relative = f"{inside}/{entry.name}" if inside else entry.name
-                if entry.name.startswith("."):
+                if is_hidden(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(relative)

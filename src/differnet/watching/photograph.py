@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from differnet.images import IMAGE_SUFFIXES
+from differnet.images.collect import is_hidden
 
 __all__ = ["Photograph", "Stamp", "is_image_name", "read_photograph"]
 
@@ -66,12 +67,12 @@ class Photograph:
 
 
 def is_image_name(relative: str) -> bool:
-    """Whether a file of this name is inspected: it ends like an image, and nothing of its path begins with a dot.
+    """Whether a file of this name is inspected: it ends like an image, and nothing of its path is hidden.
 
     What programs call a file that they are still writing (``.part``, ``.tmp``, a leading dot) is thereby left alone.
     """
     path = PurePath(relative)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not any(map(is_hidden, path.parts))
 
 
 def read_photograph(folder: Path, relative: str, stamp: Stamp) -> Photograph | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from differnet.errors import DatasetError
-from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images
+from differnet.images.collect import IMAGE_SUFFIXES, Collection, collect_images, is_hidden
 from differnet.images.layouts.ground_truth import GroundTruth
 from differnet.images.layouts.layout import GOOD, LabelledImage, by_kind
 from differnet.images.layouts.names import Label, Role, Split, is_made_of_pictures, read_role
@@ -115,7 +115,7 @@ def _matches(root: Path, wanted: str | os.PathLike[str], *, good: bool = False) 
             found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
         else:
             found = root.glob(text)
-        paths = sorted(path for path in found if not path.name.startswith("."))
+        paths = sorted(path for path in found if not is_hidden(path.name))
     except (ValueError, NotImplementedError) as error:
         raise DatasetError(f"'{text}' is no pattern ({error}); write such as 'cam*/ok'.") from None
     if not paths:

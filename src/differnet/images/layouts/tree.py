@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from differnet.images.collect import IMAGE_SUFFIXES
+from differnet.images.collect import IMAGE_SUFFIXES, is_hidden
 from differnet.images.layouts.names import (
     Role,
     is_made_of_pictures,
@@ -96,7 +96,7 @@ def _read(path: Path, depth: int, above: frozenset[str]) -> Folder:
     here = above | {os.path.realpath(path)}
     try:
         with os.scandir(path) as entries:
-            found = [(entry.name, *_kind(entry)) for entry in entries if not entry.name.startswith(".")]
+            found = [(entry.name, *_kind(entry)) for entry in entries if not is_hidden(entry.name)]
     except (OSError, ValueError):
         return folder
     for name, is_folder, is_link, is_file in sorted(found):
