@@ -48,6 +48,28 @@ def test_train_evaluate_and_report_read_ok_ng_and_mask_alike(ok_ng: Path, tmp_pa
     assert (by_name["n_good"], by_name["n_defective"]) == (24, 4)
 
 
+def test_masks_that_mark_nothing_are_told_of_and_not_taken_for_good_pixels(
+    ok_ng: Path, model_file: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "plates"
+    shutil.copytree(ok_ng, root)
+    before = json.loads(run("evaluate", model_file, root, "--json").stdout)
+    marked, *others = sorted((root / "MASK").iterdir())
+    for mask in others:
+        Image.fromarray(np.zeros((96, 96), np.uint8)).save(mask)
+    done = run("evaluate", model_file, root, "--json")
+    assert "2 mask(s) of defective images mark nothing" in done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["empty_masks"] == [str(mask) for mask in others]
+    for mask in others:
+        mask.unlink()
+    alone = json.loads(run("evaluate", model_file, root, "--json").stdout)
+    assert before["empty_masks"] == alone["empty_masks"] == []
+    assert figures["pixel_auroc"] == alone["pixel_auroc"]
+    Image.fromarray(np.zeros((96, 96), np.uint8)).save(marked)
+    assert "1 mask(s)" in run("report", model_file, root, "-o", tmp_path / "r.html").stderr
+
+
 @pytest.mark.parametrize("command", [["train", "--dry-run"], ["inspect-folder"]])
 def test_what_would_be_learnt_can_be_seen_before(ok_ng: Path, command: list[str]) -> None:
     said = run(*command, ok_ng).stdout

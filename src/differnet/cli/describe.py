@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from differnet.cli.console import say, warn
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from differnet.detector import DifferNet
     from differnet.images import LabelledImage
     from differnet.inspection.verdict import Verdict
@@ -84,6 +86,15 @@ def say_masks(images: Sequence[LabelledImage]) -> None:
         say(f"no mask was found of any of the {len(defective)} defective images; heat maps are not measured.")
     else:
         say(f"no mask was found of {len(without)} of {len(defective)} defective images, such as {without[0].path}.")
+
+
+def say_empty_masks(masks: Sequence[Path]) -> None:
+    """Warn of masks of defective images that mark nothing."""
+    if masks:
+        warn(
+            f"{len(masks)} mask(s) of defective images mark nothing, such as {masks[0]}: where the defects are is not "
+            f"known, and the heat maps of these images are not measured."
+        )
 
 
 class UnlikeImages:

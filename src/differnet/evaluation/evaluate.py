@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,7 @@ class Evaluation:
         seconds: Duration of the scoring.
         figures: What was measured on all images together, besides the scores, by the metric's name.
         pixels: How well the heat maps find the defective pixels; None without maps or ground truth.
+        empty_masks: Masks of defective images that mark nothing: where these are defective is not known.
     """
 
     overall: DefectMetrics
@@ -100,6 +102,7 @@ class Evaluation:
     seconds: float
     figures: Mapping[str, Figure] = field(default_factory=dict)
     pixels: PixelResult | None = None
+    empty_masks: tuple[Path, ...] = ()
 
     @property
     def rates(self) -> ErrorRates | None:
@@ -122,6 +125,7 @@ class Evaluation:
             "n_defective": self.overall.images,
             "per_defect": {kind: metrics.to_dict() for kind, metrics in self.per_defect.items()},
             "skipped": [failure.to_dict() for failure in self.failures],
+            "empty_masks": [str(mask) for mask in self.empty_masks],
             "seconds": round(self.seconds, 3),
             **_document(self.figures),
         }
@@ -158,7 +162,7 @@ def evaluate(
     scored: list[ScoredImage] = []
     failures: list[Failure] = []
     pixels = PixelMetrics()
-    masks = 0
+    masks, empty = 0, list[Path]()
     if maps is None:
         chosen = method or model.settings.localization.method
         maps = method_class(chosen).quick and any(image.mask is not None for image in images)
@@ -189,7 +193,9 @@ def evaluate(
                 # The score counts all the same, and so do the maps of the others.
                 failures.append(Failure(str(image.mask), str(error)))
                 truth = None
-            if truth is not None:
+            if truth is not None and image.mask is not None and image.is_defective and not truth.any():
+                empty.append(image.mask)
+            elif truth is not None:
                 pixels.add(result.heat, truth)
                 masks += int(truth.any())
         else:
@@ -225,6 +231,7 @@ def evaluate(
         seconds=seconds,
         figures=measure(evidence, "decisions", "maps", "masks", "density"),
         pixels=pixels.compute() if masks else None,
+        empty_masks=tuple(empty),
     )
 
 

@@ -175,7 +175,7 @@ def _differences(reference: Reference, seen: Observations) -> tuple[str, ...]:
         if chance < _LOOKS and not 1 - _HIGHER <= higher <= _HIGHER:
             found.append(_WORDS[name][higher > 0.5])
     if _features_moved(reference, seen.mean_features, seen.looked):
-        found.append("in what the network sees, as by compression, focus, noise or other parts")
+        found.append("in what the network sees, as by position, colours, compression, focus, noise or other parts")
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, print_line
-from differnet.cli.describe import UnlikeImages, say_masks
+from differnet.cli.describe import UnlikeImages, say_empty_masks, say_masks
 from differnet.cli.options import (
     DefectiveOption,
     DeviceOption,
@@ -64,6 +64,7 @@ def evaluate(
         print_json({"model": str(model), "product": str(product), **evaluation.to_dict()})
     else:
         _print_table(evaluation)
+    say_empty_masks(evaluation.empty_masks)
     unlike = UnlikeImages()
     for entry in evaluation.scored:
         unlike.add(entry.verdict)

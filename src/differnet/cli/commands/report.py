@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from differnet.cli.console import fail_if_skipped, print_json, say
-from differnet.cli.describe import UnlikeImages, say_masks
+from differnet.cli.describe import UnlikeImages, say_empty_masks, say_masks
 from differnet.cli.options import (
     DefectiveOption,
     DeviceOption,
@@ -66,6 +66,7 @@ def report(
     if as_json:
         print_json({"model": str(model), "product": str(product), "report": str(output), **evaluation.to_dict()})
     say(f"{output}: the report; open it in a browser.")
+    say_empty_masks(evaluation.empty_masks)
     unlike = UnlikeImages()
     for entry in evaluation.scored:
         unlike.add(entry.verdict)
