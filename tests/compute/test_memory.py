@@ -1,4 +1,4 @@
-"""Keeping freed memory: blocks that are freed and wanted again come without the system having to clear them."""
+"""How much memory is left; and what is freed and wanted again comes without the system having to clear it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from differnet.compute.memory import available_memory
 
 BLOCKS = 50
 PROGRAM = f"""
@@ -60,3 +63,15 @@ print(kept - memory())
 def test_what_was_freed_goes_back_when_told() -> None:
     done = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=True)
     assert float(done.stdout) > 80
+
+
+def test_the_memory_that_is_left_is_the_systems_or_the_containers(tmp_path: Path) -> None:
+    assert available_memory(tmp_path, tmp_path) is None
+    (tmp_path / "meminfo").write_text("MemTotal:  8000 kB\nMemAvailable:    4000 kB\n")
+    assert available_memory(tmp_path, tmp_path) == 4000 * 1024
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("900000\n")
+    assert available_memory(tmp_path, tmp_path) == 4000 * 1024
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 300000\n")
+    assert available_memory(tmp_path, tmp_path) == 400_000

@@ -53,6 +53,16 @@ def tiff(*tags: tuple[int, int]) -> bytes:
     return (content + bytes(4)).ljust(400, b"\0") + rows
 
 
+def strips(number: int, *, tags: int = 0) -> bytes:
+    """A TIFF that says that it has so many strips, and has their places; with further tags that nobody knows."""
+    content = tiff(*[(40_000 + i, 1) for i in range(tags)]) + bytes(4 * number)
+    for tag in (273, 279):
+        content = content.replace(
+            struct.pack("<HHI", tag, 4, 1), struct.pack("<HHII", tag, 4, number, len(content) - 4 * number)[:8]
+        )
+    return content
+
+
 def jpeg() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, "JPEG")
@@ -111,8 +121,10 @@ def test_what_says_more_than_it_has_is_refused_unread(content: bytes, monkeypatc
         (b"\xff\xd8\xff\xe0\0\2" + b"\xff\0" * 50_000 + scans(0)[2:], "segments"),
         (png(chunk(b"tEXt", b"a\0b") * 100_000), "chunks"),
         (png(chunk(b"prVt", b"") * 100_000), "chunks"),
+        (strips(1000), "strips"),
+        (strips(1, tags=5000), "tags"),
     ],
-    ids=["scans", "segments", "padding", "escaped padding", "texts", "private chunks"],
+    ids=["scans", "segments", "padding", "escaped padding", "texts", "private chunks", "strips", "tags"],
 )
 def test_few_bytes_do_not_keep_a_decoder_busy(load: Callable[[bytes], object], content: bytes, said: str) -> None:
     # 200 kB of a hundred scans took 27 s of a processor at 49 megapixels, and 60 MB of padding 77 s.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 import zlib
@@ -194,6 +195,12 @@ def corrupt_tiff(file: Path) -> Path:
     return written(file, content.replace(strip_offsets_as_integer, as_text))
 
 
+def stretched(file: Path) -> Path:
+    """A file that says that it is large, and takes nothing of the disk."""
+    os.truncate(file, 3 << 30)
+    return file
+
+
 UNUSABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "text": (lambda folder: written(folder / "text.png", b"not an image " * 50), "is not a PNG"),
     "empty": (lambda folder: written(folder / "empty.png", b""), "is not a PNG"),
@@ -209,6 +216,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "dot": (lambda folder: saved(Image.new("RGB", (1, 1)), folder / "dot.png"), "1 x 1"),
     "strip": (lambda folder: saved(Image.new("RGB", (10_000, 3)), folder / "strip.png"), "10000 x 3"),
+    "sparse": (
+        lambda folder: stretched(saved(Image.new("RGB", (20, 20)), folder / "sparse.png")),
+        "more than the 2 GiB",
+    ),
     "missing": (lambda folder: folder / "missing.png", "no such file"),
     "folder": (lambda folder: folder, "is a folder"),
 }

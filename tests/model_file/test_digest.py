@@ -138,3 +138,24 @@ def test_a_pipe_is_no_model_file(tmp_path: Path) -> None:
             read(tmp_path / "m.safetensors")
     with pytest.raises(ModelFileError):
         read_manifest("a\0b.safetensors")
+
+
+def test_a_file_larger_than_the_memory_is_refused_unread(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, file = model_file.read_bytes(), tmp_path / "m.safetensors"
+    length = struct.unpack("<Q", content[:8])[0]
+    table = json.loads(content[8 : 8 + length])
+    end, size = len(content) - 8 - length, 400 << 20
+    table["flow.more"] = {"dtype": "U8", "shape": [size - end], "data_offsets": [end, size]}
+    header = json.dumps(table).encode()
+    file.write_bytes(struct.pack("<Q", len(header)) + header + content[8 + length :])
+    os.truncate(file, 8 + len(header) + size)  # of which the disk has nothing
+    monkeypatch.setattr("differnet.model_file.bundle.available_memory", lambda: 1 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match=r"has 0.4 GB, for which the 1.1 GB of memory that are free"):
+            read_bundle(file)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,18 @@ def test_what_differnet_refuses_is_refused_in_the_same_words(
     assert reason in str(raised.value)
     # The same but for what the decoders themselves say, in brackets.
     assert str(raised.value).split(" (")[0] == str(expected.value).split(" (")[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    writer = os.open(tmp_path / "pipe.png", os.O_RDWR)  # so that whoever reads it all the same is not stuck
+    os.write(writer, b"x")
+    try:
+        with pytest.raises(ImageError, match="is not an ordinary file"):
+            load_image(tmp_path / "pipe.png")
+    finally:
+        os.close(writer)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "TIFF", "WEBP", "BMP"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,8 @@ MIN_SIDE = 16
 
 _EXIF = b"Exif\0\0"  # which may ask for a turn, as OpenCV knows
 _ORIENTATION = 0x0112
+# Of 100 million pixels with floating-point numbers; a file that only says that it is larger would fill the memory.
+_MOST_BYTES = 2 << 30
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 
 
@@ -101,6 +104,11 @@ def decode_image(
         return _decoded(source, "the image", max_pixels, scale)
     file = Path(source)
     try:
+        status = file.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # reading a pipe may never end
+            raise ImageError(f"{file}: is not an ordinary file; give the file of an image.")
+        if status.st_size > _MOST_BYTES:
+            raise ImageError(f"{file}: has more than the {_MOST_BYTES >> 30} GiB that an image may have; reduce it.")
         # Read by Python: OpenCV does not open every file name.
         content = file.read_bytes()
     except FileNotFoundError:

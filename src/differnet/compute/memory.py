@@ -1,11 +1,13 @@
-"""Keeping freed memory: the maps of a network are freed after each layer, and wanted again by the next image."""
+"""How much memory there is; and keeping what is freed: the maps of a network are wanted again by the next image."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
+from pathlib import Path
 
-__all__ = ["give_back_freed_memory", "keep_freed_memory"]
+__all__ = ["available_memory", "give_back_freed_memory", "keep_freed_memory"]
 
 # From malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -44,3 +46,29 @@ def give_back_freed_memory() -> None:
     except (AttributeError, OSError, TypeError):
         return
     trim(0)
+
+
+def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """How many bytes this process may still take, by the system and by its container; None where nothing is said.
+
+    Args:
+        proc: Where the system tells of itself (``meminfo``).
+        root: Where control groups are mounted, of version 2 (``memory.max``).
+    """
+    found = []
+    system = re.search(r"^MemAvailable:\s+(\d+) kB", _text(proc / "meminfo"), re.MULTILINE)
+    if system:
+        found.append(int(system[1]) << 10)
+    most, taken = (_text(root / f"memory.{name}").strip() for name in ("max", "current"))
+    if most.isdecimal() and taken.isdecimal():
+        # Of what is taken, files that were read are given back.
+        files = re.search(r"^inactive_file (\d+)", _text(root / "memory.stat"), re.MULTILINE)
+        found.append(max(0, int(most) - int(taken) + (int(files[1]) if files else 0)))
+    return min(found, default=None)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -31,11 +31,13 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIPS, _TILES = 273, 324
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 338, 339, 277, 322, 323
 # What takes memory by what it says: where it is said twice, decoders may take either.
-_SIZES = frozenset({_WIDTH, _HEIGHT, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT})
+_SIZES = frozenset({_WIDTH, _HEIGHT, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _STRIPS, _TILES})
 _TIFF_TAGS = _SIZES | {_BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT}
-_MOST_SAMPLES, _MOST_BITS = 16, 128
+_MOST_SAMPLES, _MOST_BITS, _MOST_TAGS = 16, 128, 4096
+_LEAST_TILE, _MOST_TILES = 16, 500_000
 _MOST_TILE_PIXELS = 1 << 22
 _UNASSOCIATED_ALPHA = 2
 _MIN_IS_WHITE = 0
@@ -246,6 +248,10 @@ def _tiff(content: bytes) -> Header:
     tile = first(_TILE_WIDTH, 0) * first(_TILE_HEIGHT, 0)
     if tile > max(_MOST_TILE_PIXELS, 4 * first(_WIDTH, 0) * first(_HEIGHT, 0)):
         raise ValueError("its tiles are larger than itself")
+    tiles = (first(_WIDTH, 0) // _LEAST_TILE + 1) * (first(_HEIGHT, 0) // _LEAST_TILE + 1)
+    most = min(max(tiles, first(_HEIGHT, 0)) * first(_SAMPLES, 1), _MOST_TILES)
+    if max(first(_STRIPS, 0), first(_TILES, 0)) > most:
+        raise ValueError("it has more strips or tiles than its size takes")
     compression, photometric, numbers = first(_COMPRESSION, 1), first(_PHOTOMETRIC, 1), first(_SAMPLE_FORMAT, 1)
     refusal = ""
     if compression not in _TIFF_COMPRESSIONS:
@@ -269,17 +275,25 @@ def _tiff(content: bytes) -> Header:
 
 
 def _tiff_entries(content: bytes, order: str) -> Iterator[tuple[int, int, int, tuple[int, ...]]]:
-    """Tag, type, place of the values, and the values, up to four, of what is needed of the first page."""
+    """Tag, type, place of the values, and the values, up to four, of what is needed of the first page.
+
+    Of strips and tiles it is how many there are.
+    """
     big = content[2:4].strip(b"\0") == b"+"
     word, room = ("Q", 8) if big else ("I", 4)
     (directory,) = struct.unpack_from(order + word, content, 8 if big else 4)
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), content, directory)
     entry, start = (20, directory + 8) if big else (12, directory + 2)
-    for place in range(start, start + entry * min(count, 4096), entry):
+    if count > _MOST_TAGS:
+        raise ValueError(f"it has more than {_MOST_TAGS:,} tags")
+    for place in range(start, start + entry * count, entry):
         tag, kind = struct.unpack_from(order + "HH", content, place)
+        (length,) = struct.unpack_from(order + word, content, place + 4)
+        if tag in {_STRIPS, _TILES}:
+            yield tag, kind, 0, (length,)
+            continue
         if tag not in _TIFF_TAGS or kind not in _TIFF_TYPES:
             continue
-        (length,) = struct.unpack_from(order + word, content, place + 4)
         offset = place + 4 + room
         if length * struct.calcsize(order + _TIFF_TYPES[kind]) > room:
             (offset,) = struct.unpack_from(order + word, content, offset)

@@ -63,6 +63,8 @@ MIN_SIDE = 16
 """Shortest side accepted, in pixels; anything smaller holds no texture to judge."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+# Of 100 million pixels with floating-point numbers; a file that only says that it is larger would fill the memory.
+_MOST_BYTES = 2 << 30
 _FORMAT_NAMES = "PNG, JPEG, BMP, TIFF or WebP"
 # Pillow keeps its limit in a module variable, and images are read in several threads.
 _PILLOW_LIMIT = threading.Lock()
@@ -145,9 +147,11 @@ def read_image(
 def _read(path: str | os.PathLike[str], max_pixels: int, scale: ScaleSource) -> DecodedImage:
     file = Path(path)
     try:
-        mode = file.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe may never end
+        status = file.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # reading a pipe may never end
             raise ImageError(f"{file}: is not an ordinary file; give the file of an image.")
+        if status.st_size > _MOST_BYTES:
+            raise ImageError(f"{file}: has more than the {_MOST_BYTES >> 30} GiB that an image may have; reduce it.")
         return _decode(path if isinstance(path, HashedFile) else file, str(file), max_pixels, scale)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file; check the path.") from None

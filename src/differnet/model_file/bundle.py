@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from differnet.compute.memory import available_memory
 from differnet.compute.tensor_digest import digest_tensors
 from differnet.errors import ModelFileError
 from differnet.files import written_whole
@@ -38,6 +39,8 @@ _DIGESTS = {_MANIFEST_SHA256, _TENSORS_SHA256}
 # A safetensors file begins with the length of its header, which the library bounds likewise.
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000
+# Of the file: as it was read, its tensors, and what is made of them. Below so many bytes nobody asks.
+_COPIES, _LARGE = 3, 256 << 20
 _COPY_AGAIN = "copy it again, or train the model again"
 
 
@@ -166,6 +169,8 @@ def _read(path: Path, *, whole: bool) -> tuple[Mapping[str, str], bytes]:
             metadata, data = _parse_header(header)
             if data != size - _LENGTH_BYTES - length:
                 raise ValueError("not whole")
+            if whole and size > _LARGE:
+                _check_memory(path, size)
             return metadata, start + header + (stream.read() if whole else b"")
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file; check the path.") from None
@@ -177,6 +182,16 @@ def _read(path: Path, *, whole: bool) -> tuple[Mapping[str, str], bytes]:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror or error}); give a model file.") from None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):  # also a zero byte in a path
         raise ModelFileError(f"{path}: is damaged or not a model file; {_COPY_AGAIN}.") from None
+
+
+def _check_memory(path: Path, size: int) -> None:
+    """A file that only says that it is large takes no memory: the system would end the process, not the reading."""
+    available = available_memory()
+    if available is not None and _COPIES * size > available:
+        raise ModelFileError(
+            f"{path}: has {size / 1e9:.1f} GB, for which the {available / 1e9:.1f} GB of memory that are free do not "
+            f"suffice; {_COPY_AGAIN}."
+        )
 
 
 def _parse_header(header: bytes) -> tuple[Mapping[str, str], int]:

@@ -60,6 +60,19 @@ def test_cards_say_what_is_served(client: TestClient, fitted: DifferNet, models:
     assert client.get("/v1/models/plates/report").status_code == 404
 
 
+def test_a_report_that_leads_to_another_file_is_not_given_away(
+    make_client: MakeClient, models: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("a key")
+    (tmp_path / "shared.html").write_text("<h1>report</h1>")
+    (models / "plates.html").symlink_to(tmp_path / "secret")
+    client = make_client()
+    assert client.get("/v1/models/plates/report").status_code == 404
+    (models / "plates.html").unlink()
+    (models / "plates.html").symlink_to(tmp_path / "shared.html")
+    eventually(lambda: client.get("/v1/models/plates/report").text == "<h1>report</h1>")
+
+
 def test_a_new_file_is_served_and_a_removed_one_no_more(client: TestClient, models: Path) -> None:
     shutil.copy(models / "plates.safetensors", models / ".hidden.safetensors")
     shutil.copy(models / "plates.safetensors", models / "other one.safetensors")

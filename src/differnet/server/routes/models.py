@@ -40,7 +40,8 @@ def build_router(station: Station) -> APIRouter:
     def get_report(name: str) -> FileResponse:
         """The report beside the model file, a page of its own."""
         file = station.shelf.place(name).report
-        if file is None or not file.is_file():
+        # A link to something else would have the service give away what only it may read.
+        if file is None or not file.is_file() or file.resolve().suffix != ".html":
             raise Problem(404, f"There is no report; write {name}.html beside the model file, see 'differnet report'.")
         return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
