@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -53,10 +54,20 @@ def frame(image: Pixels, random: np.random.RandomState) -> Pixels:
     return np.clip(moved + random.normal(0, 1.5, image.shape), 0, 255).round().astype(np.uint8)
 
 
+def laid_anew(image: Pixels, random: np.random.RandomState) -> Pixels:
+    """Moved by up to 1 % of the side, with the noise of a camera."""
+    move = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    move[:, 2] = random.uniform(-0.01, 0.01, 2) * image.shape[:2]
+    moved = cv2.warpAffine(image, move, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+    return np.clip(moved + random.normal(0, 1.5, image.shape), 0, 255).round().astype(np.uint8)
+
+
 KINDS: dict[str, tuple[int, tuple[Callable[[Pixels, np.random.RandomState], Pixels], ...]]] = {
     "copy, JPEG 85, +-3 %": (60, (copied, copied, recompressed, brightened)),
     "JPEG 85, +-3 %, flipped": (60, (copied, recompressed, brightened, flipped)),
     "four frames": (60, (frame, frame, frame, frame)),
+    "ten frames": (30, (frame,) * 10),
+    "four, laid anew": (60, (laid_anew,) * 4),
     "each twice": (120, (copied, copied)),
     "no copies": (240, (copied,)),
 }
@@ -83,11 +94,12 @@ def main() -> None:
             for kind, rates in refused.items():
                 parts, ways = KINDS[kind]
                 random = np.random.RandomState(choice)
-                images = [way(read_image(path), random) for path in known[:parts] for way in ways]
+                images = [each(read_image(path), random) for path in known[:parts] for each in ways]
                 shuffled = [images[i] for i in random.permutation(len(images))]
                 model = DifferNet(settings.with_overrides({"seed": choice}), cache=cache).fit(shuffled)
                 # Frames have the noise of the camera: so have the cells that are decided on.
-                taken = [frame(read_image(path), random) for path in unseen] if frame in ways else unseen
+                way = next((each for each in (frame, laid_anew) if each in ways), None)
+                taken = [way(read_image(path), random) for path in unseen] if way else unseen
                 scores = model.score(taken)
                 threshold = model.calibrate(false_reject_rate=RATE).threshold
                 rates.append(float((scores > threshold).mean()))

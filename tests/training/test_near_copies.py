@@ -76,6 +76,45 @@ def test_each_image_twice_is_found() -> None:
     assert links(images + images) == [(place, place + 30) for place in range(30)]
 
 
+def moved(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """Turned by up to a degree and a half, moved by up to 1.5 % of the side, 5 % lighter or darker, with noise."""
+    side = len(image)
+    move = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-1.5, 1.5), 1.0)
+    shift = np.array([[0, 0, 1], [0, 0, 1]]) * rng.uniform(-0.015, 0.015, (2, 1)) * side
+    there = cv2.warpAffine(image, move + shift, (side, side), borderMode=cv2.BORDER_REFLECT) * rng.uniform(0.95, 1.05)
+    return np.clip(there + rng.normal(0, 1.5, image.shape), 0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize(("count", "times"), [(30, 10), (12, 20), (60, 4)])
+def test_parts_that_were_taken_often_are_found(count: int, times: int) -> None:
+    rng = np.random.default_rng(1)
+    images = [np.clip(each + rng.normal(0, 1.5, each.shape), 0, 255).astype(np.uint8) for each in parts(count) * times]
+    assert join_groups(len(images), links(images)) == tuple(range(count)) * times
+
+
+def test_one_part_that_was_taken_often_among_others_is_found() -> None:
+    images = parts(120)
+    again = [np.clip(images[7] * (1 + 0.01 * step), 0, 255).astype(np.uint8) for step in range(-10, 10)]
+    groups = join_groups(140, links([*images, *again]))
+    assert set(groups[120:]) == {7}
+    assert len(set(groups)) == 120
+
+
+def test_frames_that_lie_a_little_differently_are_found() -> None:
+    rng = np.random.default_rng(2)
+    images = [moved(each, rng) for each in parts(50) for _ in range(4)]
+    found = np.array(join_groups(200, links(images))).reshape(50, 4)
+    assert sum(len(set(each)) == 1 for each in found.tolist()) >= 40
+    assert len(set(found.ravel().tolist())) >= 48
+
+
+@pytest.mark.parametrize("count", [16, 40, 100])
+def test_few_cells_are_not_taken_for_copies(count: int) -> None:
+    cells = choose_cells(find_dataset()).train
+    chosen = np.random.default_rng(count).permutation(len(cells))[:count].tolist()
+    assert links([read_image(cells[place]) for place in chosen]) == []
+
+
 def test_images_without_anything_of_their_own_are_copies_where_they_are_equal() -> None:
     flat = [np.full((64, 64, 3), value, np.uint8) for value in (10, 10, 200)]
     assert (0, 1) in links(flat)
