@@ -125,6 +125,8 @@ def test_more_images_than_are_compared_in_full(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("differnet.training.near_copies._MANY", 50)
     images = parts(120)
     assert links([*images, compressed(images[3])]) == [(3, 120)]
+    monkeypatch.setattr("differnet.training.near_copies._MOST", 50)
+    assert links([*images, compressed(images[3])]) == [(3, 120)]
 
 
 def test_frames_of_real_cells_are_whole_groups() -> None:

@@ -49,8 +49,9 @@ _LACKING = 0.03
 _SHIFTS = tuple((down, across) for down in (-1, 0, 1) for across in (-1, 0, 1))
 _BLOCK = 256
 # More images than this are compared by so many random projections, to 0.02 of agreement; of so many is remembered how
-# far they agree.
+# far they agree. Of still more, groups of any size would take hours to find.
 _MANY, _PROJECTIONS, _REMEMBERED = 2000, 512, 512
+_MOST = 10_000
 _EPS = 1e-6
 
 Values: TypeAlias = NDArray[np.float32]
@@ -100,12 +101,13 @@ class NearCopies:
         if count < 2:
             return Comparison((), (0,) * count)
         kept = np.stack(self._thumbnails).astype(np.float32)
-        images, moved = _reduced(kept), _reduced(congealed(kept))
+        images = _reduced(kept)
         everyone = _Matches(images, None, np.arange(count), _common(count))
         links = set(_equal(kept)) | everyone.close(_share(count), _AGREEMENT)
         if _touched(links) > _MANY_COPIES * count:
             links |= everyone.close(_LOOSE_SHARE, _LOOSE_AGREEMENT)
-        links |= _groups_of_any_size(images, moved)
+        if count <= _MOST:
+            links |= _groups_of_any_size(images, _reduced(congealed(kept)))
         return Comparison(tuple(sorted(links)), tuple(everyone.nearest.tolist()))
 
 
@@ -222,18 +224,27 @@ def _agreements(
     if moved is not None:
         moved_own = _Own(moved, parts, common)
         every_moved = moved_own(moved)
-    turned = [np.rot90(images, turns, (1, 2)) for turns in range(4)]
-    positions = [own(position) for each in turned for position in (each, each[:, :, ::-1])]
+    both = len(images) <= _MOST
+    positions = [own(position) for position in _positions(images)] if both else []
     for start in range(0, len(images), _BLOCK):
         block = slice(start, start + _BLOCK)
         best = np.full((len(every[block]), len(images)), -1.0, np.float32)
-        for position in positions:  # of the one or of the other, which is not quite the same
-            np.maximum(best, position[block] @ every.T, out=best)
+        for position in _positions(images[block]):
+            np.maximum(best, own(position) @ every.T, out=best)
+        for position in positions:  # the other image in another position, which is not quite the same
             np.maximum(best, every[block] @ position.T, out=best)
         if moved is not None:
             for shift in _SHIFTS:
                 np.maximum(best, moved_own(moved[block], shift) @ every_moved.T, out=best)
         yield start, best
+
+
+def _positions(images: Values) -> Iterator[Values]:
+    """The eight positions of a square, each of (n, side, side)."""
+    for turns in range(4):
+        turned = np.rot90(images, turns, (1, 2))
+        yield turned
+        yield turned[:, :, ::-1]
 
 
 class _Own:
