@@ -7,12 +7,14 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from differnet.cli.calibration_images import remarks_on_scores
+from differnet.cli.calibration_images import remarks_on_scores, warn_of_learnt_images
 from differnet.inspection.verdict import Verdict
 from tests.cli.test_commands import SETTINGS, run
 from tests.conftest import plate
@@ -156,6 +158,23 @@ def test_scores_far_below_those_of_unseen_images_are_told_of() -> None:
     assert "may be among those that it learnt from" in said[0]
     assert not remarks_on_scores(None, unseen, same, added=False)
     assert not remarks_on_scores(None, unseen[:5], lower, added=False)
+
+
+def test_good_images_that_seem_learnt_are_told_of_where_they_are_tested_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rng = np.random.default_rng(0)
+    unseen = torch.tensor(rng.normal(0, 1, 40), dtype=torch.float32)
+    detector = SimpleNamespace(held_out_scores=unseen)
+    for at, said in ((-4.0, True), (0.0, False), (4.0, False)):
+        scored = [
+            SimpleNamespace(image=SimpleNamespace(is_defective=place >= 20), verdict=SimpleNamespace(score=score))
+            for place, score in enumerate(rng.normal(at, 1, 25))
+        ]
+        warn_of_learnt_images(detector, SimpleNamespace(scored=scored))  # type: ignore[arg-type]
+        assert (
+            "the 20 good images score far below the 40 good ones that set the threshold" in capsys.readouterr().err
+        ) is said
 
 
 def test_calibration_images_unlike_the_training_images_are_told_of(

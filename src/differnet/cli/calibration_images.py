@@ -1,4 +1,4 @@
-"""What is said of the images that a threshold is set by: copies, images that were learnt from, or defective ones."""
+"""What is said of images that a threshold is set by, or tested: copies, images that were learnt from, defects."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from torch import Tensor
 from differnet.calibration import Calibration, chance_of_refusals, gross_outliers, images_needed
 from differnet.cli.console import warn
 from differnet.detector import DifferNet
+from differnet.evaluation import Evaluation
 from differnet.inspection.measuring import Measured
 
-__all__ = ["each_content_once", "far_above", "named", "remarks_on_scores"]
+__all__ = ["each_content_once", "far_above", "named", "remarks_on_scores", "seem_learnt", "warn_of_learnt_images"]
 
 # Fewer scores than this say little of what is usual.
 _LEAST_REFERENCE = 10
@@ -118,19 +119,40 @@ def _added_before(before: NDArray[np.float32], scores: NDArray[np.float32]) -> s
 
 def _lower_than_unseen(unseen: NDArray[np.float32], scores: NDArray[np.float32]) -> str:
     """What to say where scores lie far below those of images that training did not see; else empty."""
+    if not seem_learnt(unseen, scores):
+        return ""
+    return (
+        f"These {len(scores)} images score far below the {len(unseen)} good images that the model was calibrated by: "
+        f"they may be among those that it learnt from. The new threshold would then refuse far more good parts than "
+        f"stated; give good images that training did not see."
+    )
+
+
+def warn_of_learnt_images(detector: DifferNet, evaluation: Evaluation) -> None:
+    """Warn if the good images that were tested with seem to be among those that the model learnt from."""
+    good = [entry.verdict.score for entry in evaluation.scored if not entry.image.is_defective]
+    unseen = detector.held_out_scores.numpy()
+    if seem_learnt(unseen, np.array(good, np.float32)):
+        warn(
+            f"the {len(good)} good images score far below the {len(unseen)} good ones that set the threshold. "
+            f"They may be among those that it learnt from, and then the figures are too good: test with others."
+        )
+
+
+def seem_learnt(unseen: NDArray[np.float32], scores: NDArray[np.float32]) -> bool:
+    """Whether scores of good images lie far below those of images that training did not see.
+
+    Args:
+        unseen: (n,) scores of those.
+        scores: (m,) of the images; fewer than ten of either tell nothing.
+    """
     n, m = len(unseen), len(scores)
     if min(n, m) < _LEAST_REFERENCE:
-        return ""
+        return False
     # Mann and Whitney's statistic, as a normal variable.
     ranks = np.searchsorted(np.sort(unseen), scores, "left") + np.searchsorted(np.sort(unseen), scores, "right")
     deviations = (ranks.sum() / 2 - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5
-    if deviations > -_LOWER_DEVIATIONS:
-        return ""
-    return (
-        f"These {m} images score far below the {n} good images that the model was calibrated by: they may be among "
-        f"those that it learnt from. The new threshold would then refuse far more good parts than stated; give good "
-        f"images that training did not see."
-    )
+    return bool(deviations < -_LOWER_DEVIATIONS)
 
 
 def _more_above_than_stated(old: Calibration, scores: NDArray[np.float32]) -> str:

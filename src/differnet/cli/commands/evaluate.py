@@ -44,6 +44,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well a model tells good test images from defective ones, and finds where they are defective."""
+    from differnet.cli.calibration_images import warn_of_learnt_images  # noqa: PLC0415
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.evaluation import evaluate as evaluate_images  # noqa: PLC0415
     from differnet.images import read_test_images  # noqa: PLC0415
@@ -65,6 +66,7 @@ def evaluate(
     else:
         _print_table(evaluation)
     say_empty_masks(evaluation.empty_masks)
+    warn_of_learnt_images(detector, evaluation)
     unlike = UnlikeImages()
     for entry in evaluation.scored:
         unlike.add(entry.verdict)

@@ -43,6 +43,7 @@ def report(
 
     The page holds everything itself: it needs no network and can be sent as it is.
     """
+    from differnet.cli.calibration_images import warn_of_learnt_images  # noqa: PLC0415
     from differnet.detector import DifferNet  # noqa: PLC0415
     from differnet.evaluation import evaluate  # noqa: PLC0415
     from differnet.images import read_test_images  # noqa: PLC0415
@@ -67,6 +68,7 @@ def report(
         print_json({"model": str(model), "product": str(product), "report": str(output), **evaluation.to_dict()})
     say(f"{output}: the report; open it in a browser.")
     say_empty_masks(evaluation.empty_masks)
+    warn_of_learnt_images(detector, evaluation)
     unlike = UnlikeImages()
     for entry in evaluation.scored:
         unlike.add(entry.verdict)
