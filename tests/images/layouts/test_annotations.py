@@ -94,7 +94,10 @@ def test_a_table_without_names_of_columns_that_calls_some_defective_is_named(tmp
         pytest.param(["0.png", "1_NG.png"], "--good 'PATTERN'", id="no-pattern-tells"),
         pytest.param(["00041000_temp.jpg", "00041000_test.jpg", "7_temp.jpg"], "--good '*_temp.jpg'", id="pairs"),
         pytest.param(["train_0.png", "test_0.png"], "--good 'train_*'", id="to-test-with"),
-        pytest.param(["crazing_1.jpg", "rolled-in_scale_2.jpg", "pitted_surface_3.jpg"], "", id="kinds"),
+        pytest.param(
+            ["crazing_1.jpg", "rolled-in_scale_2.jpg", "pitted_surface_3.jpg"], "--good 'PATTERN'", id="kinds"
+        ),
+        pytest.param(["no_scratch_1.png", "scratch_1.png"], "--good 'no_scratch_*'", id="a-kind-denied"),
         pytest.param(["scratches_1.jpg", "inclusion_2.jpg"], "--good '*' for all", id="kinds-alone"),
         pytest.param(["part_1.png", "Kratzer_2.png"], "--good 'part_*'", id="a-kind-beside-others"),
         pytest.param(["20240105.png", "20240106_Riss.png"], "--good 'PATTERN'", id="a-kind-after-dates"),
@@ -120,6 +123,8 @@ def test_names_of_files_that_call_some_images_defective_or_not_good_are_refused(
         ["left_1.png", "right_1.png"],
         ["1_left.png", "1_right.png", "1_top.png"],
         ["test_1.png", "test_2.png"],
+        ["no_scratch_1.png", "without_scratch_2.png"],
+        ["no_1.png", "part_2.png"],
         ["pruefung_1.png", "test_2.png"],
         ["hole_plate_1.png", "hole_lid_1.png"],
         ["spot_weld_1.png", "seam_2.png"],

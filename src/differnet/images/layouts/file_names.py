@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
 from differnet.errors import DatasetError
-from differnet.images.layouts.names import Label, Split, is_kind_of_defect, read_role, words_of
+from differnet.images.layouts.names import Label, Split, is_kind_of_defect, is_negation, read_role, words_of
 from differnet.images.layouts.tree import Folder
 
 __all__ = ["check_file_names"]
@@ -32,7 +32,8 @@ def check_file_names(folder: Folder, *, is_named_good: bool) -> None:
     _check_splits(folder, kinds)
     unsaid = Label.GOOD if is_named_good else None
     said = {stem: read_role(stem).label for stem in kinds}
-    if not is_named_good and not any(said.values()):
+    by_kind = not is_named_good and not any(said.values())
+    if by_kind:
         said = _kinds_of_defects(kinds)
     labels = {said[stem] or unsaid: image.name for stem, image in kinds.items()}
     if len(labels) < 2 and _DEFECT not in labels:
@@ -40,17 +41,25 @@ def check_file_names(folder: Folder, *, is_named_good: bool) -> None:
     words = {Label.GOOD: "good parts", _DEFECT: "defective ones", None: "what is not said"}
     shown = ", ".join(f"{words[label]} ({labels[label]})" for label in words if label in labels)
     wanted = Label.GOOD if Label.GOOD in labels else None
+    example = _pattern(labels.pop(wanted, ""), labels.values())
+    if by_kind and list(said.values()).count(_DEFECT) > 1:  # beside several kinds of defects, others may be kinds too
+        example = "PATTERN"
     raise DatasetError(
         f"{folder.path}: by their names some images show {shown}; say which to learn from, such as --good "
-        f"'{_pattern(labels.pop(wanted, ''), labels.values())}', or --good '*' for all."
+        f"'{example}', or --good '*' for all."
     )
 
 
 def _kinds_of_defects(kinds: Mapping[str, Path]) -> dict[str, Label | None]:
     """Names that tell apart by words for defects: ``scratch_1`` beside ``part_1``, not ``hole_plate``, ``hole_lid``."""
     words = {stem: words_of(stem) for stem in kinds}
-    shared = frozenset.intersection(*words.values()) if words else frozenset()
-    return {stem: _DEFECT if any(map(is_kind_of_defect, found - shared)) else None for stem, found in words.items()}
+    negated = {stem for stem, found in words.items() if any(map(is_negation, found))}
+    # Of 'scratch_1' and 'no_scratch_1' the word that they share tells all the same.
+    shared = frozenset[str]() if negated or not words else frozenset.intersection(*words.values())
+    return {
+        stem: _DEFECT if stem not in negated and any(map(is_kind_of_defect, found - shared)) else None
+        for stem, found in words.items()
+    }
 
 
 def _check_splits(folder: Folder, kinds: Mapping[str, Path]) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "is_kind_of_defect",
     "is_made_of_pictures",
     "is_mask_of",
+    "is_negation",
     "is_of_another_sensor",
     "made_of",
     "read_role",
@@ -184,6 +185,11 @@ def is_made_of_pictures(name: str) -> bool:
 def is_kind_of_defect(word: str) -> bool:
     """Whether a word of `words_of` names a kind of defect: ``scratch``, ``riss``."""
     return _says(word, _KINDS)
+
+
+def is_negation(word: str) -> bool:
+    """Whether a word of `words_of` denies another: ``no``, ``without``, ``ohne``."""
+    return word in _NOT or word in _WITHOUT
 
 
 def words_of(name: str) -> frozenset[str]:
