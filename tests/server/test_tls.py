@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,18 @@ def test_a_certificate_that_cannot_be_used_is_told(tmp_path: Path, certificate: 
         assert done.returncode == 1
         assert "cannot be used" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_a_pipe_for_a_certificate_is_not_waited_for(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    (tmp_path / "models").mkdir()
+    os.mkfifo(tmp_path / "chain.pem")
+    words = ["serve", str(tmp_path / "models"), "--data", str(tmp_path / "data"), "--port", "0"]
+    given = [*words, "--tls-cert", str(tmp_path / "chain.pem"), "--tls-key", str(certificate[1])]
+    # Who reads it all the same finds its end after a while.
+    end = threading.Timer(30.0, os.close, (os.open(tmp_path / "chain.pem", os.O_RDWR),))
+    end.start()
+    done = run_prepared(given, os.environ)
+    end.cancel()
+    assert done.returncode == 1
+    assert "not an ordinary file" in done.stderr

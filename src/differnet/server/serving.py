@@ -83,6 +83,8 @@ def serve(
 
 def _check_certificate(chain: Path, key: Path) -> None:
     try:
+        if any(file.exists() and not file.is_file() for file in (chain, key)):  # reading a pipe may never end
+            raise ValueError("not an ordinary file")
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(chain, key, password=_no_password)
     except (OSError, ValueError) as error:  # of which ssl.SSLError is one
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error

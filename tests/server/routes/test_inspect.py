@@ -194,3 +194,22 @@ def test_the_same_request_at_once_is_recorded_once(client: TestClient) -> None:
         )
     assert len({answer["inspections"][0]["id"] for answer in answers}) == 1
     assert client.get("/v1/inspections").json()["total"] == 1
+
+
+def test_of_requests_with_one_key_side_by_side_none_gets_anothers_verdict(make_client: MakeClient) -> None:
+    client = make_client()
+
+    def send(seed: int) -> tuple[int, str, str]:
+        answer = client.post(INSPECT, content=photo(seed), headers={"Idempotency-Key": "one"})
+        found = answer.json()["inspections"][0]["id"] if answer.status_code == 200 else ""
+        return seed, found, answer.text
+
+    with ThreadPoolExecutor(8) as pool:
+        with held(station_of(client)):
+            coming = [pool.submit(send, seed % 2) for seed in range(8)]
+            while station_of(client).batcher.waiting < 8:
+                time.sleep(0.01)
+        answers = [each.result() for each in coming]
+    assert len({seed for seed, found, _ in answers if found}) == 1
+    assert all("came with other images" in text for _, found, text in answers if not found)
+    assert sum(bool(found) for _, found, _ in answers) == 4

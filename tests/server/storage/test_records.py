@@ -254,6 +254,11 @@ def test_what_the_database_cannot_do_now_is_told(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be reached") as caught, database.reading() as connection:
         connection.execute(sa.text("SELECT * FROM nowhere"))
     assert caught.value.status == 503
+    with pytest.raises(Problem, match="its disk may be full") as caught, database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as on a full one
+        connection.exec_driver_sql("CREATE TABLE more (content BLOB)")
+        connection.exec_driver_sql("INSERT INTO more VALUES (zeroblob(1000000))")
+    assert caught.value.status == 503
     with database.reading() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(inspections)) == 0
     database.close()

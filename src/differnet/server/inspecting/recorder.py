@@ -15,7 +15,7 @@ from differnet.server.storage.database import VERDICT_COLUMNS, now
 from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Entry, Records
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "other_images"]
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +88,9 @@ class Recorder:
             if isinstance(row, Problem):
                 job.future.set_exception(row)
                 continue
+            if row["sha256"] != job.sha256:  # two requests with one key came side by side
+                job.future.set_exception(other_images())
+                continue
             job.future.set_result(row)
             if row["id"] == entry.row["id"]:
                 new.append(row)
@@ -112,6 +115,11 @@ class Recorder:
             return [error]
         _log.error("an inspection could not be recorded", exc_info=error)
         return [Problem(500, "The inspection could not be recorded; see the log of the service.")]
+
+
+def other_images() -> Problem:
+    """What is said of an Idempotency-Key that other images have."""
+    return Problem(422, "This Idempotency-Key came with other images before; give each request its own.")
 
 
 def _not_kept(error: OSError) -> Problem:

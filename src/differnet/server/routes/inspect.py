@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from differnet.server.incoming.json_body import json_body, json_request
 from differnet.server.inspecting.jobs import Job, Recorded, Upload
+from differnet.server.inspecting.recorder import other_images
 from differnet.server.problems import Problem
 from differnet.server.station import Station
 from differnet.server.wire.answers import inspection_json
@@ -105,7 +106,7 @@ def build_router(station: Station) -> APIRouter:
         known = station.records.of_requests(requests)
         for upload, request in zip(uploads, requests, strict=True):
             if request in known and hashlib.sha256(upload.content).hexdigest() != known[request]["sha256"]:
-                raise Problem(422, "This Idempotency-Key came with other images before; give each request its own.")
+                raise other_images()
         return known
 
     async def _results(station: Station, jobs: Sequence[Job]) -> list[Recorded | Problem]:

@@ -242,6 +242,10 @@ class Database:
             command.upgrade(config, "head")
 
 
+# In SQLite's words and in those of PostgreSQL.
+_NO_ROOM = ("disk is full", "readonly database", "No space left")
+
+
 @contextmanager
 def _reachable() -> Iterator[None]:
     try:
@@ -250,7 +254,12 @@ def _reachable() -> Iterator[None]:
         _log.info("the database cannot hold a value", extra={"reason": str(getattr(error, "orig", None) or error)})
         raise Problem(422, "The request has a value that the database cannot hold; correct it.") from None
     except (OperationalError, InterfaceError, TimeoutError) as error:
-        _log.error("the database cannot be reached", extra={"reason": str(getattr(error, "orig", None) or error)})
+        reason = str(getattr(error, "orig", None) or error)
+        _log.error("the database cannot be reached", extra={"reason": reason})
+        if any(words in reason for words in _NO_ROOM):
+            raise Problem(
+                503, "The database cannot be written, its disk may be full; free space, then try again.", retry_after=30
+            ) from None
         raise Problem(
             503, "The database cannot be reached; try again, and look at the log if that goes on.", retry_after=5
         ) from None
