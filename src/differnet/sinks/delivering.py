@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from differnet.errors import OutputError
+from differnet.sinks.cells import printable
 from differnet.sinks.lines import as_json
 from differnet.sinks.rows import COLUMNS
 from differnet.sinks.sink import Sink
@@ -19,6 +20,7 @@ __all__ = ["Answer", "DeliveringSink", "Delivery", "in_words", "pause_after"]
 
 _LONGEST_PAUSE = 60.0
 """Seconds between two attempts at most, unless the receiver asks for more."""
+_LONGEST_REASON = 200
 
 
 class Delivery(Enum):
@@ -37,13 +39,18 @@ class Answer:
 
     Attributes:
         delivery: What became of the attempt.
-        reason: The answer in words.
+        reason: The answer in words; of what came over the network, as much as can be read, and nothing that a terminal
+            would obey.
         wait: Seconds for which the receiver asks to be left alone.
     """
 
     delivery: Delivery
     reason: str
     wait: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Shorten what a receiver says."""
+        object.__setattr__(self, "reason", printable(self.reason[:_LONGEST_REASON]))
 
 
 class DeliveringSink(Sink):
