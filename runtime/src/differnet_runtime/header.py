@@ -148,9 +148,9 @@ def without_texts(content: bytes) -> bytes:
 def _check_chunks(content: bytes) -> None:
     place = len(_PNG)
     for _ in range(_MOST_CHUNKS):
-        place += 12 + int.from_bytes(content[place : place + 4], "big")
-        if place >= len(content):
+        if place >= len(content) or content[place + 4 : place + 8] == b"IEND":  # what comes behind is none
             return
+        place += 12 + int.from_bytes(content[place : place + 4], "big")
     raise ValueError(f"it has more than {_MOST_CHUNKS:,} chunks")
 
 
