@@ -33,12 +33,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed runtime/pyproject.toml
 demo: install
 	$(BIN)/differnet demo -o demo
 
-# Processes of one thread each, since threads of several would wait for one another; one more than there are cores, since
-# tests wait for servers and for processes of their own.
-WORKERS = $$($(BIN)/python -c "import os; print(min(4, 1 + (os.cpu_count() or 1)))")
-
+# A process for each core, each with one thread: threads of several processes would wait for one another. One more process
+# than cores is no quicker: what tests start by themselves, often of low priority, then waits.
 test: install-dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 # What drives a browser, and the browser: Debian's Chromium, unless DIFFERNET_CHROMIUM names another.
 install-browser: $(VENV)/.installed-browser
@@ -50,7 +48,7 @@ $(VENV)/.installed-browser: $(VENV)/.installed-dev
 
 # The web page in a real browser.
 test-browser: install-browser
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
 
 # The same in Debian's Firefox, by WebDriver BiDi: the last Playwright that asks no more of it than it has, beside the other.
 FIREFOX_PLAYWRIGHT := build/firefox-playwright
