@@ -32,7 +32,7 @@ _AGREEMENT = 0.8
 _FURTHER = 8
 _SHARE_LEAST, _SHARE_MOST, _SHARE_IMAGES = 0.1, 0.3, 800
 # Where that finds so many images that somebody must have taken parts several times, less is enough: four frames of
-# each of 60 cells make 57 to 64 groups then.
+# each of 60 cells make 58 to 65 groups then.
 _MANY_COPIES = 0.2
 _LOOSE_AGREEMENT, _LOOSE_SHARE = 0.6, 0.6
 # Of few parts, each seen often, the eighth-best match is a copy too, and a tenth of the images' number of components
