@@ -3,6 +3,7 @@
 from differnet.calibration.calibration import Calibration, calibrate, set_by_hand
 from differnet.calibration.conformal import conformal_threshold, images_needed, p_value
 from differnet.calibration.excess import chance_of_refusals
+from differnet.calibration.learnt import seem_learnt
 from differnet.calibration.outliers import deviations_above, gross_outliers
 from differnet.calibration.pareto import ParetoTail
 from differnet.calibration.record import CalibrationRecord, Decision, Source, Tail
@@ -21,5 +22,6 @@ __all__ = [
     "gross_outliers",
     "images_needed",
     "p_value",
+    "seem_learnt",
     "set_by_hand",
 ]

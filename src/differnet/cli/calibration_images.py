@@ -11,19 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from differnet.calibration import Calibration, chance_of_refusals, gross_outliers, images_needed
+from differnet.calibration import Calibration, chance_of_refusals, gross_outliers, images_needed, seem_learnt
 from differnet.cli.console import warn
 from differnet.detector import DifferNet
 from differnet.evaluation import Evaluation
 from differnet.inspection.measuring import Measured
 
-__all__ = ["each_content_once", "far_above", "named", "remarks_on_scores", "seem_learnt", "warn_of_learnt_images"]
+__all__ = ["each_content_once", "far_above", "named", "remarks_on_scores", "warn_of_learnt_images"]
 
 # Fewer scores than this say little of what is usual.
 _LEAST_REFERENCE = 10
 _MOST_NAMED = 5
 _UNLIKELY = 0.001
-_LOWER_DEVIATIONS = 5.0
 _SHARE_AGAIN = 0.1
 
 
@@ -137,22 +136,6 @@ def warn_of_learnt_images(detector: DifferNet, evaluation: Evaluation) -> None:
             f"the {len(good)} good images score far below the {len(unseen)} good ones that set the threshold. "
             f"They may be among those that it learnt from, and then the figures are too good: test with others."
         )
-
-
-def seem_learnt(unseen: NDArray[np.float32], scores: NDArray[np.float32]) -> bool:
-    """Whether scores of good images lie far below those of images that training did not see.
-
-    Args:
-        unseen: (n,) scores of those.
-        scores: (m,) of the images; fewer than ten of either tell nothing.
-    """
-    n, m = len(unseen), len(scores)
-    if min(n, m) < _LEAST_REFERENCE:
-        return False
-    # Mann and Whitney's statistic, as a normal variable.
-    ranks = np.searchsorted(np.sort(unseen), scores, "left") + np.searchsorted(np.sort(unseen), scores, "right")
-    deviations = (ranks.sum() / 2 - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5
-    return bool(deviations < -_LOWER_DEVIATIONS)
 
 
 def _more_above_than_stated(old: Calibration, scores: NDArray[np.float32]) -> str:

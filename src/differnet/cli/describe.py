@@ -19,6 +19,7 @@ __all__ = [
     "calibration_sentence",
     "calibration_summary",
     "pixel_scale_sentence",
+    "say_empty_masks",
     "say_masks",
     "say_unlike",
 ]
