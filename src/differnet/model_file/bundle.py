@@ -190,7 +190,7 @@ def _check_memory(path: Path, size: int) -> None:
     if available is not None and _COPIES * size > available:
         raise ModelFileError(
             f"{path}: has {size / 1e9:.1f} GB, for which the {available / 1e9:.1f} GB of memory that are free do not "
-            f"suffice; {_COPY_AGAIN}."
+            f"suffice; close other programs or give this one more, or, if models are smaller here, {_COPY_AGAIN}."
         )
 
 
