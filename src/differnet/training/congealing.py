@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["congealed"]
+__all__ = ["congealed", "standardised"]
 
 _ROUNDS = 2
 _DEGREES = (-4.0, -2.0, 0.0, 2.0, 4.0)
@@ -40,13 +40,13 @@ def congealed(images: Values) -> Values:
     Returns:
         As they came, moved; beyond their border they go on as in a mirror.
     """
-    mean, moved = _standardised(images).mean(axis=0), images
+    mean, moved = standardised(images).mean(axis=0), images
     for _ in range(_ROUNDS):
         if float(mean.std()) < _EPS:
             return moved
         blocks = range(0, len(images), _BLOCK)
         moved = np.concatenate([_fitted(images[start : start + _BLOCK], mean) for start in blocks])
-        mean = _standardised(moved).mean(axis=0)
+        mean = standardised(moved).mean(axis=0)
     return moved
 
 
@@ -59,7 +59,7 @@ def _fitted(images: Values, mean: Values) -> Values:
         best[better], moves[better] = fit[better], move[better]
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _STEPS, _PRECISION)
     fitted = []
-    for image, standard, move in zip(images, _standardised(images), moves, strict=True):
+    for image, standard, move in zip(images, standardised(images), moves, strict=True):
         inverse = cv2.invertAffineTransform(move).astype(np.float32)
         try:
             _, finer = cv2.findTransformECC(mean, standard, inverse.copy(), cv2.MOTION_AFFINE, criteria, None, _BLUR)  # type: ignore[call-overload]
@@ -83,7 +83,7 @@ def _trials(images: Values, mean: Values) -> Iterator[tuple[Values, NDArray[np.f
         turned = np.stack(
             [cv2.warpAffine(image, turn, (side, side), borderMode=cv2.BORDER_REFLECT) for image in images]
         )
-        fits = np.fft.irfft2(np.fft.rfft2(_standardised(turned.astype(np.float32))) * wanted, s=(side, side)) / side**2
+        fits = np.fft.irfft2(np.fft.rfft2(standardised(turned.astype(np.float32))) * wanted, s=(side, side)) / side**2
         near = np.roll(fits, (reach, reach), (1, 2))[:, :width, :width].reshape(count, -1)
         place = near.argmax(axis=1)
         move = np.repeat(turn[None].astype(np.float32), count, axis=0)
@@ -92,6 +92,7 @@ def _trials(images: Values, mean: Values) -> Iterator[tuple[Values, NDArray[np.f
         yield move, near[np.arange(count), place]
 
 
-def _standardised(images: Values) -> Values:
+def standardised(images: Values) -> Values:
+    """Images of mean 0 and deviation 1, float32 (n, side, side), so that light and contrast count for nothing."""
     centred = images - images.mean(axis=(1, 2), keepdims=True)
     return np.asarray(centred / np.maximum(centred.std(axis=(1, 2), keepdims=True), _EPS), np.float32)

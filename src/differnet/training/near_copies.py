@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from differnet.training.congealing import congealed
+from differnet.training.congealing import congealed, standardised
 from differnet.training.joining import join_groups
 
 __all__ = ["Comparison", "NearCopies"]
@@ -49,9 +49,9 @@ _LACKING = 0.03
 _SHIFTS = tuple((down, across) for down in (-1, 0, 1) for across in (-1, 0, 1))
 _BLOCK = 256
 # More images than this are compared by so many random projections, to 0.02 of agreement; of so many is remembered how
-# far they agree. Of still more, groups of any size would take hours to find.
+# far they agree. Of still more, groups of any size would take many minutes to find, 64 s of a core for 4,000.
 _MANY, _PROJECTIONS, _REMEMBERED = 2000, 512, 512
-_MOST = 10_000
+_MOST = 5000
 _EPS = 1e-6
 
 Values: TypeAlias = NDArray[np.float32]
@@ -95,8 +95,13 @@ class NearCopies:
     def __len__(self) -> int:
         return len(self._thumbnails)
 
-    def compare(self) -> Comparison:
-        """Compare all images with each other; places are counted in the order in which they were added."""
+    def compare(self, *, quick: bool = False) -> Comparison:
+        """Compare all images with each other; places are counted in the order in which they were added.
+
+        Args:
+            quick: Look for pairs and small groups alone, in a fortieth of the time: many pictures of a part, and those
+                that lie differently, may be missed.
+        """
         count = len(self)
         if count < 2:
             return Comparison((), (0,) * count)
@@ -106,7 +111,7 @@ class NearCopies:
         links = set(_equal(kept)) | everyone.close(_share(count), _AGREEMENT)
         if _touched(links) > _MANY_COPIES * count:
             links |= everyone.close(_LOOSE_SHARE, _LOOSE_AGREEMENT)
-        if count <= _MOST:
+        if count <= _MOST and not quick:
             links |= _groups_of_any_size(images, _reduced(congealed(kept)))
         return Comparison(tuple(sorted(links)), tuple(everyone.nearest.tolist()))
 
@@ -257,7 +262,7 @@ class _Own:
     """
 
     def __init__(self, images: Values, parts: NDArray[np.int64], common: int) -> None:
-        standard = _standardised(images[parts])
+        standard = standardised(images[parts]).reshape(len(parts), -1)
         self._mean = standard.mean(axis=0)
         self._common = _with_moved(self._mean, _components(standard - self._mean, common))
         self._projection: Values | None = None
@@ -267,7 +272,7 @@ class _Own:
 
     def __call__(self, images: Values, shift: tuple[int, int] = (0, 0)) -> Values:
         """Of (n, side, side) images (n, d); a shift is of what is left, down and to the right, in pixels."""
-        left = _standardised(images) - self._mean
+        left = standardised(images).reshape(len(images), -1) - self._mean
         left -= (left @ self._common.T) @ self._common
         if shift != (0, 0):
             left = np.roll(left.reshape(images.shape), shift, (1, 2)).reshape(len(left), -1)
@@ -279,13 +284,6 @@ class _Own:
 
 def _reduced(images: Values) -> Values:
     return np.stack([cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for image in images])
-
-
-def _standardised(images: Values) -> Values:
-    """(n, side, side) as (n, side * side) with mean 0 and deviation 1, so that light and contrast count for nothing."""
-    flat = images.reshape(len(images), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    return flat / np.maximum(flat.std(axis=1, keepdims=True), _EPS)
 
 
 def _components(centred: Values, wanted: int) -> Values:

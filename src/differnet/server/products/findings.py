@@ -54,14 +54,17 @@ class Findings:
         ]
 
     def _groups(self, rows: Sequence[Row]) -> tuple[int, ...]:
-        """Near-copies, as `differnet.training.near_copies` finds them; the last answer is kept."""
+        """Near-copies, as `differnet.training.near_copies` finds them quickly; the last answer is kept.
+
+        Quickly, since every new picture asks anew beside inspections; training looks more closely.
+        """
         key = tuple(row["sha256"] for row in rows)
         with self._lock:
             if self._last[0] != key:
                 seen = NearCopies()
                 for pixels in self._store.small(rows):
                     seen.add(pixels)
-                self._last = key, join_groups(len(rows), seen.compare().links)
+                self._last = key, join_groups(len(rows), seen.compare(quick=True).links)
             return self._last[1]
 
 
