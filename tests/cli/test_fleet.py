@@ -78,6 +78,8 @@ def test_score_writes_a_row_per_image_and_tells_of_errors(fleet_models: Path, ar
     assert sum(document["decisions"].values()) == 22
     assert "2 image(s) have an error instead of a score" in done.stderr
     assert len(result_rows(tmp_path / "out")) == 24
+    again = run("fleet", "score", fleet_models, archive, "--out", tmp_path / "out", code=1)
+    assert "2 row(s) of before have an error instead of a score" in again.stderr
     wrong = run("fleet", "score", fleet_models, archive, "--out", tmp_path / "out", "--views", "some", code=2)
     assert "neither 'sequential' nor 'all'" in wrong.stderr
 
@@ -131,7 +133,7 @@ def test_without_the_extra_all_is_done_in_this_process_and_ray_says_which_extra(
     assert [file.parent.name for file in files] == [f"product={name}" for name in PRODUCTS]
     assert sum(len(list(csv.DictReader(file.open(newline="")))) for file in files) == 24
     # With the extra, the same run goes on from CSV.
-    assert "24 were done before" in run(*score).stderr
+    assert "24 were done before" in run(*score, code=1).stderr
     for source, package in ((tmp_path / "a.parquet", "pyarrow"), ("s3://bucket/images", "fsspec")):
         told = run("fleet", "score", models, source, "--out", out, code=1, env=without_extra).stderr
         assert package in told

@@ -62,6 +62,16 @@ def test_the_umask_decides_who_may_read_it(umask: int, tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o664])
+def test_who_may_read_it_stays_as_it_was(mode: int, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "a").chmod(mode)
+    with replacing(tmp_path / "a") as part:
+        part.write_text("new")
+    assert (tmp_path / "a").read_text() == "new"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
 class _SerialisingError(Exception):
     pass
 

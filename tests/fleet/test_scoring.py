@@ -58,6 +58,7 @@ def test_a_run_that_is_done_is_not_done_again(fleet_models: Path, archive: Path,
     files = sorted((tmp_path / "out").rglob("*"))
     summary = score(find_models(fleet_models), images, tmp_path / "out")
     assert (summary.scored, summary.errors, summary.already_done) == (0, 0, 24)
+    assert summary.earlier_errors == 2
     assert sorted((tmp_path / "out").rglob("*")) == files
 
 

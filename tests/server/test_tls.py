@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from differnet.server.certificate import check_certificate
 from tests.prepared import run_prepared
 from tests.server.certificates import make_certificate
 from tests.server.conftest import photo
@@ -43,6 +44,15 @@ def test_a_certificate_that_cannot_be_used_is_told(tmp_path: Path, certificate: 
         assert done.returncode == 1
         assert "cannot be used" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("begins", "fault"), [(-3, "has expired"), (1, "is not valid yet"), (-1, None)])
+def test_a_certificate_out_of_date_is_told_of(
+    begins: int, fault: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_certificate(*make_certificate(tmp_path, begins=begins))
+    assert all(str(fault) in message for message in caplog.messages)
+    assert len(caplog.messages) == (fault is not None)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")

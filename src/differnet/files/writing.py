@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file beside its place; it is put there once it is complete.
 
     Until then, and for good if the body fails, what is at the path stays as it is. A reader never sees half a file.
-    Permissions are those of any new file: the umask decides.
+    Permissions stay those of the file that is replaced; of a new file the umask decides.
 
     Args:
         path: The file; an existing one is replaced.
@@ -38,9 +39,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     # By the umask without asking for it: that would set it, for all threads, for a moment.
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
-        mode = part.stat().st_mode
+        mode = (target if target.is_file() else part).stat().st_mode
         yield part
-        part.chmod(mode)  # some libraries write a file of their own in its place
+        part.chmod(stat.S_IMODE(mode))  # some libraries write a file of their own in its place
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -37,15 +37,16 @@ class Done:
 
     Args:
         hashes: (n, 2) hashes, see `hash_of`, in order.
+        errors: How many of them have an error instead of a score.
     """
 
-    def __init__(self, hashes: NDArray[np.uint64]) -> None:
-        self.hashes = hashes
+    def __init__(self, hashes: NDArray[np.uint64], errors: int = 0) -> None:
+        self.hashes, self.errors = hashes, errors
 
     @classmethod
-    def of(cls, hashes: bytes) -> Done:
+    def of(cls, hashes: bytes, errors: int = 0) -> Done:
         """From hashes one after the other, in any order."""
-        return cls(np.unique(np.frombuffer(hashes, np.uint64).reshape(-1, 2), axis=0))
+        return cls(np.unique(np.frombuffer(hashes, np.uint64).reshape(-1, 2), axis=0), errors)
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -113,7 +114,7 @@ class Results(Sink):
         Raises:
             OutputError: If the folder holds verdicts of other models or thresholds.
         """
-        hashes = bytearray()
+        hashes, errors = bytearray(), 0
         for file in sorted(self._folder.glob(f"{_PARTITION}*/part-*")):
             product = unquote(file.parent.name.removeprefix(_PARTITION))
             for path, model_id, threshold, error in read_columns(file, ["path", "model_id", "threshold", "error"]):
@@ -129,7 +130,8 @@ class Results(Sink):
                         f"{_named(thresholds.get(product))} now; {_REMEDY}"
                     )
                 hashes += hash_of(product, path)
-        return Done.of(bytes(hashes))
+                errors += bool(error)
+        return Done.of(bytes(hashes), errors)
 
     def write_row(self, row: Mapping[str, Any]) -> None:
         """Take a row with the columns of `RESULT_COLUMNS` and ``product``."""

@@ -51,6 +51,7 @@ class ScoringSummary:
         scored: Images that got a verdict.
         errors: Images that got an error.
         already_done: Images that had a row before.
+        earlier_errors: Rows of before, perhaps of images that are no longer there, with an error instead of a score.
         decisions: Number of verdicts by decision.
         drift: What images have unlike the training images, in words, by product.
     """
@@ -58,6 +59,7 @@ class ScoringSummary:
     scored: int = 0
     errors: int = 0
     already_done: int = 0
+    earlier_errors: int = 0
     decisions: dict[str, int] | None = None
     drift: dict[str, str] = field(default_factory=dict)
 
@@ -119,7 +121,7 @@ def score_archive(
         WeightsError: If pretrained weights are not found.
     """
     done = results.done(models.model_ids, models.thresholds)
-    summary = ScoringSummary()
+    summary = ScoringSummary(earlier_errors=done.errors)
     shelf = ModelShelf(models.files.get, models.weights(weights_path), device)
     size = archive.rows if isinstance(archive, ParquetArchive) else _PORTION
     remaining = by_product(_remaining(archive, done, models.only, summary), size)
@@ -171,7 +173,7 @@ def score_archive_on_ray(
 
     check_resources(resources)
     done = results.done(models.model_ids, models.thresholds)
-    summary = ScoringSummary()
+    summary = ScoringSummary(earlier_errors=done.errors)
     if workers is None:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1) // resources.cpus))
     seen: dict[str, Observations] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import uvicorn
 
 from differnet.errors import SettingsError
 from differnet.server.app import build_app
+from differnet.server.certificate import check_certificate
 from differnet.server.incoming.connections import Bounds, bounded, most_connections
 from differnet.server.station import Station
 
@@ -56,7 +56,7 @@ def serve(
         SettingsError: If the address cannot be listened on, or the certificate not be used.
     """
     if certificate is not None:
-        _check_certificate(*certificate)
+        check_certificate(*certificate)
     listener = _listen(host, port)
     config = uvicorn.Config(
         build_app(station),
@@ -79,22 +79,6 @@ def serve(
     announce(f"{'http' if certificate is None else 'https'}://{shown}:{listener.getsockname()[1]}/")
     with listener:
         _Server(config, station).run(sockets=[listener])
-
-
-def _check_certificate(chain: Path, key: Path) -> None:
-    try:
-        if any(file.exists() and not file.is_file() for file in (chain, key)):  # reading a pipe may never end
-            raise ValueError("not an ordinary file")
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(chain, key, password=_no_password)
-    except (OSError, ValueError) as error:  # of which ssl.SSLError is one
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise SettingsError(
-            f"The certificate {chain} with the key {key} cannot be used ({reason}); give both in PEM, without password."
-        ) from None
-
-
-def _no_password() -> str:
-    raise ValueError("the key has a password")
 
 
 def _listen(host: str, port: int) -> socket.socket:

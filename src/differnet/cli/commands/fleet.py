@@ -175,6 +175,12 @@ def score(
         warn(f"{product}: {sentence}")
     if summary.errors:
         warn(f"{summary.errors} image(s) have an error instead of a score; see the column 'error'.")
+    if summary.earlier_errors:
+        warn(
+            f"{summary.earlier_errors} row(s) of before have an error instead of a score; to try these images again, "
+            "mend them and choose another --out."
+        )
+    if summary.errors or summary.earlier_errors:
         raise typer.Exit(EXIT_FAILED)
 
 
