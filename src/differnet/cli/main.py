@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -44,6 +45,7 @@ __all__ = ["app", "run"]
 
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 _SHOWN = 200
+_OBJECTS = 10_000
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = typer.Typer(
@@ -103,12 +105,16 @@ def run() -> None:
     # The same of streams: FFmpeg's own lines come again with each look for a camera, and a service's stderr is JSON.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     keep_freed_memory()
+    # Imports make objects by the hundred thousand, among which Python would look for garbage at every 700: 0.2 s.
+    gc.set_threshold(_OBJECTS)
     # What Pillow has to say of odd metadata is of no use to anybody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     try:
         try:
             app()
         finally:
+            # At its end Python would look through all objects once more for what can be freed: 0.4 s, of torch's.
+            gc.freeze()
             sys.stdout.flush()
     except DifferNetError as error:
         sys.exit(exit_with_error(error))
