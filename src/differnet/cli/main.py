@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import io
 import os
 import sys
@@ -38,6 +37,7 @@ from differnet.cli.commands import (
 )
 from differnet.cli.common import with_quiet
 from differnet.cli.console import EXIT_FAILED, exit_with_error
+from differnet.cli.garbage import begin_quickly, end_quickly
 from differnet.compute.memory import keep_freed_memory
 from differnet.errors import DifferNetError, OutputError
 
@@ -45,7 +45,6 @@ __all__ = ["app", "run"]
 
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 _SHOWN = 200
-_OBJECTS = 10_000
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = typer.Typer(
@@ -105,16 +104,14 @@ def run() -> None:
     # The same of streams: FFmpeg's own lines come again with each look for a camera, and a service's stderr is JSON.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     keep_freed_memory()
-    # Imports make objects by the hundred thousand, among which Python would look for garbage at every 700: 0.2 s.
-    gc.set_threshold(_OBJECTS)
+    begin_quickly()
     # What Pillow has to say of odd metadata is of no use to anybody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     try:
         try:
             app()
         finally:
-            # At its end Python would look through all objects once more for what can be freed: 0.4 s, of torch's.
-            gc.freeze()
+            end_quickly()
             sys.stdout.flush()
     except DifferNetError as error:
         sys.exit(exit_with_error(error))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from differnet.cli.console import error_console, is_quiet, say
+from differnet.cli.garbage import collect_as_usual
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,6 +22,7 @@ __all__ = ["FleetProgress", "PlainProgress", "ProgressListener", "fleet_progress
 @contextmanager
 def progress() -> Iterator[ProgressListener | PlainProgress]:
     """A progress bar on stderr; plain lines where that is no terminal, nothing with --quiet."""
+    collect_as_usual()  # here what takes many images begins
     if not error_console().is_terminal:
         yield PlainProgress()
         return
@@ -43,6 +45,7 @@ def progress() -> Iterator[ProgressListener | PlainProgress]:
 @contextmanager
 def fleet_progress(products: int) -> Iterator[FleetProgress]:
     """Bars for a fleet and for each product that is running; a line for each that is done."""
+    collect_as_usual()
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
     bar = Progress(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from differnet.cli.console import print_json, print_line
+from differnet.cli.garbage import collect_as_usual
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.installing import install_extra
 
@@ -116,6 +117,7 @@ def serve(
     sources = Sources.named(camera or (), folder or (), with_password)
     certificate = None if tls_cert is None or tls_key is None else (tls_cert, tls_key)
     set_up_logs(log_level)
+    collect_as_usual()
     database = Database(database_url) if database_url else Database.in_folder(data)
     beyond = not is_loopback(host)
     if beyond and not KeyRing(database).valid():

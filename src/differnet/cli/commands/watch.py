@@ -13,6 +13,7 @@ import typer
 
 from differnet.cli.commands.watch_source import FolderSource, chosen_source
 from differnet.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, print_json, say, warn
+from differnet.cli.garbage import collect_as_usual
 from differnet.cli.options import DeviceOption, JsonOption, WeightsOption
 from differnet.cli.outputs import STDOUT, check_writable
 from differnet.errors import DifferNetError
@@ -116,6 +117,7 @@ def watch(
         for sender in senders.values():
             sender.start()
             stack.callback(sender.close)
+        collect_as_usual()
         say(f"watching {source} with model {current.model_id}; journal {book.path}.")
         (watcher.once if once else watcher.run)()
         if not watcher.is_stopping:  # all is done, as with --once, or at the end of a recording
