@@ -69,7 +69,7 @@ QUICK = Plan(
     explained=2,
     measured=4,
     inner_repetitions=2,
-    budget_seconds=3.0,
+    budget_seconds=1.0,
     quick=True,
 )
 """A minute or two."""
