@@ -70,7 +70,8 @@ class SameConv2d(nn.Conv2d):
 
 
 def _constant(ops: Any, values: Tensor) -> Any:  # noqa: ANN401
-    return ops.constant(np.ascontiguousarray(values.numpy()))
+    # Not copied: each graph would hold all weights once more.
+    return ops.constant(np.ascontiguousarray(values.numpy()), shared_memory=True)
 
 
 def fold_batch_norm(convolution: nn.Conv2d, norm: nn.Module) -> None:

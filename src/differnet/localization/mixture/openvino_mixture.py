@@ -75,8 +75,10 @@ def _standardised_energy(ops: Any, cells: Any, density: CellDensity) -> Any:  # 
     distance = ops.add(ops.add(products, ops.constant(np.square(means).sum(1)[None])), own)
     energy = ops.multiply(distance, ops.constant(1.0 / mixture.variances.numpy()[None]))
     energy = ops.add(energy, ops.constant(mixture.constants.numpy()[None]))
+    # What is large is not copied.
     for axes, offsets in zip(mixture.axes.numpy(), mixture.offsets.numpy(), strict=True):
-        along = ops.subtract(ops.matmul(x, ops.constant(axes), False, False), ops.constant(offsets[None]))
+        along = ops.matmul(x, ops.constant(axes, shared_memory=True), False, False)
+        along = ops.subtract(along, ops.constant(offsets[None]))
         energy = ops.subtract(energy, ops.multiply(along, along))
     least = ops.topk(energy, np.int32(1), 1, "min", "none")
     deviations = ops.gather(ops.constant(density.deviations.numpy()), least.output(1), np.int32(0))
@@ -87,9 +89,8 @@ def _standardised_energy(ops: Any, cells: Any, density: CellDensity) -> Any:  # 
 def _of_windows(ops: Any, windows: Any, density: WindowDensity) -> Any:  # noqa: ANN401 - untyped
     count, size = density.means.shape
     flat = ops.subtract(ops.reshape(windows, [count, size], False), ops.constant(density.means.numpy()))
-    white = ops.matmul(
-        ops.reshape(flat, [count, 1, size], False), ops.constant(density.whitening.numpy()), False, False
-    )
+    whitening = ops.constant(density.whitening.numpy(), shared_memory=True)
+    white = ops.matmul(ops.reshape(flat, [count, 1, size], False), whitening, False, False)
     energy = ops.reduce_mean(ops.multiply(white, white), np.array([1, 2]))
     mean, deviation = (part.numpy() for part in density.usual.unbind(1))
     return ops.divide(ops.subtract(energy, ops.constant(mean)), ops.constant(deviation))
