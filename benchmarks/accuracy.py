@@ -201,8 +201,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _mean(values: Sequence[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.4f} ± {spread:.4f}" if values else ""
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{spread}" if values else ""
 
 
 def of_words(words: Sequence[str]) -> dict[str, Callable[[int], Split]]:
