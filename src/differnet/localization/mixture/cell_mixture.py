@@ -24,6 +24,8 @@ _FAR_CELLS = 16_384
 # Of the iteration for principal axes: axes more than wanted, and rounds from a random start and from one near the end.
 _SPARE = 8
 _FROM_AFAR, _FROM_NEAR = 12, 3
+# Covariances of so many components are held at a time, 26 MB: those of all are 105 MB, in each fold that is fitted.
+_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -147,17 +149,23 @@ def fit_mixture(
     used = torch.arange(len(cells), device=cells.device) if used is None else used
     components = components[used]
     numbers = torch.bincount(components, minlength=count)
-    means, covariances = cells.new_zeros(count, size), cells.new_zeros(count, size, size)
-    for number, places in enumerate(used[components.argsort(stable=True)].split(numbers.tolist())):
-        if len(places):
-            group = cells[places]
-            means[number] = group.mean(0)
-            centred = group - means[number]
-            torch.mm(centred.T, centred, out=covariances[number])
-    covariances.diagonal(dim1=1, dim2=2).add_(strength)
-    covariances /= (numbers[:, None, None] + strength).float()
-    own, axes = _principal_axes(covariances, rank, None if start is None else start.axes.permute(2, 1, 0))
-    total = covariances.diagonal(dim1=1, dim2=2).sum(1)
+    groups = used[components.argsort(stable=True)].split(numbers.tolist())
+    means, total = cells.new_zeros(count, size), cells.new_zeros(count)
+    own, axes = cells.new_zeros(count, rank), cells.new_zeros(count, size, rank)
+    near = None if start is None else start.axes.permute(2, 1, 0)
+    for first in range(0, count, _TOGETHER):
+        some = slice(first, min(first + _TOGETHER, count))
+        covariances = cells.new_zeros(some.stop - first, size, size)
+        for number, places in enumerate(groups[some], start=first):
+            if len(places):
+                group = cells[places]
+                means[number] = group.mean(0)
+                centred = group - means[number]
+                torch.mm(centred.T, centred, out=covariances[number - first])
+        covariances.diagonal(dim1=1, dim2=2).add_(strength)
+        covariances /= (numbers[some, None, None] + strength).float()
+        own[some], axes[some] = _principal_axes(covariances, rank, None if near is None else near[some])
+        total[some] = covariances.diagonal(dim1=1, dim2=2).sum(1)
     rest = ((total - own.sum(1)) / (size - rank)).clamp_min(_SMALLEST)
     scaled = axes * (1 / rest[:, None] - 1 / own).clamp_min(0).sqrt()[:, None, :]
     # Rounded as a model file keeps them, so that a saved model scores as the one in memory.
