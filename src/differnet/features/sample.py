@@ -68,7 +68,7 @@ class Sample:
         turned: uint8 (V, size, size, 3), its views, while the network needs them.
         key: Under which the cache keeps what the network says of it.
         features: (k, d) float32 on the CPU, one row for each view that the network saw; (0, 0) before.
-        cells: Its cells, where they were asked for.
+        cells: Its cells, where they were asked for, until they are compared: they are the largest of what is kept.
         anomaly: (g, g) float32, the local anomaly of its cells, once that is known.
         energies: (k,) float32 on the CPU, what the flow says of its first k views, where views are taken in groups.
         flow_score: (1,) float32, the flow's score by the views that it has, once that is known.

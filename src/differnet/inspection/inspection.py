@@ -220,6 +220,7 @@ class Inspection:
         """Compare the cells of an image with good ones, if it has been described."""
         if sample.cells is not None:
             sample.anomaly = self.localizer.anomaly(sample.cells)
+            sample.cells = None  # 1.5 MB and more, of each image that is under way
 
     def _compare_cells(self, group: Sequence[Sample | Failure]) -> None:
         """Compare the cells of images with good ones before any is looked at: for each a GPU would be waited for."""
