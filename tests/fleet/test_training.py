@@ -133,7 +133,7 @@ def test_what_training_chose_does_not_count_as_changed(tmp_path: Path) -> None:
     assert train(tmp_path / "p", tmp_path / "models", changes=auto)["a"].status == "trained"
     assert train(tmp_path / "p", tmp_path / "models", changes=auto)["a"].status == "unchanged"
     scoring = read_manifest(tmp_path / "models" / "a.safetensors").settings.scoring
-    assert (scoring.flow_weight, scoring.reduced_weight) == (0.25, 0.5)
+    assert (scoring.flow_weight, scoring.reduced_weight) == (0.1, 0.5)
 
 
 def test_recipes_and_their_changes_are_kept_in_the_model(tmp_path: Path) -> None:

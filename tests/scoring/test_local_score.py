@@ -19,8 +19,8 @@ RULES: tuple[JoinRule, ...] = ("sum-of-logarithms", "soft-maximum")
 SCORES = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=12)
 
 
-# Of the flow and of each local score but the first, which counts 1: where details are seen, and where none are.
-WEIGHTS = ((0.5, 0.5), (2.0, 1.0))
+# Of the flow and of each local score but the first, which counts 1: two fifths of all are the first's, or the flow's.
+WEIGHTS = ((0.5, 0.5, 0.5), (2.0, 1.0, 1.0))
 
 
 def scale(flow: list[float], local: list[float], rule: JoinRule = "soft-maximum") -> CommonScale:
@@ -124,6 +124,37 @@ def test_good_images_that_all_score_the_same_give_finite_scores(rule: JoinRule) 
     assert joined[1] > joined[0]
 
 
+def test_evidence_is_counted_in_deviations_of_what_lies_above_the_median() -> None:
+    random = np.random.default_rng(0)
+    flow, local = torch.from_numpy(random.normal(3.0, 2.0, 20_001)), torch.from_numpy(random.normal(-1, 0.5, 20_001))
+    usual = CommonScale.fit(flow, local[:, None], "sum-of-logarithms").usual
+    assert usual.tolist() == [pytest.approx([3.0, 2.0], abs=0.06), pytest.approx([-1.0, 0.5], abs=0.02)]
+    # What lies below says nothing.
+    lower = torch.where(local < local.median(), local - 1.0, local)
+    assert torch.allclose(CommonScale.fit(flow, lower[:, None], "sum-of-logarithms").usual, usual)
+
+
+def test_a_strange_image_among_few_does_not_hide_others() -> None:
+    good = torch.linspace(-1, 1, 30)
+    strange = torch.cat([good, torch.tensor([10.0])])
+    usual, with_it = (
+        CommonScale.fit(scores, scores[:, None], "sum-of-logarithms").usual[0] for scores in (good, strange)
+    )
+    assert torch.allclose(with_it, usual, rtol=0.1, atol=0.1)
+
+
+def test_where_most_good_images_score_the_same_a_little_more_is_not_without_bounds() -> None:
+    scores = torch.tensor([1.0] * 30 + [1.5])
+    assert CommonScale.fit(scores, scores[:, None], "sum-of-logarithms").usual[0, 1] > 0.005
+
+
+def test_weights_are_of_the_local_scores_that_there_are() -> None:
+    usual = torch.tensor([[0.0, 1.0]] * 4, dtype=torch.float64)
+    for planes in (1, 2, 3):
+        scale = CommonScale(usual[: 1 + planes], "sum-of-logarithms", 0.5, 0.25, 2.0)
+        assert scale.weights == [0.5, 1.0, 0.25, 2.0][: 1 + planes]
+
+
 @given(st.integers(1, 5000), st.floats(0.0001, 1.0))
 def test_a_share_up_to_1_and_a_number_above_it_are_of_1_to_all_cells(cells: int, share: float) -> None:
     assert 1 <= hottest_cells(share, cells) <= cells
@@ -135,12 +166,11 @@ def test_a_share_up_to_1_and_a_number_above_it_are_of_1_to_all_cells(cells: int,
 def test_a_joined_score_amounts_to_the_deviations_of_what_counts_two_fifths_where_the_rest_is_as_usual(
     deviations: float,
 ) -> None:
-    good, usual = torch.tensor([-1.0, 1.0]), torch.zeros(1, 3)
+    standard = torch.tensor([[0.0, 1.0]] * 4, dtype=torch.float64)
+    usual = torch.zeros(1, 3)
     far, own = usual.clone(), torch.tensor([deviations])
     far[0, 0] = deviations
-    by_weights = [
-        CommonScale.fit(good, good[:, None].expand(2, 3), "sum-of-logarithms", *weights) for weights in WEIGHTS
-    ]
+    by_weights = [CommonScale(standard, "sum-of-logarithms", *weights) for weights in WEIGHTS]
     details, no_details = by_weights
     assert details.deviations(details.join(usual[0, :1], far)).item() == pytest.approx(deviations, abs=0.01)
     assert no_details.deviations(no_details.join(own, usual)).item() == pytest.approx(deviations, abs=0.01)

@@ -22,7 +22,7 @@ def test_what_a_file_does_not_say_is_what_was_done_before() -> None:
     assert settings.views.flow_size is None
     assert settings.views.tiles == "none"
     assert (settings.scoring.join, settings.scoring.flow_weight) == ("soft-maximum", 1.0)
-    assert settings.scoring.reduced_weight == 1.0
+    assert (settings.scoring.reduced_weight, settings.scoring.windows_weight) == (1.0, 1.0)
     assert settings.localization.reduced == "none"
     assert settings.localization.fine_stages == "all"
     assert settings.localization.turn_cells == "never"
@@ -35,10 +35,15 @@ def test_the_reduced_image_was_described_by_cells_or_not(said: bool, meant: str)
     assert found["localization"]["rank"] == 16
 
 
+def test_windows_counted_as_the_cells_of_the_reduced_image() -> None:
+    settings = Settings.model_validate(completed({"scoring": {"flow_weight": 2.0, "reduced_weight": 0.5}}))
+    assert settings.scoring.weights == (2.0, 0.5, 0.5)
+
+
 def test_what_it_says_stays() -> None:
     said = {
         "views": {"flow_size": 256, "enlarge": False, "tiles": "auto"},
-        "scoring": {"join": "sum-of-logarithms", "flow_weight": 0.3, "reduced_weight": 0.4},
+        "scoring": {"join": "sum-of-logarithms", "flow_weight": 0.3, "reduced_weight": 0.4, "windows_weight": 0.2},
         "seed": 3,
     }
     assert completed(said) == said

@@ -41,6 +41,7 @@ def test_what_training_settles_is_taken_over(width: int, height: int, images: in
         {"views.kind": "none"},
         {"scoring.flow_weight": 0.7},
         {"scoring.reduced_weight": 0.7},
+        {"scoring.windows_weight": 0.7},
         {"localization.rank": 8},
         {"seed": 1},
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal, TypeAlias
@@ -15,7 +16,12 @@ __all__ = ["CommonScale", "JoinRule"]
 
 _EPS = 1e-9
 _LOWEST = -4.0
-# Of all evidence, that of the details where they count twice.
+# A standard deviation by a quantile: how far this one of a normal distribution lies above its median.
+_QUANTILE = 0.9
+_NORMAL_QUANTILE = 1.2815515655446004
+# Of the ordinary deviation, in case most good images score the same.
+_LEAST_SPREAD = 0.1
+# Of all evidence, about that of the details where they are seen.
 _SHARE = 0.4
 
 JoinRule: TypeAlias = Literal["sum-of-logarithms", "soft-maximum"]
@@ -24,7 +30,7 @@ JoinRule: TypeAlias = Literal["sum-of-logarithms", "soft-maximum"]
 
 @dataclass(frozen=True)
 class CommonScale:
-    """Joins the scores of an image, each in standard deviations from the mean of good images.
+    """Joins the scores of an image, each in deviations from what is usual of good images.
 
     A part may be strange as a whole or in one place. The flow sees the first better, the cells the second, and those of
     the reduced image what lies between.
@@ -38,31 +44,43 @@ class CommonScale:
     Either rises with every score.
 
     Attributes:
-        usual: (1 + p, 2) float64, mean and standard deviation of the flow's and of each of the p local scores of good
+        usual: (1 + p, 2) float64, middle and deviation of the flow's and of each of the p local scores of good
             images, none measured by a model that was fitted to the image.
         rule: One of the two.
         flow_weight: How much the flow's evidence counts beside that of the first local score, in the sum of logarithms.
-        reduced_weight: Likewise that of each other local score.
+        reduced_weight: Likewise that of the second local score.
+        windows_weight: Likewise that of the third.
     """
 
     usual: Tensor
     rule: JoinRule
     flow_weight: float = 1.0
     reduced_weight: float = 1.0
+    windows_weight: float = 1.0
 
     @classmethod
-    def fit(
-        cls, flow: Tensor, local: Tensor, rule: JoinRule, flow_weight: float = 1.0, reduced_weight: float = 1.0
-    ) -> CommonScale:
-        """Learn the scale from (n,) flow scores and (n, p) local scores of good images."""
+    def fit(cls, flow: Tensor, local: Tensor, rule: JoinRule, weights: Sequence[float] = ()) -> CommonScale:
+        """Learn the scale from (n,) flow scores and (n, p) local scores of good images, given the weights in order.
+
+        For the sum of logarithms the middle is the median, and the deviation is what a normal distribution has whose
+        90th percentile lies as far above it: only what is above counts as evidence, and one strange image among few
+        good ones does not hide others. For the soft maximum they are mean and standard deviation.
+        """
         every = torch.cat([flow.unsqueeze(0), local.T]).double()
-        deviation = every.std(dim=1, correction=0).clamp_min(_EPS)
-        return cls(torch.stack([every.mean(dim=1), deviation], dim=1), rule, flow_weight, reduced_weight)
+        deviation = every.std(dim=1, correction=0)
+        if rule == "soft-maximum":
+            middle = every.mean(dim=1)
+        else:
+            middle = every.quantile(0.5, dim=1)
+            above = (every.quantile(_QUANTILE, dim=1) - middle) / _NORMAL_QUANTILE
+            deviation = above.maximum(_LEAST_SPREAD * deviation)
+        usual = torch.stack([middle, deviation.clamp_min(_EPS)], dim=1)
+        return cls(usual, rule, *weights)
 
     @property
     def weights(self) -> list[float]:
         """Of the flow's evidence, and of each local score's."""
-        return [self.flow_weight, 1.0, *([self.reduced_weight] * (len(self.usual) - 2))]
+        return [self.flow_weight, 1.0, self.reduced_weight, self.windows_weight][: len(self.usual)]
 
     def flow_cut(self, cut: float, local: Tensor) -> float:
         """The flow score at which an image of these (p,) local scores reaches a joined score; -inf where any does."""

@@ -9,7 +9,7 @@ __all__ = ["completed"]
 
 _BEFORE: Mapping[str, Mapping[str, Any]] = {
     "views": {"enlarge": True, "flow_size": None, "tiles": "none"},
-    "scoring": {"join": "soft-maximum", "flow_weight": 1.0, "reduced_weight": 1.0},
+    "scoring": {"join": "soft-maximum", "flow_weight": 1.0, "reduced_weight": 1.0, "windows_weight": 1.0},
     "localization": {"turn_cells": "never", "reduced": "none", "fine_stages": "all"},
 }
 
@@ -34,4 +34,7 @@ def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     # It could be switched on or off before there were windows.
     if isinstance(named.get("reduced_cells"), bool):
         named["reduced"] = "cells" if named.pop("reduced_cells") else "none"
+    # It was that of the windows too, before 2026-11-28.
+    if "reduced_weight" in named:
+        named.setdefault("windows_weight", named["reduced_weight"])
     return named

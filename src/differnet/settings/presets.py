@@ -23,7 +23,9 @@ PRESETS: Mapping[str, Settings] = {
     # The nearest of a few thousand good cells, at one size: as quick as can be, for parts that hardly vary.
     "fast": Settings(
         views=ViewSettings(size=320, flow_size=None, tiles="none", enlarge=True, kind="none"),
-        scoring=ScoringSettings(join="soft-maximum", flow_weight=1.0, reduced_weight=1.0, hottest=0.03),
+        scoring=ScoringSettings(
+            join="soft-maximum", flow_weight=1.0, reduced_weight=1.0, windows_weight=1.0, hottest=0.03
+        ),
         localization=LocalizationSettings(method="neighbours", turn_cells="never"),
     ),
     # The official config.py: 24 meta epochs of 8 epochs, batches of 24 images x 4 views, all good images trained on.

@@ -205,7 +205,8 @@ class ScoringSettings(FrozenRecord):
         join: How the local score joins the flow's, see `differnet.scoring.common_scale`.
         flow_weight: How much the flow's evidence counts beside that of the cells, in a sum of logarithms; None lets
             training settle it, see `differnet.training.evidence`.
-        reduced_weight: Likewise the evidence of the reduced image's cells, and of its windows.
+        reduced_weight: Likewise the evidence of the reduced image's cells.
+        windows_weight: Likewise that of its windows.
         local: Join the local model's score, that of the hottest cells, to the flow's; see `differnet.scoring`.
         hottest: How many of an image's cells its local score is the mean of: a share of them up to 1, a number above.
             A small defect takes a few cells, however many the image has.
@@ -217,14 +218,15 @@ class ScoringSettings(FrozenRecord):
     join: Literal["sum-of-logarithms", "soft-maximum"] = "sum-of-logarithms"
     flow_weight: float | None = Field(None, gt=0.0, le=10.0)
     reduced_weight: float | None = Field(None, gt=0.0, le=10.0)
+    windows_weight: float | None = Field(None, gt=0.0, le=10.0)
     local: bool = True
     hottest: float = Field(5.0, gt=0.0, le=10_000.0)
     error_probability: float = Field(0.001, ge=0.0, lt=0.5)
 
     @property
-    def weights(self) -> tuple[float, float]:
-        """Of the flow's evidence and of the reduced image's, beside that of the cells; 1 where nothing is settled."""
-        return self.flow_weight or 1.0, self.reduced_weight or 1.0
+    def weights(self) -> tuple[float, float, float]:
+        """Of the evidence of flow, reduced image and its windows, beside that of the cells; 1 where not settled."""
+        return self.flow_weight or 1.0, self.reduced_weight or 1.0, self.windows_weight or 1.0
 
 
 def _known_method(name: str) -> str:

@@ -82,7 +82,6 @@ def fit_model(
         ResumeError: If the state is damaged, or that of another training.
     """
     DENSITY_MODELS.find(settings.flow.kind)  # one that does not exist is refused before there is work
-    settings = weigh_evidence(settings, len(sources))
     state = state or TrainingState()
     if state.is_kept:
         state.begin(_identity(settings, extraction, sources, extractor_sha256, labels))
@@ -94,6 +93,7 @@ def fit_model(
     if settings.views.kind == "auto":
         decision = choose_views(extraction, sources, settings)
         settings = decision.settings
+    settings = weigh_evidence(settings, len(sources))
     cleaned = fit_cleaned(
         settings,
         extraction,

@@ -122,5 +122,5 @@ def join_scores(
         return None, scores, peaks
     local = torch.tensor([each.scores for each in measured])
     chosen = settings.scoring
-    scale = CommonScale.fit(scores, local, chosen.join, *chosen.weights)
+    scale = CommonScale.fit(scores, local, chosen.join, chosen.weights)
     return scale, scale.join(scores, local), peaks

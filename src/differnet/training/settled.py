@@ -6,7 +6,7 @@ from differnet.settings import Settings
 
 __all__ = ["as_settled"]
 
-_WEIGHTS = ("flow_weight", "reduced_weight")
+_WEIGHTS = ("flow_weight", "reduced_weight", "windows_weight")
 
 
 def as_settled(asked: Settings, found: Settings) -> Settings:
