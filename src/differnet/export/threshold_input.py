@@ -30,11 +30,14 @@ def add_threshold_input(model: onnx.ModelProto, threshold: float) -> None:
     graph = model.graph
     difference = next(node for node in graph.node if "margin" in node.output)
     score, own = difference.input
-    renamed = {own: THRESHOLD, "decision": _STATED_DECISION}
+    # The exporter calls a constant of softplus by the same name.
+    renamed = {THRESHOLD: f"{THRESHOLD}_of_graph", own: THRESHOLD, "decision": _STATED_DECISION}
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
     kept = [each for each in graph.initializer if each.name != own]
+    for each in kept:
+        each.name = renamed.get(each.name, each.name)
     del graph.initializer[:]
     graph.initializer.extend(kept)
     for name in (THRESHOLD, _STATED):
