@@ -50,6 +50,15 @@ def test_defects_are_named_on_a_scale_that_is_one_of_logarithms_already() -> Non
     assert gross_outliers(good, logarithmic=True).tolist() == []
 
 
+def test_where_good_images_reach_farther_so_do_deviations() -> None:
+    scores = np.append(np.random.default_rng(14).normal(0, 1, 200), [8.5])
+    assert gross_outliers(scores, logarithmic=True).tolist() == [200]
+    assert gross_outliers(scores, logarithmic=True, tail=1.4).tolist() == []
+    assert deviations_above(scores, logarithmic=True, tail=1.4) == pytest.approx(
+        deviations_above(scores, logarithmic=True) / 1.4
+    )
+
+
 def test_a_tenth_of_defects_does_not_hide_itself() -> None:
     rng = np.random.default_rng(15)
     scores = np.append(rng.normal(0, 1, 90), rng.normal(6, 0.5, 10))

@@ -24,7 +24,7 @@ _NORMAL_MAD = 1.4826
 
 
 def gross_outliers(
-    scores: ArrayLike, reference: ArrayLike | None = None, *, logarithmic: bool = False
+    scores: ArrayLike, reference: ArrayLike | None = None, *, logarithmic: bool = False, tail: float = 1.0
 ) -> NDArray[np.intp]:
     """Calibration images that score so far above the others that they are probably defective.
 
@@ -42,6 +42,7 @@ def gross_outliers(
         scores: (n,) of the images in question.
         reference: (m,) scores of the images to compare them with; by default these images themselves.
         logarithmic: Whether the scores are compared as they are, as logarithms and numbers of standard deviations.
+        tail: How much farther than of a normal distribution those of good images reach; a deviation is so much larger.
 
     Returns:
         Indices into `scores`, ascending; none when there are fewer than 10 images to compare with.
@@ -54,10 +55,10 @@ def gross_outliers(
         return np.empty(0, np.intp)
     median, upper = np.quantile(others, [0.5, 0.85])
     deviation = max(_spread(others), float(upper - median) / _NORMAL_85)
-    return np.flatnonzero(values > median + _OUTLIER_DEVIATIONS * deviation)
+    return np.flatnonzero(values > median + _OUTLIER_DEVIATIONS * tail * deviation)
 
 
-def deviations_above(scores: ArrayLike, *, logarithmic: bool = False) -> NDArray[np.float64]:
+def deviations_above(scores: ArrayLike, *, logarithmic: bool = False, tail: float = 1.0) -> NDArray[np.float64]:
     """How far above the median of all each score lies, in median absolute deviations scaled to a standard deviation.
 
     Unlike the deviation of `gross_outliers`, this one is hardly larger where a tenth of the images is defective. Good
@@ -66,6 +67,7 @@ def deviations_above(scores: ArrayLike, *, logarithmic: bool = False) -> NDArray
     Args:
         scores: (n,) of good images, as one supposes.
         logarithmic: See `gross_outliers`.
+        tail: Likewise.
 
     Raises:
         DatasetError: If a score is not finite.
@@ -73,7 +75,7 @@ def deviations_above(scores: ArrayLike, *, logarithmic: bool = False) -> NDArray
     values, _ = _compared(scores, None, logarithmic)
     if not len(values):
         return values
-    return (values - np.median(values)) / _spread(values)
+    return (values - np.median(values)) / (tail * _spread(values))
 
 
 def _spread(values: NDArray[np.float64]) -> float:

@@ -72,7 +72,8 @@ def far_above(detector: DifferNet, before: Tensor, measured: Measured, paths: Se
     reference = before if len(before) >= _LEAST_REFERENCE else None
     if scale is not None:
         scores, reference = scale.deviations(scores), None if reference is None else scale.deviations(reference)
-    return [paths[i] for i in gross_outliers(scores, reference, logarithmic=scale is not None)]
+    tail = 1.0 if scale is None else scale.tail
+    return [paths[i] for i in gross_outliers(scores, reference, logarithmic=scale is not None, tail=tail)]
 
 
 def named(suspects: Sequence[str]) -> list[str]:

@@ -23,6 +23,8 @@ _NORMAL_QUANTILE = 1.2815515655446004
 _LEAST_SPREAD = 0.1
 # Of all evidence, about that of the details where they are seen.
 _SHARE = 0.4
+# Joined scores of good images that are told by the 90th percentile reach about so much farther than normal ones.
+_TAIL = 1.4
 
 JoinRule: TypeAlias = Literal["sum-of-logarithms", "soft-maximum"]
 """How standardised scores become one."""
@@ -118,6 +120,11 @@ class CommonScale:
         missing = (scores.double() - usual).clamp_min(0.0) / (_SHARE * whole)
         root = missing.expm1().sqrt()
         return (root + torch.log(-torch.expm1(-root))).clamp_min(_LOWEST)
+
+    @property
+    def tail(self) -> float:
+        """How much farther than of a normal distribution the `deviations` of good images reach."""
+        return 1.0 if self.rule == "soft-maximum" else _TAIL
 
     def join(self, flow: Tensor, local: Tensor) -> Tensor:
         """Join (N,) flow scores and (N, p) local scores to (N,) float32 scores, higher is more anomalous."""

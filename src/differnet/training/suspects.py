@@ -62,4 +62,5 @@ def counted_as_good(images: int) -> int:
 def _deviations(fitted: Fitted) -> NDArray[np.float64]:
     if fitted.scale is None:
         return deviations_above(fitted.scores.double().numpy())
-    return deviations_above(fitted.scale.deviations(fitted.scores).numpy(), logarithmic=True)
+    scale = fitted.scale
+    return deviations_above(scale.deviations(fitted.scores).numpy(), logarithmic=True, tail=scale.tail)
