@@ -42,6 +42,11 @@ OpenPage = Callable[..., Page]
 SaveFile = Callable[..., Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute goes first: at the end, one process would work on it and the others wait."""
+    items.sort(key=lambda item: item.path.name != "test_products.py")
+
+
 @pytest.fixture(scope="session")
 def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where Firefox saves files, of which BiDi tells nothing."""
