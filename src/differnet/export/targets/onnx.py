@@ -160,7 +160,7 @@ def write_onnx(graph: InspectionGraph, file: Path, metadata: Mapping[str, str]) 
 def _simplify(model: onnx_ir.Model) -> None:
     """What the exporter would do to its graph without ``optimize=False``, but for looking for patterns.
 
-    That took a third of the time of an export, and a runtime looks for its own whenever it opens a file.
+    That took over a quarter of the time of an export, and a runtime looks for its own whenever it opens a file.
     """
     import onnxscript.optimizer  # noqa: PLC0415
     from onnx_ir.passes import Sequential, common  # noqa: PLC0415
