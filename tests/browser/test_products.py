@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from differnet import DifferNet
 from differnet.images import load_image
@@ -206,6 +206,42 @@ def test_a_region_is_drawn_by_mouse_and_typed(empty_station: Station, open_page:
     expect(page.get_by_text("All of it.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("All of it.")).to_be_visible()
+
+
+def test_what_is_pressed_or_has_the_focus_outlives_being_drawn_anew(
+    empty_station: Station, open_page: OpenPage, cells: CellSplit
+) -> None:
+    page = open_page(empty_station)
+    make_product(page, "cells")
+    choose_files(page, [*cells.train[:2]])
+    look = page.get_by_role("button", name=f"Look at {cells.train[1].name}")
+    expect(look).to_be_visible()
+    held: list[Route] = []
+    page.route("**/pictures", lambda route: held.append(route))  # noqa: PLW0108 - a method of a list is not taken
+
+    def choose(word: str) -> Route:
+        """Choose how parts lie, after which all pictures are asked for and drawn anew; that answer is held back."""
+        page.get_by_label("Parts lie").select_option(word)
+        while not held:
+            page.wait_for_timeout(50)
+        return held.pop()
+
+    answer = choose("none")
+    look.focus()
+    look.evaluate("button => { button.dataset.old = 'yes'; }")
+    answer.continue_()
+    expect(look).not_to_have_attribute("data-old", "yes")
+    expect(look).to_be_focused()
+
+    answer = choose("auto")
+    leave = page.get_by_role("button", name=f"Leave out {cells.train[0].name}")
+    leave.hover()
+    page.mouse.down()
+    with page.expect_response("**/pictures"):
+        answer.continue_()
+    page.wait_for_timeout(200)
+    page.mouse.up()
+    expect(leave).to_have_attribute("aria-pressed", "true")
 
 
 def test_files_that_cannot_be_used_and_names_are_told_as_text(

@@ -1,4 +1,5 @@
 /** Making elements. Text goes in as text only, never as markup: file names and server texts cannot become elements. */
+import { unlessPressed } from "./press.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -24,10 +25,22 @@ export function s(tag, attributes, ...children) {
   return apply(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Replace what an element holds. */
+/** Replace what an element holds. What somebody presses stays until it is clicked; what had the focus has it again. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  const kept = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  unlessPressed(node, () => {
+    const focused = node.contains(document.activeElement) ? document.activeElement : null;
+    const which = focused && alike(node, focused).indexOf(focused);
+    node.replaceChildren(...kept);
+    if (focused && !focused.isConnected) alike(node, focused)[which]?.focus({ preventScroll: true });
+  });
   return node;
+}
+
+/** The elements that are called as this one is. */
+function alike(node, one) {
+  const called = (each) => each.getAttribute("aria-label") ?? each.textContent;
+  return [...node.querySelectorAll(one.localName)].filter((each) => called(each) === called(one));
 }
 
 /** Say something to screen readers without moving the focus. */

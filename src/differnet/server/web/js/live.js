@@ -6,6 +6,7 @@ import { controlChart, estimateChart } from "./line_charts.js";
 import { said, spoken, t } from "./locale.js";
 import { modelSelect, noModels, usable } from "./model_select.js";
 import { thumbnail } from "./picture.js";
+import { unlessPressed } from "./press.js";
 import { badge, reviewBadge } from "./verdict.js";
 import { count, fileNameOf, moment, clock, number, percent, plural } from "./words.js";
 
@@ -169,8 +170,10 @@ class Live {
     this.announceNew(inspections);
     const rows = shown.map((inspection) => this.row(inspection));
     // Rows that stay are left alone, so that the focus and loaded thumbnails stay.
-    rows.forEach((row, i) => { if (this.list.children[i] !== row) this.list.insertBefore(row, this.list.children[i] ?? null); });
-    while (this.list.children.length > rows.length) this.list.lastElementChild.remove();
+    unlessPressed(this.list, () => {
+      rows.forEach((row, i) => { if (this.list.children[i] !== row) this.list.insertBefore(row, this.list.children[i] ?? null); });
+      while (this.list.children.length > rows.length) this.list.lastElementChild.remove();
+    });
   }
 
   announceNew(inspections) {

@@ -44,6 +44,7 @@ class Product {
     this.title = h("h1", { class: "break" });
     this.state = h("p", {});
     this.trainPlace = h("div", { class: "stack" });
+    this.refused = h("div");
     this.history = h("ol", { class: "history small" });
     this.collect = may("admin") ? new Collect(id, signal, async () => { await this.refresh(); await this.wall.load(); }) : null;
     this.wall = new Wall(id, signal, (pictures) => this.onPictures(pictures), this.collect?.root);
@@ -56,7 +57,7 @@ class Product {
       this.place,
       h("div", { class: "view-head" }, h("div", {}, this.title, this.state), h("a", { class: "button", href: "#/products" }, icon("left"), t("All products"))),
       this.problem,
-      h("div", { class: "product-grid" }, this.wall.root, h("div", { class: "stack" }, this.choices(), h("section", { class: "panel stack", "aria-label": t("Training") }, h("h2", {}, t("Training")), this.trainPlace))),
+      h("div", { class: "product-grid" }, this.wall.root, h("div", { class: "stack" }, this.choices(), h("section", { class: "panel stack", "aria-label": t("Training") }, h("h2", {}, t("Training")), this.trainPlace, this.refused))),
       this.versions.root,
       h("details", { class: "panel product-more", ontoggle: () => void this.loadHistory() }, h("summary", {}, t("Who did what")), this.history, h("div", { class: "row" }, this.removal())),
     );
@@ -189,13 +190,14 @@ class Product {
 
   async doing(what) {
     try {
+      fill(this.refused);
       await what();
       this.drawn = "";
       await this.refresh();
     } catch (error) {
       this.drawn = "";
       this.draw();
-      this.trainPlace.append(notice("error", error.message));
+      fill(this.refused, notice("error", error.message));
     }
   }
 

@@ -6,6 +6,7 @@ import { icon } from "./icons.js";
 import { localized, t } from "./locale.js";
 import { patiently } from "./patience.js";
 import { pictureWithMaps, thumbnail } from "./picture.js";
+import { unlessPressed } from "./press.js";
 import { may, refusal } from "./session.js";
 import { plural } from "./words.js";
 
@@ -110,6 +111,11 @@ export class Wall {
 
   draw() {
     this.count();
+    // The small pictures go from the old tiles to the new.
+    unlessPressed(this.root, () => this.drawAll());
+  }
+
+  drawAll() {
     const number = (name) => this.pictures.filter(FILTERS[name][1]).length;
     fill(this.filters, this.pictures.length > 0 && Object.entries(FILTERS).filter(([name]) => name === "all" || number(name) || name === this.filter).map(([name, [word]]) => h("button", { class: "chip", type: "button", "aria-pressed": String(name === this.filter), onclick: () => { this.filter = name; this.shown = SHOWN; this.draw(); } }, `${word} ${number(name)}`)));
     const chosen = this.pictures.filter(FILTERS[this.filter][1]);
