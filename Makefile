@@ -10,7 +10,9 @@ TORCH ?= torch<=2.13.0
 
 RELEASE_TOOLS := 'build>=1.2' 'twine>=6' 'check-wheel-contents>=0.6' 'cyclonedx-bom>=5'
 
-# Without compiling: of 18,000 modules few are ever imported, and Python keeps those compiled then.
+# Without compiling: of 18,000 modules few are ever imported, and Python keeps those compiled then, here also where the
+# environment says that it should not: every process would compile torch again, 6 s of a processor each time.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: install install-dev install-browser install-fuzz install-all demo test test-browser test-firefox test-install test-container test-anomalib test-examples test-mlflow docs pictures notebook lint bench fuzz release constraints clean
