@@ -32,7 +32,7 @@ export function fill(node, ...children) {
     const focused = node.contains(document.activeElement) ? document.activeElement : null;
     const which = focused && alike(node, focused).indexOf(focused);
     node.replaceChildren(...kept);
-    if (focused && !focused.isConnected) alike(node, focused)[which]?.focus({ preventScroll: true });
+    if (focused && document.activeElement !== focused) (focused.isConnected ? focused : alike(node, focused)[which])?.focus({ preventScroll: true });
   });
   return node;
 }

@@ -22,18 +22,28 @@ export function kindOfJob(job) {
   return KINDS[job.kind] ?? job.kind;
 }
 
-/** A bar with words; `onCancel` adds a button. */
-export function jobProgress(job, onCancel = null) {
-  const { progress } = job;
-  const share = progress?.share ?? 0;
-  const said = job.state === "queued" ? t("waits for other work") : STAGES[progress?.stage] ?? t("beginning");
-  const left = progress && progress.seconds_left !== null ? t("about {time} left", { time: duration(progress.seconds_left) }) : "";
-  return h(
-    "div", { class: "job" },
-    h("div", { class: "job-words" }, h("strong", {}, kindOfJob(job)), h("span", {}, [said, left].filter(Boolean).join(", ")), h("span", { class: "number" }, `${Math.round(100 * share)}\u00a0%`)),
-    h("progress", { class: "progress", max: 1, value: share, "aria-label": kindOfJob(job) }),
-    onCancel && h("div", { class: "row" }, h("button", { class: "button", type: "button", onclick: onCancel }, t("Cancel"))),
-  );
+/** A bar with words; `onCancel` adds a button, which stays while the words change. */
+export class JobBar {
+  constructor(job, onCancel = null) {
+    this.words = h("span");
+    this.percent = h("span", { class: "number" });
+    this.bar = h("progress", { class: "progress", max: 1, "aria-label": kindOfJob(job) });
+    this.root = h(
+      "div", { class: "job" },
+      h("div", { class: "job-words" }, h("strong", {}, kindOfJob(job)), this.words, this.percent), this.bar,
+      onCancel && h("div", { class: "row" }, h("button", { class: "button", type: "button", onclick: onCancel }, t("Cancel"))),
+    );
+    this.show(job);
+  }
+
+  show({ state, progress }) {
+    const share = progress?.share ?? 0;
+    const said = state === "queued" ? t("waits for other work") : STAGES[progress?.stage] ?? t("beginning");
+    const left = progress && progress.seconds_left !== null ? t("about {time} left", { time: duration(progress.seconds_left) }) : "";
+    this.words.textContent = [said, left].filter(Boolean).join(", ");
+    this.percent.textContent = `${Math.round(100 * share)}\u00a0%`;
+    this.bar.value = share;
+  }
 }
 
 export function duration(seconds) {

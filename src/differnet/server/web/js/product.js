@@ -3,7 +3,7 @@ import { api } from "./api.js";
 import { Collect } from "./collect.js";
 import { announce, field, fill, h, notice } from "./dom.js";
 import { icon } from "./icons.js";
-import { duration, jobProgress, kindOfJob } from "./job.js";
+import { JobBar, duration, kindOfJob } from "./job.js";
 import { localized, said, spoken, t } from "./locale.js";
 import { Region } from "./region.js";
 import { may, refusal } from "./session.js";
@@ -44,6 +44,7 @@ class Product {
     this.title = h("h1", { class: "break" });
     this.state = h("p", {});
     this.trainPlace = h("div", { class: "stack" });
+    this.bars = new Map();
     this.refused = h("div");
     this.history = h("ol", { class: "history small" });
     this.collect = may("admin") ? new Collect(id, signal, async () => { await this.refresh(); await this.wall.load(); }) : null;
@@ -166,10 +167,15 @@ class Product {
     const jobs = product.jobs.filter((job) => job.state === "queued" || job.state === "running");
     const last = product.jobs.find((job) => job.state === "failed" || job.state === "cancelled" || job.state === "done");
     const busy = jobs.some((job) => job.kind === "train");
+    for (const job of jobs) this.bars.get(job.id)?.show(job);
+    const shape = JSON.stringify([jobs.map((job) => job.id), usable, missing, last?.id, last?.state]);
+    if (shape === this.shape) return;
+    this.shape = shape;
+    this.bars = new Map(jobs.map((job) => [job.id, this.bars.get(job.id) ?? new JobBar(job, may("admin") ? () => void this.cancel(job) : null)]));
     const button = h("button", { class: "button button-primary", type: "button", disabled: !may("admin") || missing > 0 || busy, onclick: () => void this.train(button) }, t("Train a new version"));
     fill(
       this.trainPlace,
-      jobs.map((job) => jobProgress(job, may("admin") ? () => void this.cancel(job) : null)),
+      [...this.bars.values()].map((bar) => bar.root),
       !busy && (missing > 0 ? notice("info", t("{pictures} to learn from; {missing} more are needed, or a higher share of rejected good parts.", { pictures: plural(usable, "picture"), missing })) : h("p", {}, t("{pictures} to learn from.", { pictures: plural(usable, "picture") }))),
       h("div", { class: "row" }, button),
       h("p", { class: "small muted" }, t("It goes on while you do other things, also when this page is closed, and takes up again after a restart. Inspections go first.")),
@@ -192,10 +198,10 @@ class Product {
     try {
       fill(this.refused);
       await what();
-      this.drawn = "";
+      Object.assign(this, { drawn: "", shape: "" });
       await this.refresh();
     } catch (error) {
-      this.drawn = "";
+      Object.assign(this, { drawn: "", shape: "" });
       this.draw();
       fill(this.refused, notice("error", error.message));
     }

@@ -2,7 +2,7 @@
 import { api } from "./api.js";
 import { field, fill, h, notice } from "./dom.js";
 import { t } from "./locale.js";
-import { jobProgress } from "./job.js";
+import { JobBar } from "./job.js";
 import { may, refusal } from "./session.js";
 import { count, day, plural } from "./words.js";
 
@@ -52,7 +52,7 @@ function card(product) {
   return h(
     "article", { class: "panel stack", "aria-label": product.name },
     h("h2", { class: "break" }, h("a", { href: `#/product/${product.id}` }, product.name)),
-    product.active && jobProgress(product.active),
+    product.active && new JobBar(product.active).root,
     h("dl", { class: "facts" }, [[t("Pictures"), count(product.pictures)], [t("Versions"), count(product.versions)], [t("In service"), state], [t("Made"), day(product.created)]].map(([word, value]) => [h("dt", {}, word), h("dd", {}, value)])),
     h("div", { class: "row" }, h("a", { class: "button", href: `#/product/${product.id}` }, t("Open"), h("span", { class: "unseen" }, ` ${product.name}, ${plural(product.pictures, "picture")}`))),
   );
