@@ -171,6 +171,7 @@ class Product {
     const shape = JSON.stringify([jobs.map((job) => job.id), usable, missing, last?.id, last?.state]);
     if (shape === this.shape) return;
     this.shape = shape;
+    fill(this.refused);
     this.bars = new Map(jobs.map((job) => [job.id, this.bars.get(job.id) ?? new JobBar(job, may("admin") ? () => void this.cancel(job) : null)]));
     const button = h("button", { class: "button button-primary", type: "button", disabled: !may("admin") || missing > 0 || busy, onclick: () => void this.train(button) }, t("Train a new version"));
     fill(
@@ -196,7 +197,6 @@ class Product {
 
   async doing(what) {
     try {
-      fill(this.refused);
       await what();
       Object.assign(this, { drawn: "", shape: "" });
       await this.refresh();
