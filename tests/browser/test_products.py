@@ -245,9 +245,35 @@ def test_what_is_pressed_or_has_the_focus_outlives_being_drawn_anew(
     page.mouse.down()
     with page.expect_response("**/pictures"):
         answer.continue_()
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(3000)
     page.mouse.up()
     expect(leave).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_product_of_the_list_stays_while_its_training_goes_on(empty_station: Station, open_page: OpenPage) -> None:
+    page = open_page(empty_station)
+    make_product(page, "cells")
+    shares = iter(range(1, 100))
+
+    def training(route: Route) -> None:
+        """The answer as it is while the product trains, farther each time."""
+        answer = route.fetch()
+        progress = {"stage": "features", "share": next(shares) / 100, "seconds_left": 50}
+        job = {"id": "j", "kind": "train", "state": "running", "progress": progress}
+        body = answer.json()
+        body["products"][0]["active"] = job
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/v1/products", training)
+    page.get_by_role("link", name="All products").click()
+    entry = page.get_by_role("article", name="cells")
+    expect(entry).to_contain_text("Training")
+    entry.evaluate("article => { article.dataset.first = 'yes'; }")
+    percent = entry.locator(".job-words .number")
+    expect(percent).not_to_have_text(percent.inner_text(), timeout=20_000)
+    expect(entry).to_have_attribute("data-first", "yes")
+    page.unroute("**/v1/products")
+    expect(entry).not_to_contain_text("Training", timeout=20_000)
 
 
 def test_files_that_cannot_be_used_and_names_are_told_as_text(

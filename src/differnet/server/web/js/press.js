@@ -1,11 +1,12 @@
 /** What is drawn anew waits while somebody presses a button: replaced or moved away in between, it would never be clicked. */
 
 const PRESSABLE = "button, a, summary";
-// No press is longer than that; a finger's click comes a moment after it left.
-const LONGEST = 2000;
+// Should a release never be told, nothing waits longer than that; a finger's click comes a moment after it left.
+const LONGEST = 30_000;
 const CLICK_COMES = 100;
 
-let pressed = false;
+/** How it was pressed, by the kind of event; nothing where nothing is. */
+let pressed = "";
 let timer = 0;
 const waiting = new Map();
 
@@ -18,7 +19,7 @@ export function unlessPressed(node, draw) {
 
 function press(event) {
   if (!event.target.closest?.(PRESSABLE)) return;
-  pressed = true;
+  pressed = event.type;
   releaseIn(LONGEST);
 }
 
@@ -28,18 +29,22 @@ function releaseIn(milliseconds) {
 }
 
 function release() {
-  pressed = false;
+  pressed = "";
   const draws = [...waiting.values()];
   waiting.clear();
-  for (const draw of draws) draw();
+  // Each by itself: what fails is told in the console, and the others are drawn.
+  for (const draw of draws) queueMicrotask(draw);
 }
 
 const early = { capture: true };
 addEventListener("pointerdown", press, early);
 addEventListener("keydown", (event) => { if (event.key === " ") press(event); }, early);
 for (const end of ["pointerup", "pointercancel", "keyup"]) addEventListener(end, () => { if (pressed) releaseIn(CLICK_COMES); }, early);
+// Let go where no event tells of it, as beside the window.
+addEventListener("pointermove", ({ buttons, pointerType }) => { if (pressed === "pointerdown" && pointerType === "mouse" && !buttons) releaseIn(0); }, early);
+addEventListener("blur", () => { if (pressed) releaseIn(0); });
 addEventListener("click", () => {
   // What the click does is drawn at once; what waited for it, when it is done.
-  pressed = false;
+  pressed = "";
   releaseIn(0);
 }, early);

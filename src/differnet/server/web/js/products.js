@@ -32,11 +32,16 @@ export async function openProducts(place, { signal }) {
   });
   fill(place, h("div", { class: "view-head" }, h("div", {}, h("h1", {}, t("Products")), h("p", {}, t("Collect pictures of good parts, train a model of them, compare versions and put one into service.")))), form, problem, list);
   let drawn = "";
+  let bars = new Map();
   const refresh = async () => {
     const products = await api.products(signal);
-    const now = JSON.stringify(products);
+    const active = products.filter((product) => product.active);
+    bars = new Map(active.map(({ active: job }) => [job.id, bars.get(job.id) ?? new JobBar(job)]));
+    for (const { active: job } of active) bars.get(job.id).show(job);
+    const now = JSON.stringify(products.map((product) => ({ ...product, active: product.active?.id })));
     if (now === drawn) return;
     drawn = now;
+    const card = (product) => productCard(product, bars.get(product.active?.id));
     fill(list, products.length ? products.map(card) : h("div", { class: "empty" }, h("strong", {}, t("No product yet")), h("p", {}, t("Give the first one a name; then add about 20 to 200 pictures of good parts."))));
   };
   await refresh();
@@ -46,13 +51,13 @@ export async function openProducts(place, { signal }) {
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
-function card(product) {
+function productCard(product, bar) {
   const { in_service: served } = product;
   const state = served ? (served.version === null ? t("another model") : t("version {number}", { number: served.version })) : t("nothing yet");
   return h(
     "article", { class: "panel stack", "aria-label": product.name },
     h("h2", { class: "break" }, h("a", { href: `#/product/${product.id}` }, product.name)),
-    product.active && new JobBar(product.active).root,
+    bar?.root,
     h("dl", { class: "facts" }, [[t("Pictures"), count(product.pictures)], [t("Versions"), count(product.versions)], [t("In service"), state], [t("Made"), day(product.created)]].map(([word, value]) => [h("dt", {}, word), h("dd", {}, value)])),
     h("div", { class: "row" }, h("a", { class: "button", href: `#/product/${product.id}` }, t("Open"), h("span", { class: "unseen" }, ` ${product.name}, ${plural(product.pictures, "picture")}`))),
   );
