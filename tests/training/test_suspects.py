@@ -80,6 +80,37 @@ def test_they_are_left_out_where_that_is_asked_for(
     assert not (kept.score(blots) > kept.calibration.threshold).all()
 
 
+def test_what_is_good_but_rare_is_learnt_without_setting_the_threshold(
+    settings: Settings, kept: DifferNet, contaminated: Path, tmp_path: Path
+) -> None:
+    model = DifferNet(settings.with_overrides({"training.outliers": "uncounted"}), device="cpu").fit(contaminated)
+    record = model.fitted.manifest.training
+    aside = [suspect for suspect in record.suspects if suspect.uncounted]
+    assert {suspect.name for suspect in aside} >= {str(contaminated / name) for name in CULPRITS}
+    assert not any(suspect.left_out for suspect in record.suspects)
+    assert record.images == 40
+    images = sorted(contaminated.iterdir())
+    np.testing.assert_array_equal(model.score(images), kept.score(images))  # as much is learnt
+    assert model.calibration is not None
+    assert kept.calibration is not None
+    assert len(model.calibration.scores) == len(kept.calibration.scores) - len(aside)
+    assert model.calibration.threshold < min(suspect.score for suspect in aside) <= kept.calibration.threshold
+    assert any("learnt from but not counted for the threshold" in remark for remark in record.remarks)
+    assert not any("The threshold is the score of" in remark for remark in record.remarks)
+    model.save(tmp_path / "m.safetensors")
+    again = DifferNet.load(tmp_path / "m.safetensors").calibrate(false_reject_rate=0.05)
+    assert again.threshold == model.calibration.threshold
+
+
+def test_all_count_where_too_few_would_be_left(settings: Settings, contaminated: Path) -> None:
+    images = sorted(contaminated.iterdir())[:21]  # two of them are culprits; 5 % takes 19 images
+    changes = {"training.outliers": "uncounted", "calibration.false_reject_rate": 0.048}
+    model = DifferNet(settings.with_overrides(changes), device="cpu").fit(images)
+    assert not any(suspect.uncounted for suspect in model.fitted.manifest.training.suspects)
+    assert model.calibration is not None
+    assert any("The threshold is the score of" in remark for remark in model.fitted.manifest.training.remarks)
+
+
 def test_arrays_keep_their_place_among_all(settings: Settings, contaminated: Path) -> None:
     images: list[NDArray[np.uint8]] = [np.asarray(Image.open(path)) for path in sorted(contaminated.iterdir())]
     images[3] = np.zeros((2, 2), np.uint8)

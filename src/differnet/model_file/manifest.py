@@ -28,6 +28,7 @@ class Suspect(FrozenRecord):
         deviations: How far it lies above the median of all good images, see `differnet.calibration.deviations_above`.
         far_off: Whether that is so far that it should be looked at.
         left_out: Whether it was left out of training for that.
+        uncounted: Whether it was learnt from for all that, but set neither the threshold nor the scale of the maps.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Suspect(FrozenRecord):
     deviations: float
     far_off: bool = False
     left_out: bool = False
+    uncounted: bool = False
 
 
 class TrainingRecord(FrozenRecord):

@@ -20,6 +20,7 @@ from differnet.evaluation.evaluate import Evaluation, ScoredImage
 from differnet.images.failure import Failure
 from differnet.inspection.explanation import Explanation
 from differnet.localization.overlay import DISPLAY_TOP, blend_heat
+from differnet.model_file.manifest import Suspect
 from differnet.report.content import number
 from differnet.training.progress import Progress
 
@@ -199,13 +200,17 @@ def draw_suspects(model: DifferNet, method: str | None) -> Gallery:
     for suspect, result in zip(
         shown, model.explain_stream([suspect.name for suspect in shown], method, with_images=True), strict=True
     ):
-        kind = f"{suspect.deviations:.1f} deviations{', left out' if suspect.left_out else ''}"
+        kind = f"{suspect.deviations:.1f} deviations{_treated(suspect)}"
         card = Card(suspect.name, kind, suspect.far_off, number(suspect.score), "")
         if isinstance(result, Failure):
             cards.append(replace(card, problem=result.reason))
         else:
             cards.append(replace(card, drawing=_draw(result.original, result)))
     return Gallery(choice, cards)
+
+
+def _treated(suspect: Suspect) -> str:
+    return ", left out" if suspect.left_out else ", not counted for the threshold" if suspect.uncounted else ""
 
 
 def shared_folder(evaluation: Evaluation) -> str:

@@ -108,6 +108,7 @@ def fit_model(
     kept = one_of_each(fitted.grouping.groups, settings.seed)
     if groups < needed <= len(fitted.scores):
         kept = list(range(len(fitted.scores)))
+    kept = [place for place in kept if place not in cleaned.uncounted]
     scores = torch.cat([fitted.scores[kept], cleaned.scores])
     peaks = torch.cat([fitted.peaks[kept] if len(fitted.peaks) else fitted.peaks, cleaned.peaks])
     threshold = None

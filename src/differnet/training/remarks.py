@@ -35,7 +35,8 @@ def remarks_of(
         _too_few(fitted, settings),
         _pattern(fitted),
         _left_out([suspect for suspect in suspects if suspect.left_out]),
-        _far_off([suspect for suspect in suspects if suspect.far_off and not suspect.left_out]),
+        _uncounted([suspect for suspect in suspects if suspect.uncounted]),
+        _far_off([suspect for suspect in suspects if suspect.far_off and not (suspect.left_out or suspect.uncounted)]),
         "" if threshold is None else _threshold(suspects, threshold),
     )
     return tuple(remark for remark in found if remark)
@@ -87,13 +88,24 @@ def _left_out(suspects: list[Suspect]) -> str:
     )
 
 
+def _uncounted(suspects: list[Suspect]) -> str:
+    if not suspects:
+        return ""
+    return (
+        f"{len(suspects)} good image(s) score far above the others by models that did not see them, and were learnt "
+        f"from but not counted for the threshold: {_listed(suspects)}. Look at them; good parts as rare as these may "
+        "be refused."
+    )
+
+
 def _far_off(suspects: list[Suspect]) -> str:
     if not suspects:
         return ""
     return (
         f"{len(suspects)} good image(s) score far above the others by models that did not see them: "
         f"{_listed(suspects)}. Look at them ('differnet explain', or the report): remove what is defective, or train "
-        "with --leave-out-outliers."
+        "with --leave-out-outliers. What is good but rare is learnt without setting the threshold by "
+        "--uncounted-outliers."
     )
 
 

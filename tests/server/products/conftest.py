@@ -13,11 +13,10 @@ from tests.server.conftest import photo
 QUICK = {
     "views.size": 96,
     "training.epochs": 2,
-    "training.outliers": "kept",
     "localization.cells": 100,
     "flow.hidden": 16,
 }
-CHOICES = {"false_reject_rate": 0.1, "preset": "fast", "views": "none", "region": None}
+CHOICES = {"false_reject_rate": 0.1, "preset": "fast", "views": "none", "outliers": "kept", "region": None}
 
 
 def make_product(client: TestClient, name: str = "plates", seeds: Sequence[int] = range(12)) -> str:

@@ -71,6 +71,24 @@ def test_train_release_compare_and_roll_back(make_client: MakeClient) -> None:
     assert not station_of(client).workshop.pictures.folder(address.rpartition("/")[2]).exists()
 
 
+def test_a_good_picture_far_off_is_learnt_without_setting_the_threshold(make_client: MakeClient) -> None:
+    client = make_client(training_changes=QUICK)
+    address = make_product(client)
+    add(client, address, {"rare.png": photo(50, "scratch")})
+    choices = {**CHOICES, "outliers": "uncounted"}
+    assert client.post(f"{address}/choices", json={**CHOICES, "outliers": "never"}).status_code == 422
+    assert client.post(f"{address}/choices", json=choices).json()["choices"] == choices
+    assert ended(client, client.post(f"{address}/train", json={}).json())["state"] == "done"
+    [version] = client.get(address).json()["versions_list"]
+    rare = version["suspects"][0]
+    assert (rare["filename"], rare["uncounted"], rare["left_out"]) == ("rare.png", True, False)
+    assert version["images"] == 13
+    assert len(version["held_out_scores"]) == 12
+    assert version["calibration"]["threshold"] < rare["score"]
+    [remark] = [each for each in version["remarks"] if "not counted for the threshold" in each]
+    assert "rare.png" in remark
+
+
 def check_report(client: TestClient, address: str) -> None:
     """Of version 1, on two reviewed parts; then it is removed."""
     made = ended(client, client.post(f"{address}/versions/1/report", json={}).json())

@@ -58,7 +58,7 @@ def train(task: Mapping[str, Any]) -> None:
         {
             "sha256": Path(suspect.name).stem,
             "filename": names.get(suspect.name),
-            **{name: getattr(suspect, name) for name in ("score", "deviations", "far_off", "left_out")},
+            **{name: getattr(suspect, name) for name in ("score", "deviations", "far_off", "left_out", "uncounted")},
         }
         for suspect in record.suspects[:_MOST_MAPS]
     ]

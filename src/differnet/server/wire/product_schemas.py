@@ -54,6 +54,11 @@ class ChoicesRequest(BaseModel):
     views: Literal["auto", "none", "right-angles"] = Field(
         "auto", description="Parts aligned (none) or at any angle (right-angles); auto finds out from the pictures."
     )
+    outliers: Literal["kept", "uncounted", "left-out"] = Field(
+        "kept",
+        description="Good pictures far off the others: they count, or are learnt without setting the threshold, or are "
+        "left out.",
+    )
 
 
 class LeaveOutRequest(BaseModel):
@@ -176,6 +181,7 @@ class Suspect(BaseModel):
     deviations: float
     far_off: bool
     left_out: bool
+    uncounted: bool = False
 
 
 class VersionCard(BaseModel):

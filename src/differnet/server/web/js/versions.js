@@ -120,7 +120,7 @@ export class Versions {
       return h(
         "li", { class: "wall-tile" },
         h("button", { class: "tile-button", type: "button", "aria-label": t("Look at {name}", { name }), title: name, onclick: () => void this.look(look, each, version, base) }, thumbnail({ thumbnail_url: `${base}/thumbnail` })),
-        h("span", { class: "tile-marks" }, h("span", { class: "tile-mark" }, `${localized(each.deviations.toFixed(1))} σ${each.left_out ? `, ${t("left out")}` : ""}`)),
+        h("span", { class: "tile-marks" }, h("span", { class: "tile-mark" }, [`${localized(each.deviations.toFixed(1))} σ`, each.left_out && t("left out"), each.uncounted && t("not counted")].filter(Boolean).join(", "))),
       );
     };
     return h(
