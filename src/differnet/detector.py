@@ -83,7 +83,7 @@ class DifferNet:
     WACV 2021.
 
     Args:
-        settings: A preset's name (``default`` or ``paper``) or settings of your own.
+        settings: A preset's name (``default``, ``fast`` or ``paper``) or settings of your own.
         region: Which pixels count; scores, maps and training see nothing else. All images must have its size.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``.
         weights: The extractor's pretrained weights, or the file or folder that holds them; None searches for them,
@@ -451,8 +451,7 @@ class DifferNet:
 
         Args:
             image: As for `inspect`.
-            method: ``neighbours`` or ``gradient`` (the paper's, section 3.4), see `LOCALIZATION_METHODS`; None for the
-                model's own.
+            method: ``gradient`` for the paper's (section 3.4); None for the model's own, see `LOCALIZATION_METHODS`.
 
         Returns:
             float32 (height, width) in the image's own size, >= 0; see `Explanation.heat` for the scale.
