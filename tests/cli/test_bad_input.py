@@ -37,11 +37,6 @@ def test_a_path_that_does_not_exist(tmp_path: Path, model_file: Path) -> None:
     assert "none.safetensors: no such model file" in error_of("score", tmp_path / "none.safetensors", tmp_path.parent)
 
 
-def test_outliers_cannot_be_left_out_and_learnt(tmp_path: Path) -> None:
-    flags = ("--leave-out-outliers", "--uncounted-outliers")
-    assert "they exclude each other" in error_of("train", tmp_path, "-o", tmp_path / "m.safetensors", *flags, code=2)
-
-
 def test_one_training_image(product: Path, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "a.png").write_bytes(good_images(product)[0].read_bytes())

@@ -36,7 +36,7 @@ def contaminated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kept(settings: Settings, contaminated: Path) -> DifferNet:
-    return DifferNet(settings, device="cpu").fit(contaminated)
+    return DifferNet(settings.with_overrides({"training.outliers": "kept"}), device="cpu").fit(contaminated)
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +80,11 @@ def test_they_are_left_out_where_that_is_asked_for(
     assert not (kept.score(blots) > kept.calibration.threshold).all()
 
 
-def test_what_is_good_but_rare_is_learnt_without_setting_the_threshold(
-    settings: Settings, kept: DifferNet, contaminated: Path, tmp_path: Path
+@pytest.mark.parametrize("outliers", ["auto", "uncounted"])
+def test_what_is_far_off_is_learnt_without_setting_the_threshold(
+    settings: Settings, kept: DifferNet, contaminated: Path, tmp_path: Path, outliers: str
 ) -> None:
-    model = DifferNet(settings.with_overrides({"training.outliers": "uncounted"}), device="cpu").fit(contaminated)
+    model = DifferNet(settings.with_overrides({"training.outliers": outliers}), device="cpu").fit(contaminated)
     record = model.fitted.manifest.training
     aside = [suspect for suspect in record.suspects if suspect.uncounted]
     assert {suspect.name for suspect in aside} >= {str(contaminated / name) for name in CULPRITS}
@@ -95,17 +96,29 @@ def test_what_is_good_but_rare_is_learnt_without_setting_the_threshold(
     assert kept.calibration is not None
     assert len(model.calibration.scores) == len(kept.calibration.scores) - len(aside)
     assert model.calibration.threshold < min(suspect.score for suspect in aside) <= kept.calibration.threshold
-    assert any("learnt from but not counted for the threshold" in remark for remark in record.remarks)
+    assert any("learnt from, but do not count for the threshold" in remark for remark in record.remarks)
     assert not any("The threshold is the score of" in remark for remark in record.remarks)
     model.save(tmp_path / "m.safetensors")
     again = DifferNet.load(tmp_path / "m.safetensors").calibrate(false_reject_rate=0.05)
     assert again.threshold == model.calibration.threshold
 
 
+def test_by_default_all_count_where_the_threshold_is_that_of_a_usual_one(
+    settings: Settings, contaminated: Path
+) -> None:
+    changes = {"calibration.false_reject_rate": 0.2}
+    model = DifferNet(settings.with_overrides(changes), device="cpu").fit(contaminated)
+    record = model.fitted.manifest.training
+    assert not any(suspect.uncounted for suspect in record.suspects)
+    assert model.calibration is not None
+    assert len(model.calibration.scores) == 40
+    assert sum(suspect.far_off for suspect in record.suspects) >= len(CULPRITS)
+    assert any("score far above the others" in remark for remark in record.remarks)
+
+
 def test_all_count_where_too_few_would_be_left(settings: Settings, contaminated: Path) -> None:
-    images = sorted(contaminated.iterdir())[:21]  # two of them are culprits; 5 % takes 19 images
-    changes = {"training.outliers": "uncounted", "calibration.false_reject_rate": 0.048}
-    model = DifferNet(settings.with_overrides(changes), device="cpu").fit(images)
+    images = sorted(contaminated.iterdir())[:20]  # two of them are culprits; 5 % takes 19 images
+    model = DifferNet(settings, device="cpu").fit(images)
     assert not any(suspect.uncounted for suspect in model.fitted.manifest.training.suspects)
     assert model.calibration is not None
     assert any("The threshold is the score of" in remark for remark in model.fitted.manifest.training.remarks)

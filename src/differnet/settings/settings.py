@@ -163,8 +163,9 @@ class TrainingSettings(FrozenRecord):
             with whitening starts as; ``last`` keeps the last one.
         patience: Stop after this many epochs without a better one; 0 never stops early.
         outliers: What becomes of the good images that score far above the others by models that did not see them, see
-            `differnet.training.suspects`. ``kept`` only names them; ``uncounted`` learns from them without letting them
-            set the threshold, for good parts that are rare; ``left-out`` learns again without them.
+            `differnet.training.suspects`; they are named in any case. ``kept`` lets them count like the others;
+            ``uncounted`` learns from them without letting them set the threshold, ``auto`` does so where one of them
+            would be it (`differnet.training.counting`); ``left-out`` learns again without them.
         near_copies: ``together`` finds good images that show the same thing (copies, recompressed or flipped ones,
             frames of one part; see `differnet.training.near_copies`), and learns from all of a group or from none;
             ``ignored`` does not look for them.
@@ -184,7 +185,7 @@ class TrainingSettings(FrozenRecord):
     min_held_out: int = Field(10, ge=0)
     keep: Literal["best", "last"] = "best"
     patience: int = Field(8, ge=0)
-    outliers: Literal["kept", "uncounted", "left-out"] = "kept"
+    outliers: Literal["auto", "kept", "uncounted", "left-out"] = "auto"
     near_copies: Literal["together", "ignored"] = "together"
     group_by: str = Field("", max_length=1000)
 

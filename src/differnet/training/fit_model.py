@@ -14,14 +14,15 @@ from differnet.flow import DENSITY_MODELS
 from differnet.images import ImageSource, TrainingImages, TrainingLook, data_fingerprint, region_fingerprint
 from differnet.images.failure import Failure, describe
 from differnet.model_file.fitted_model import FittedModel
-from differnet.model_file.manifest import TrainingRecord
+from differnet.model_file.manifest import Suspect, TrainingRecord
 from differnet.model_file.tensors import Parts
 from differnet.settings import Settings
+from differnet.training.counting import choose_counted
 from differnet.training.evidence import weigh_evidence
+from differnet.training.fitted import Fitted
 from differnet.training.fitting import fit
-from differnet.training.grouping import one_of_each
 from differnet.training.labels import labels_of
-from differnet.training.left_out import Cleaned, fit_cleaned
+from differnet.training.left_out import fit_cleaned
 from differnet.training.progress import Progress
 from differnet.training.remarks import remark_on_pages, remarks_of, remarks_on_shape
 from differnet.training.state import TrainingState
@@ -60,8 +61,8 @@ def fit_model(
 ) -> Outcome:
     """Learn from images of good parts, and calibrate as the settings say.
 
-    With too few images for the rate of the settings the model has no threshold. Of images that belong together one
-    score counts, unless the groups are too few for the rate: then all count, and the record says how few they are of.
+    With too few images for the rate of the settings the model has no threshold. Which of them set it,
+    `differnet.training.counting` chooses; the record says if they are of few groups.
 
     Args:
         settings: All settings.
@@ -103,16 +104,14 @@ def fit_model(
         fit=lambda given, of_given: fit(settings, extraction, given, progress, of_given, state=state),
     )
     fitted, chosen = cleaned.fitted, settings.calibration
-    needed = images_needed(chosen.false_reject_rate)
-    groups = len(set(fitted.grouping.groups))
-    kept = one_of_each(fitted.grouping.groups, settings.seed)
-    if groups < needed <= len(fitted.scores):
-        kept = list(range(len(fitted.scores)))
-    kept = [place for place in kept if place not in cleaned.uncounted]
+    counted = choose_counted(fitted, settings)
+    suspects = _marked(cleaned.suspects, {fitted.names[place] for place in counted.aside})
+    kept = list(counted.places)
+    groups = len({fitted.grouping.groups[place] for place in kept})
     scores = torch.cat([fitted.scores[kept], cleaned.scores])
     peaks = torch.cat([fitted.peaks[kept] if len(fitted.peaks) else fitted.peaks, cleaned.peaks])
     threshold = None
-    if chosen.method != "none" and len(scores) >= needed:
+    if chosen.method != "none" and len(scores) >= images_needed(chosen.false_reject_rate):
         threshold = calibrate(
             scores.double().numpy(),
             chosen.false_reject_rate,
@@ -129,13 +128,14 @@ def fit_model(
         training=_record(
             sources,
             extraction,
-            cleaned,
+            fitted,
+            suspects,
             seconds=time.perf_counter() - started,
             seen=look.result(),
         ).model_copy(
             update={
                 "remarks": (
-                    *remarks_of(fitted, cleaned.suspects, settings, threshold),
+                    *remarks_of(fitted, suspects, settings, threshold),
                     *remarks_on_shape(look.result(), settings, extraction.region),
                     *remark_on_pages(look.result()),
                 )
@@ -174,15 +174,24 @@ def _named(failures: Sequence[Failure], sources: Sequence[ImageSource], names: S
     return [replace(failure, source=known.get(failure.source, failure.source)) for failure in failures]
 
 
+def _marked(suspects: Sequence[Suspect], uncounted: set[str]) -> tuple[Suspect, ...]:
+    return tuple(
+        suspect.model_copy(update={"uncounted": True})
+        if suspect.name in uncounted and not suspect.left_out
+        else suspect
+        for suspect in suspects
+    )
+
+
 def _record(
     sources: Sequence[ImageSource],
     extraction: FeatureExtraction,
-    cleaned: Cleaned,
+    fitted: Fitted,
+    suspects: Sequence[Suspect],
     *,
     seconds: float,
     seen: TrainingImages | None,
 ) -> TrainingRecord:
-    fitted = cleaned.fitted
     result, groups = fitted.result, len(set(fitted.grouping.groups))
     kept = result.history[result.kept_epoch - 1] if result.kept_epoch else None
     return TrainingRecord(
@@ -190,7 +199,7 @@ def _record(
         images=fitted.images,
         held_out_images=fitted.held_out_images,
         groups=groups if groups < len(fitted.scores) else None,
-        suspects=cleaned.suspects,
+        suspects=tuple(suspects),
         data_sha256=data_fingerprint(sources),
         region_sha256=region_fingerprint(extraction.region),
         members=fitted.flow.member_count,

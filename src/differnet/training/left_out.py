@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from differnet.calibration import images_needed
 from differnet.features import FeatureExtraction, Sample
 from differnet.images import ImageSource
 from differnet.images.failure import describe
@@ -18,7 +17,7 @@ from differnet.settings import Settings
 from differnet.training.fitted import Fitted
 from differnet.training.local_fitting import LocalFitting, Measurement
 from differnet.training.splits import MIN_IMAGES
-from differnet.training.suspects import counted_as_good, far_off, find_suspects, uncounted
+from differnet.training.suspects import counted_as_good, far_off, find_suspects
 from differnet.views import fixed_views
 
 __all__ = ["Cleaned", "fit_cleaned"]
@@ -34,14 +33,12 @@ class Cleaned:
     Attributes:
         fitted: What was learnt from the images that are left.
         suspects: Images that were left out, then those that are left and are the most suspicious.
-        uncounted: The places, among the images that were scored, of those that were learnt from but set no threshold.
         scores: (m,) float32 scores, by what was learnt, of those left out that count as good ones for the threshold.
         peaks: (m,) float32 hottest raw map values of the same.
     """
 
     fitted: Fitted
     suspects: tuple[Suspect, ...]
-    uncounted: frozenset[int]
     scores: Tensor
     peaks: Tensor
 
@@ -93,17 +90,7 @@ def fit_cleaned(
     counted = [sources[place] for place, _ in out[: counted_as_good(scored)]]
     scores, peaks = _measured(settings, extraction, fitted, counted)
     suspects = [suspect.model_copy(update={"left_out": True}) for _, suspect in reversed(out)]
-    aside = frozenset(_uncounted(settings, fitted))
-    return Cleaned(replace(fitted, failures=failures), (*suspects, *find_suspects(fitted, aside)), aside, scores, peaks)
-
-
-def _uncounted(settings: Settings, fitted: Fitted) -> list[int]:
-    """Those that set no threshold; none where too few for one would be left."""
-    if settings.training.outliers != "uncounted":
-        return []
-    found = uncounted(fitted)
-    left = {group for place, group in enumerate(fitted.grouping.groups) if place not in found}
-    return found if len(left) >= images_needed(settings.calibration.false_reject_rate) else []
+    return Cleaned(replace(fitted, failures=failures), (*suspects, *find_suspects(fitted)), scores, peaks)
 
 
 def _renamed(fitted: Fitted, names: Sequence[str], places: Sequence[int]) -> Fitted:

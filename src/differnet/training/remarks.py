@@ -17,6 +17,9 @@ __all__ = ["remark_on_pages", "remarks_of", "remarks_on_shape"]
 
 _MOST_NAMED = 5
 _SQUEEZED = 2.0
+_LOOK = (
+    "Look at them ('differnet explain', or the report): remove what is defective, or train with --leave-out-outliers."
+)
 
 
 def remarks_of(
@@ -91,11 +94,11 @@ def _left_out(suspects: list[Suspect]) -> str:
 def _uncounted(suspects: list[Suspect]) -> str:
     if not suspects:
         return ""
-    return (
+    told = (
         f"{len(suspects)} good image(s) score far above the others by models that did not see them, and were learnt "
-        f"from but not counted for the threshold: {_listed(suspects)}. Look at them; good parts as rare as these may "
-        "be refused."
+        f"from, but do not count for the threshold: {_listed(suspects)}."
     )
+    return " ".join((told, _LOOK, "Good parts that are as rare may be refused: give more images of such."))
 
 
 def _far_off(suspects: list[Suspect]) -> str:
@@ -103,9 +106,7 @@ def _far_off(suspects: list[Suspect]) -> str:
         return ""
     return (
         f"{len(suspects)} good image(s) score far above the others by models that did not see them: "
-        f"{_listed(suspects)}. Look at them ('differnet explain', or the report): remove what is defective, or train "
-        "with --leave-out-outliers. What is good but rare is learnt without setting the threshold by "
-        "--uncounted-outliers."
+        f"{_listed(suspects)}. {_LOOK}"
     )
 
 

@@ -16,7 +16,7 @@ QUICK = {
     "localization.cells": 100,
     "flow.hidden": 16,
 }
-CHOICES = {"false_reject_rate": 0.1, "preset": "fast", "views": "none", "outliers": "kept", "region": None}
+CHOICES = {"false_reject_rate": 0.1, "preset": "fast", "views": "none", "region": None}
 
 
 def make_product(client: TestClient, name: str = "plates", seeds: Sequence[int] = range(12)) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 
 from tests.server.conftest import MakeClient, photo, station_of
 from tests.server.products.conftest import CHOICES, QUICK, add, ended, make_product
+
+
+def check_that_it_sets_no_threshold(worst: dict[str, Any], version: dict[str, Any]) -> None:
+    assert (worst["far_off"], worst["uncounted"], worst["left_out"]) == (True, True, False)
+    assert len(version["held_out_scores"]) == 12
+    assert worst["score"] > version["calibration"]["threshold"]
+    assert any("do not count for the threshold: scratch.png" in remark for remark in version["remarks"])
 
 
 def test_train_release_compare_and_roll_back(make_client: MakeClient) -> None:
@@ -23,7 +32,7 @@ def test_train_release_compare_and_roll_back(make_client: MakeClient) -> None:
     assert version["calibration"]["threshold"] == pytest.approx(sorted(version["held_out_scores"])[-1])
     worst = version["suspects"][0]
     assert worst["filename"] == "scratch.png"
-    assert worst["far_off"]
+    check_that_it_sets_no_threshold(worst, version)
     heat = client.get(f"{address}/versions/1/suspects/{worst['sha256']}/heatmap.png")
     assert heat.headers["Content-Type"] == "image/png"
     assert client.get(f"{address}/versions/1/suspects/{worst['sha256']}/explanation").json()["scale"] == "fixed"
@@ -69,24 +78,6 @@ def test_train_release_compare_and_roll_back(make_client: MakeClient) -> None:
     assert said[-2:] == ["choose", "create"]
     assert client.delete(address).status_code == 200
     assert not station_of(client).workshop.pictures.folder(address.rpartition("/")[2]).exists()
-
-
-def test_a_good_picture_far_off_is_learnt_without_setting_the_threshold(make_client: MakeClient) -> None:
-    client = make_client(training_changes=QUICK)
-    address = make_product(client)
-    add(client, address, {"rare.png": photo(50, "scratch")})
-    choices = {**CHOICES, "outliers": "uncounted"}
-    assert client.post(f"{address}/choices", json={**CHOICES, "outliers": "never"}).status_code == 422
-    assert client.post(f"{address}/choices", json=choices).json()["choices"] == choices
-    assert ended(client, client.post(f"{address}/train", json={}).json())["state"] == "done"
-    [version] = client.get(address).json()["versions_list"]
-    rare = version["suspects"][0]
-    assert (rare["filename"], rare["uncounted"], rare["left_out"]) == ("rare.png", True, False)
-    assert version["images"] == 13
-    assert len(version["held_out_scores"]) == 12
-    assert version["calibration"]["threshold"] < rare["score"]
-    [remark] = [each for each in version["remarks"] if "not counted for the threshold" in each]
-    assert "rare.png" in remark
 
 
 def check_report(client: TestClient, address: str) -> None:

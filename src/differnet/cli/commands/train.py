@@ -67,14 +67,6 @@ def train(
             "training.outliers=left-out.",
         ),
     ] = False,
-    uncounted_outliers: Annotated[
-        bool,
-        typer.Option(
-            "--uncounted-outliers",
-            help="Learn from these without letting them set the threshold, for good parts that are rare; short for "
-            "--set training.outliers=uncounted.",
-        ),
-    ] = False,
     region: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +105,7 @@ def train(
         "seed": seed,
         "calibration.false_reject_rate": false_reject_rate,
         "training.group_by": group_by,
-        "training.outliers": _outliers(left_out=leave_out_outliers, uncounted=uncounted_outliers),
+        "training.outliers": "left-out" if leave_out_outliers else None,
     }
     named = {name: value for name, value in shortcuts.items() if value is not None}
     changes = parse_assignments(settings or []) | named
@@ -175,13 +167,6 @@ def train(
         warn(f"training was interrupted; {output} holds the best state so far (epoch {record.kept_epoch}).{on}")
         raise typer.Exit(EXIT_INTERRUPTED)
     fail_if_skipped(model.failures)
-
-
-def _outliers(*, left_out: bool, uncounted: bool) -> str | None:
-    """The setting that the flags are short for."""
-    if left_out and uncounted:
-        raise typer.BadParameter("they exclude each other.", param_hint="--leave-out-outliers, --uncounted-outliers")
-    return "left-out" if left_out else "uncounted" if uncounted else None
 
 
 def _learn(model: DifferNet, paths: Sequence[Path], output: Path, state: TrainingState) -> None:

@@ -305,7 +305,6 @@ class Workshop:
         changes = {
             **_VIEWS[choices["views"]],
             "calibration.false_reject_rate": choices["false_reject_rate"],
-            "training.outliers": choices.get("outliers", "kept"),  # products of before have none
             **self._changes,
         }
         return {

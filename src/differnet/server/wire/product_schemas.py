@@ -54,11 +54,6 @@ class ChoicesRequest(BaseModel):
     views: Literal["auto", "none", "right-angles"] = Field(
         "auto", description="Parts aligned (none) or at any angle (right-angles); auto finds out from the pictures."
     )
-    outliers: Literal["kept", "uncounted", "left-out"] = Field(
-        "kept",
-        description="Good pictures far off the others: they count, or are learnt without setting the threshold, or are "
-        "left out.",
-    )
 
 
 class LeaveOutRequest(BaseModel):

@@ -127,18 +127,16 @@ class Product {
     this.rate = h("input", { class: "input", type: "text", inputmode: "decimal", autocomplete: "off", disabled: !enabled, value: localized(String(Number((100 * choices.false_reject_rate).toPrecision(6)))) });
     this.preset = h("select", { class: "select", disabled: !enabled }, h("option", { value: "default" }, t("Thorough, for parts that vary")), h("option", { value: "fast" }, t("Quick, for parts that hardly vary")));
     this.views = h("select", { class: "select", disabled: !enabled }, h("option", { value: "auto" }, t("Find out from the pictures")), h("option", { value: "none" }, t("Always the same way")), h("option", { value: "right-angles" }, t("At any angle")));
-    this.outliers = h("select", { class: "select", disabled: !enabled }, h("option", { value: "kept" }, t("Count like the others")), h("option", { value: "uncounted" }, t("Are learnt, but set no threshold")), h("option", { value: "left-out" }, t("Are left out")));
     this.preset.value = choices.preset;
     this.views.value = choices.views;
-    this.outliers.value = choices.outliers ?? "kept";
     this.region = new Region(() => void this.save(), enabled);
     this.region.set(choices.region);
     this.saved = h("div", { role: "status" });
-    for (const input of [this.rate, this.preset, this.views, this.outliers]) input.addEventListener("change", () => void this.save());
+    for (const input of [this.rate, this.preset, this.views]) input.addEventListener("change", () => void this.save());
     h("div", { class: "unit" }, this.rate, h("span", { "aria-hidden": "true" }, "%"));
     return h(
       "form", { class: "panel stack", "aria-label": t("What matters"), onsubmit: (event) => event.preventDefault() }, h("h2", {}, t("What matters")),
-      field(t("Good parts that may be rejected"), this.rate, t("1 % takes 99 good pictures, 5 % takes 19.")), field(t("Kind of training"), this.preset, t("Quick takes a minute or a few, thorough minutes to hours.")), field(t("Parts lie"), this.views), field(t("Good pictures far off the others"), this.outliers, t("A training names them. One of a few sets a threshold that defects pass.")), this.region.root, this.saved,
+      field(t("Good parts that may be rejected"), this.rate, t("1 % takes 99 good pictures, 5 % takes 19.")), field(t("Kind of training"), this.preset, t("Quick takes a minute or a few, thorough minutes to hours.")), field(t("Parts lie"), this.views), this.region.root, this.saved,
       !enabled && notice("info", refusal("admin")),
     );
   }
@@ -150,7 +148,7 @@ class Product {
       return;
     }
     try {
-      this.product = await api.choose(this.id, { region: this.region.value, false_reject_rate: rate, preset: this.preset.value, views: this.views.value, outliers: this.outliers.value });
+      this.product = await api.choose(this.id, { region: this.region.value, false_reject_rate: rate, preset: this.preset.value, views: this.views.value });
       fill(this.saved, h("p", { class: "small muted" }, t("Kept for the next training.")));
       await this.wall.load();
     } catch (error) {
