@@ -37,9 +37,10 @@ demo: install
 	$(BIN)/differnet demo -o demo
 
 # A process for each core, each with one thread: threads of several processes would wait for one another. One more process
-# than cores is no quicker: what tests start by themselves, often of low priority, then waits.
+# than cores is no quicker. Of the lowest priority, as the trainings that tests start have by themselves: these would wait
+# until all else is done, one by one.
 test: install-dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 # What drives a browser, and the browser: Debian's Chromium, unless DIFFERNET_CHROMIUM names another.
 install-browser: $(VENV)/.installed-browser
@@ -51,7 +52,7 @@ $(VENV)/.installed-browser: $(VENV)/.installed-dev
 
 # The web page in a real browser.
 test-browser: install-browser
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser
 
 # The same in Debian's Firefox, by WebDriver BiDi: the last Playwright that asks no more of it than it has, beside the other.
 FIREFOX_PLAYWRIGHT := build/firefox-playwright
