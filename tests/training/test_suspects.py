@@ -116,12 +116,27 @@ def test_by_default_all_count_where_the_threshold_is_that_of_a_usual_one(
     assert any("score far above the others" in remark for remark in record.remarks)
 
 
-def test_all_count_where_too_few_would_be_left(settings: Settings, contaminated: Path) -> None:
+def test_the_strangest_do_not_count_as_long_as_enough_are_left(settings: Settings, contaminated: Path) -> None:
     images = sorted(contaminated.iterdir())[:20]  # two of them are culprits; 5 % takes 19 images
     model = DifferNet(settings, device="cpu").fit(images)
-    assert not any(suspect.uncounted for suspect in model.fitted.manifest.training.suspects)
+    record = model.fitted.manifest.training
+    first, second = record.suspects[:2]
+    assert {first.name, second.name} == {str(contaminated / name) for name in CULPRITS[:2]}
+    assert (first.uncounted, second.uncounted) == (True, False)
     assert model.calibration is not None
-    assert any("The threshold is the score of" in remark for remark in model.fitted.manifest.training.remarks)
+    assert model.calibration.threshold == second.score
+    told = " ".join(record.remarks)
+    assert f"do not count for the threshold: {Path(first.name).name}" in told
+    assert f"The threshold is the score of {Path(second.name).name}" in told
+
+
+def test_all_count_where_none_can_be_spared(settings: Settings, contaminated: Path) -> None:
+    model = DifferNet(settings, device="cpu").fit(sorted(contaminated.iterdir())[1:20])
+    record = model.fitted.manifest.training
+    assert not any(suspect.uncounted for suspect in record.suspects)
+    assert model.calibration is not None
+    assert model.calibration.threshold == record.suspects[0].score
+    assert any("The threshold is the score of" in remark for remark in record.remarks)
 
 
 def test_arrays_keep_their_place_among_all(settings: Settings, contaminated: Path) -> None:

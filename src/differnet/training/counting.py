@@ -34,8 +34,9 @@ def choose_counted(fitted: Fitted, settings: Settings) -> Counted:
 
     An image that is far off is a defect among the good ones, or a good part that is rare. A threshold that is its score
     lets most defects pass: learnt from 35 solar cells, two of them defective, 68 % of others (docs/verdicts.md). So
-    where it would be one, those that are far off do not count, except as many as clean images have (`counted_as_good`).
-    The stated rate is that of parts like those that count, then.
+    where it would be one, those that are far off do not count, except as many as clean images have (`counted_as_good`),
+    the strangest first, as long as enough are left to set a threshold. The stated rate is that of parts like those that
+    count, then.
 
     Args:
         fitted: What was learnt.
@@ -47,21 +48,33 @@ def choose_counted(fitted: Fitted, settings: Settings) -> Counted:
     if len(set(groups)) < needed <= len(groups):
         places = list(range(len(groups)))
     off = far_off(fitted)
-    aside = frozenset(_more_than_usual(off, fitted))
-    left = tuple(place for place in places if place not in aside)
     if settings.training.outliers == "auto":
         counts = not _set_by(off, places, fitted, settings)
     else:
         counts = settings.training.outliers != "uncounted"
-    # More than a third that is far off is no usual rest with outliers, and too few would set no threshold at all.
-    if counts or 3 * len(off) > len(groups) or len(left) < needed:
+    # More than a third that is far off is no usual rest with outliers.
+    if counts or 3 * len(off) > len(groups):
         return Counted(tuple(places))
-    return Counted(left, aside)
+    aside = _while_enough_are_left(_more_than_usual(off, fitted), places, needed)
+    return Counted(tuple(place for place in places if place not in aside), aside)
 
 
 def _more_than_usual(off: Sequence[int], fitted: Fitted) -> list[int]:
-    """Those far off that are stranger than so many as clean images have."""
-    return sorted(off, key=lambda place: float(fitted.scores[place]))[counted_as_good(len(fitted.scores)) :]
+    """Those far off that are more than clean images have, the strangest first."""
+    usual = counted_as_good(len(fitted.scores))
+    return sorted(off, key=lambda place: -float(fitted.scores[place]))[: max(len(off) - usual, 0)]
+
+
+def _while_enough_are_left(strangest: Sequence[int], places: Sequence[int], needed: int) -> frozenset[int]:
+    """The first of them, no more than `places` can spare; copies, which are not among those, cost nothing."""
+    aside: list[int] = []
+    spare = len(places) - needed
+    for place in strangest:
+        spare -= place in places
+        if spare < 0:
+            break
+        aside.append(place)
+    return frozenset(aside)
 
 
 def _set_by(off: Sequence[int], places: Sequence[int], fitted: Fitted, settings: Settings) -> bool:
