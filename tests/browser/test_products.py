@@ -212,8 +212,53 @@ def test_a_region_is_drawn_by_mouse_and_typed(empty_station: Station, open_page:
     expect(page.get_by_text(re.compile("^100 . [0-9]+ px from"))).to_be_visible()
     page.get_by_role("button", name="The whole picture").click()
     expect(page.get_by_text("All of it.")).to_be_visible()
+    expect(page.get_by_text("Kept for the next training.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("All of it.")).to_be_visible()
+
+
+def test_a_training_waits_for_what_was_just_chosen(
+    empty_station: Station, open_page: OpenPage, cells: CellSplit
+) -> None:
+    page = open_page(empty_station)
+    make_product(page, "cells")
+    choose_files(page, [*cells.train[:4]])
+    kept = page.get_by_text("Kept for the next training.")
+    share = page.get_by_label("Good parts that may be rejected")
+    share.fill("50")
+    share.press("Tab")
+    expect(kept).to_be_visible()
+    expect(page.get_by_role("region", name="Training")).to_contain_text("1 more are needed")
+    choose_files(page, [cells.train[4]])
+
+    held: list[Route] = []
+    page.route("**/choices", lambda route: held.append(route))  # noqa: PLW0108 - a method of a list is not taken
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[-1]))
+    page.get_by_label("Kind of training").select_option("fast")
+    expect(kept).to_have_count(0)
+    page.get_by_label("Parts lie").select_option("none")
+    train = page.get_by_role("button", name="Train a new version")
+    train.click()
+    for _ in range(2):  # the second is not sent before the first is answered
+        while not held:
+            page.wait_for_timeout(50)
+        page.wait_for_timeout(300)
+        assert "train" not in asked
+        held.pop().continue_()
+        assert not held
+    page.get_by_role("button", name="Cancel").click()
+    assert asked.index("train") > len(asked) - 1 - asked[::-1].index("choices")
+    [product] = empty_station.get("/v1/products")["products"]
+    choices = empty_station.get(f"/v1/products/{product['id']}")["choices"]
+    assert (choices["preset"], choices["views"]) == ("fast", "none")
+
+    page.unroute("**/choices")
+    share.fill("none")
+    expect(train).to_be_enabled()
+    train.click()
+    expect(page.get_by_text("The share must lie between").first).to_be_visible()
+    assert asked.count("train") == 1
 
 
 def test_what_is_pressed_or_has_the_focus_outlives_being_drawn_anew(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from differnet.calibration import images_needed
 from differnet.server.collecting.collecting import Collection
 from differnet.server.inspecting.model_repository import Place
 from differnet.server.problems import Problem
 from differnet.server.products.catalogue import ACTIVE, Row
-from differnet.server.products.workshop import Workshop
+from differnet.server.products.workshop import Workshop, pictures_needed
 from differnet.server.wire.answers import calibration_card
 
 __all__ = [
@@ -68,7 +67,7 @@ def details_json(shop: Workshop, row: Row, reviewed: Mapping[str, int]) -> dict[
         "versions_list": [version_json(version) for version in versions],
         "jobs": [job_json(shop, job) for job in jobs],
         "can_roll_back": shop.releasing.can_roll_back(row["id"]),
-        "pictures_needed": images_needed(row["choices"]["false_reject_rate"]),
+        "pictures_needed": pictures_needed(row["choices"]),
         "reviewed": min(sum(reviewed.values()), _MOST_REVIEWED),
         "reviewed_good": reviewed["good"],
         "reviewed_defective": reviewed["defective"],

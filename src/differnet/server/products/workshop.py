@@ -29,7 +29,7 @@ from differnet.server.storage.files import FileStore
 from differnet.server.storage.records import Records
 from differnet.training.splits import MIN_IMAGES
 
-__all__ = ["Workshop"]
+__all__ = ["Workshop", "pictures_needed"]
 
 _MOST_COMPARED = 2000
 _VIEWS: Mapping[str, Mapping[str, Any]] = {
@@ -42,6 +42,11 @@ _VIEWS: Mapping[str, Mapping[str, Any]] = {
         "scoring.aggregation": "features",
     },
 }
+
+
+def pictures_needed(choices: Mapping[str, Any]) -> int:
+    """How many good pictures a training by a product's choices takes."""
+    return max(images_needed(choices["false_reject_rate"]), MIN_IMAGES)
 
 
 class Workshop:
@@ -156,7 +161,7 @@ class Workshop:
         choices = row["choices"]
         rate = choices["false_reject_rate"]
         chosen = [picture for picture in self.catalogue.pictures(product) if not picture["left_out"]]
-        needed = max(images_needed(rate), MIN_IMAGES)
+        needed = pictures_needed(choices)
         if len(chosen) < needed:
             raise Problem(
                 409,

@@ -207,7 +207,7 @@ class ProductDetails(Product):
     versions_list: list[VersionCard] = Field(description="The newest first.")
     jobs: list[Job] = Field(description="The last ones, the newest first.")
     can_roll_back: bool
-    pictures_needed: int = Field(description="That the false-reject rate takes.")
+    pictures_needed: int = Field(description="That a training takes, given the false-reject rate.")
     collection: CollectionStatus | None = Field(description="Pictures that are taken from a camera or a folder.")
     reviewed: int = Field(description="Reviewed parts that versions can be compared on, 2000 at most.")
     reviewed_good: int = Field(description="Parts of it that were reviewed good.")

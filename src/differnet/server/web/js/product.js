@@ -39,6 +39,7 @@ class Product {
   constructor(place, id, signal) {
     Object.assign(this, { place, id, signal });
     this.pictures = [];
+    this.saving = Promise.resolve();
     this.drawn = "";
     this.problem = h("div");
     this.title = h("h1", { class: "break" });
@@ -141,19 +142,35 @@ class Product {
     );
   }
 
+  /** Keep what was chosen; a training waits for it. */
   async save() {
-    const rate = Number((Number(this.rate.value.trim().replace(",", ".")) / 100).toPrecision(12));
-    if (!(rate >= 0.001 && rate <= 0.5)) {
-      fill(this.saved, notice("error", t("The share must lie between 0.1 and 50 %, for instance 5.")));
-      return;
-    }
+    fill(this.saved);
+    const saving = this.keep(this.saving);
+    this.saving = saving;
+    let said;
     try {
-      this.product = await api.choose(this.id, { region: this.region.value, false_reject_rate: rate, preset: this.preset.value, views: this.views.value });
-      fill(this.saved, h("p", { class: "small muted" }, t("Kept for the next training.")));
-      await this.wall.load();
+      await saving;
+      said = h("p", { class: "small muted" }, t("Kept for the next training."));
     } catch (error) {
-      fill(this.saved, notice("error", error.message));
+      said = notice("error", error.message);
     }
+    // Of something chosen since it is not known yet.
+    if (this.saving !== saving) return;
+    fill(this.saved, said);
+    await this.wall.load();
+  }
+
+  /** One after the other: what was chosen last is to arrive last. */
+  async keep(before) {
+    const choices = this.chosen();
+    await before.catch(() => {});
+    this.product = await api.choose(this.id, choices);
+  }
+
+  chosen() {
+    const rate = Number((Number(this.rate.value.trim().replace(",", ".")) / 100).toPrecision(12));
+    if (!(rate >= 0.001 && rate <= 0.5)) throw new Error(t("The share must lie between 0.1 and 50 %, for instance 5."));
+    return { region: this.region.value, false_reject_rate: rate, preset: this.preset.value, views: this.views.value };
   }
 
   usable() {
@@ -188,7 +205,11 @@ class Product {
 
   async train(button) {
     button.disabled = true;
-    await this.doing(() => api.train(this.id));
+    await this.doing(async () => {
+      await this.saving.catch(() => this.save());
+      await this.saving;
+      await api.train(this.id);
+    });
   }
 
   async cancel(job) {
