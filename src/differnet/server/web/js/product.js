@@ -147,17 +147,15 @@ class Product {
     fill(this.saved);
     const saving = this.keep(this.saving);
     this.saving = saving;
-    let said;
+    // Nothing is said of it once something else was chosen: that is not known yet.
+    const say = (said) => { if (this.saving === saving) fill(this.saved, said); };
     try {
       await saving;
-      said = h("p", { class: "small muted" }, t("Kept for the next training."));
+      say(h("p", { class: "small muted" }, t("Kept for the next training.")));
+      await this.wall.load();
     } catch (error) {
-      said = notice("error", error.message);
+      say(notice("error", error.message));
     }
-    // Of something chosen since it is not known yet.
-    if (this.saving !== saving) return;
-    fill(this.saved, said);
-    await this.wall.load();
   }
 
   /** One after the other: what was chosen last is to arrive last. */
