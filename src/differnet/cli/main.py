@@ -39,6 +39,7 @@ from differnet.cli.common import with_quiet
 from differnet.cli.console import EXIT_FAILED, exit_with_error
 from differnet.cli.garbage import begin_quickly, end_quickly
 from differnet.compute.memory import keep_freed_memory
+from differnet.compute.waiting import wait_briefly
 from differnet.errors import DifferNetError, OutputError
 
 __all__ = ["app", "run"]
@@ -104,6 +105,7 @@ def run() -> None:
     # The same of streams: FFmpeg's own lines come again with each look for a camera, and a service's stderr is JSON.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     keep_freed_memory()
+    wait_briefly()
     begin_quickly()
     # What Pillow has to say of odd metadata is of no use to anybody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
