@@ -196,7 +196,7 @@ class Runner:
             text=True,
             encoding="utf-8",
             errors="backslashreplace",
-            env=os.environ | {"OMP_NUM_THREADS": str(self._cores), "OPENBLAS_NUM_THREADS": str(self._cores)},
+            env=os.environ | {"OMP_NUM_THREADS": str(self._cores)},
             creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
         )
         with self._lock:
